@@ -1,0 +1,73 @@
+# The same flags everywhere, so that all builds share one cache.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -buildvcs=false
+LDFLAGS := -s -w
+
+# Helper binaries are heavy to build: they are kept outside the checkout, named by what they are built from.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keos-oci/tools
+SIGSTACK := $(CACHE)/sigstack-$(shell cat e2e/go.sum e2e/sigstack/* e2e/cmd/sigstack/* | git hash-object --stdin | cut -c1-12)
+COSIGN2 := $(CACHE)/cosign-v2.6.5
+COSIGN3 := $(CACHE)/cosign-v3.1.3
+LINT := $(CACHE)/golangci-lint-v2.15.0
+ACTIONLINT := $(CACHE)/actionlint-v1.7.12
+
+.PHONY: build
+build: ## build bin/keos-oci
+	go build -ldflags '$(LDFLAGS)' -o bin/keos-oci ./cmd/keos-oci
+
+.PHONY: quickstart
+quickstart: build ## publish the sample workspace twice to an embedded registry, verify it, leave nothing behind
+	@./testdata/quickstart.sh bin/keos-oci
+
+.PHONY: test
+test: $(SIGSTACK) ## unit tests, scenarios, and keyless end-to-end tests against a real Sigstore stack
+	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) go test -timeout 20m ./...
+
+.PHONY: interop
+interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) ## the cosign command lines accept what we sign
+	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) \
+		go test -count 1 -timeout 20m -run Interop ./cmd/keos-oci
+
+.PHONY: e2e
+e2e: interop ## everything that needs programs of others
+
+.PHONY: check
+check: lint docs-check ## what CI checks beside the tests
+
+.PHONY: lint
+lint: $(LINT) $(ACTIONLINT)
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	$(LINT) run ./...
+	$(ACTIONLINT)
+
+.PHONY: docs
+docs: ## write docs/cli from the command tree
+	go run ./cmd/keos-oci docs docs/cli
+
+.PHONY: docs-check
+docs-check:
+	@rm -rf .cache/cli && mkdir -p .cache && go run ./cmd/keos-oci docs .cache/cli && diff -r docs/cli .cache/cli || { echo "run make docs"; exit 1; }
+
+.PHONY: bench
+bench: build ## the table of requests, times and memory, against a floor client in the same run
+	cd bench && go build -ldflags '$(LDFLAGS)' -o ../bin/bench . && ../bin/bench -keos-oci ../bin/keos-oci $(BENCH)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+$(SIGSTACK):
+	@mkdir -p $(CACHE)
+	cd e2e && go build -ldflags '$(LDFLAGS)' -o $@.tmp ./cmd/sigstack && mv $@.tmp $@
+
+# tool VERSION: go install into a folder of its own, then into place under its version
+define install
+	@mkdir -p $(CACHE)
+	GOBIN=$(CACHE)/$(notdir $@).d go install -ldflags '$(LDFLAGS)' $(1) && mv $(CACHE)/$(notdir $@).d/* $@ && rmdir $(CACHE)/$(notdir $@).d
+endef
+
+$(COSIGN2): ; $(call install,github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5)
+$(COSIGN3): ; $(call install,github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3)
+$(LINT): ; $(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0)
+$(ACTIONLINT): ; $(call install,github.com/rhysd/actionlint/cmd/actionlint@v1.7.12)

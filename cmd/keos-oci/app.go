@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/release"
+)
+
+// app is the process edge: streams, environment and global flags. Each run has its own.
+type app struct {
+	in       *os.File
+	out, err io.Writer
+	getenv   func(string) string
+	global   globalFlags
+
+	started  bool // a command's own code runs: what fails before that is usage
+	progress *progress
+	cleanup  []func()
+}
+
+type globalFlags struct {
+	directory, config, registry, registryCA string
+	output                                  string
+	plainHTTP                               bool
+	concurrency                             int
+	timeout                                 time.Duration
+	logLevel, logFormat                     string
+}
+
+// run executes one command line and gives the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	defer func() {
+		for _, f := range slices.Backward(a.cleanup) {
+			f()
+		}
+	}()
+	cmd := a.root()
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	a.closeProgress()
+	if err == nil {
+		return exitDone
+	}
+	a.explain(err)
+	return a.exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keos-oci",
+		Short: "Publish GitOps components as signed OCI artifacts and move the tags that clusters follow",
+		Long: `keos-oci packages the fleet, infra and app components of a Git checkout as Flux OCI artifacts, one repository per
+component, signs them with Cosign (keyless or with a key pair) and keeps immutable version tags and the channels latest
+and latest-stable. Tags move last: a cluster never meets an artifact that it cannot verify.`,
+		Example: `  keos-oci components                       what this checkout would publish
+  keos-oci check                            everything publish would refuse, without a registry
+  keos-oci publish                          publish what changed, sign it, move latest
+  keos-oci publish --ref refs/tags/frontend/v1.2.3
+  keos-oci verify frontend:v1.2.3`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+	}
+	cmd.SetOut(a.out)
+	cmd.SetErr(a.err)
+	cmd.SetIn(a.in)
+	g, f := &a.global, cmd.PersistentFlags()
+	f.StringVarP(&g.directory, "directory", "C", ".", "a folder of the Git checkout to work on")
+	f.StringVar(&g.config, "config", "", "config file (default keos-oci.yaml at the checkout's top, if there)")
+	f.StringVar(&g.registry, "registry", "", "HOST/PREFIX of the repositories (default from the config, else ghcr.io/<owner>/<repo>)")
+	f.StringVar(&g.registryCA, "registry-ca", "", "file with PEM certificates to trust beside the system's")
+	f.BoolVar(&g.plainHTTP, "plain-http", false, "speak HTTP without TLS (always on loopback)")
+	f.StringVarP(&g.output, "output", "o", "text", "text, json or yaml")
+	f.IntVar(&g.concurrency, "concurrency", 16, "components in flight")
+	f.DurationVar(&g.timeout, "timeout", 15*time.Minute, "for the whole command; 0 is no limit")
+	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
+	cmd.AddCommand(a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.verifyCmd(), a.listCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.docsCmd())
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// version is the module's own, as the build recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// begin checks the global flags and applies the timeout.
+func (a *app) begin(cmd *cobra.Command) error {
+	formats := append([]string{"text", "json", "yaml"}, extraFormats(cmd)...)
+	if !slices.Contains(formats, a.global.output) {
+		return fmt.Errorf("--output %s is none of %v", a.global.output, formats)
+	}
+	if a.global.concurrency < 1 {
+		return fmt.Errorf("--concurrency %d: at least 1", a.global.concurrency)
+	}
+	if a.global.timeout > 0 {
+		ctx, cancel := context.WithTimeout(cmd.Context(), a.global.timeout)
+		a.cleanup = append(a.cleanup, cancel)
+		cmd.SetContext(ctx)
+	}
+	if err := a.openProgress(); err != nil {
+		return err
+	}
+	a.started = true
+	return nil
+}
+
+// service opens the checkout and joins everything that a verb needs.
+func (a *app) service(ctx context.Context, s *signFlags) (*release.Service, error) {
+	checkout, err := git.Open(ctx, a.global.directory)
+	if err != nil {
+		return nil, err
+	}
+	files, err := checkout.Files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	workspace, err := a.workspace(ctx, checkout, files)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(checkout.Top())
+	if err != nil {
+		return nil, err
+	}
+	a.cleanup = append(a.cleanup, func() { root.Close() })
+	client, err := registry.New(registry.Options{PlainHTTP: a.global.plainHTTP, CAFile: a.global.registryCA, UserAgent: "keos-oci/" + version()})
+	if err != nil {
+		return nil, err
+	}
+	svc := &release.Service{
+		Workspace: workspace, Checkout: checkout, FS: root.FS(), Files: files,
+		Open:        func(repo name.Repository) *registry.Repository { return client.Open(repo) },
+		Log:         slog.New(a.progress),
+		Concurrency: a.global.concurrency,
+	}
+	if s != nil {
+		if err := a.sigstore(svc, s, client.HTTP()); err != nil {
+			return nil, err
+		}
+	}
+	return svc, nil
+}
+
+func (a *app) workspace(ctx context.Context, checkout *git.Checkout, files []git.File) (*component.Workspace, error) {
+	config := a.global.config
+	if config != "" && !filepath.IsAbs(config) {
+		abs, err := filepath.Abs(config)
+		if err != nil {
+			return nil, err
+		}
+		config = abs
+	}
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.Path
+	}
+	return component.Load(component.Options{Dir: checkout.Top(), ConfigFile: config, Registry: a.global.registry, Files: paths,
+		RemoteURL: func() (string, error) { return checkout.RemoteURL(ctx) }})
+}
+
+// completeComponents offers the workspace's components to the shell.
+func (a *app) completeComponents(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	svc, err := a.service(cmd.Context(), nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return svc.Workspace.Components.Names(), cobra.ShellCompDirectiveNoFileComp
+}

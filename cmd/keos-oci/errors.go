@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// Exit codes are part of the contract.
+const (
+	exitDone   = 0 // done, or nothing to do
+	exitFailed = 1
+	exitUsage  = 2 // usage or config
+	exitNo     = 3 // the answer is no: unsigned, immutable, backwards
+)
+
+// exitCode: any fault outweighs a "no", since the fault may hide another answer.
+func (a *app) exitCode(err error) int {
+	if !a.started {
+		return exitUsage
+	}
+	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
+		git.ErrNotCheckout, release.ErrRef, release.ErrNoPolicy, tag.ErrVersion, errUsage} {
+		if errors.Is(err, usage) {
+			return exitUsage
+		}
+	}
+	for _, e := range flatten(err) {
+		if !release.IsNo(e) {
+			return exitFailed
+		}
+	}
+	return exitNo
+}
+
+// errUsage is a command line that only a command itself can judge.
+var errUsage = errors.New("usage")
+
+// flatten gives the single errors of a joined one: a result's, one per component.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join lists components
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}
+
+// explain writes the error to stderr, with what to do about it where that is known.
+func (a *app) explain(err error) {
+	for _, e := range flatten(err) {
+		fmt.Fprintln(a.err, a.paint(red, "error:"), e)
+	}
+	if h := hint(err); h != "" {
+		fmt.Fprintln(a.err, a.paint(bold, "hint:"), h)
+	}
+}
+
+func hint(err error) string {
+	switch {
+	case errors.Is(err, registry.ErrUnauthorized):
+		return "log in with docker login, or check that the token may push to this repository"
+	case errors.Is(err, registry.ErrForbidden):
+		return "the login is accepted but may not do this: on GitHub the job needs permissions: {packages: write}"
+	case errors.Is(err, registry.ErrUnavailable):
+		return "nothing that was asked for is half done: run the same command again"
+	case errors.Is(err, sign.ErrPassword):
+		return "set COSIGN_PASSWORD"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "give it more time with --timeout; running the same command again completes what is missing"
+	}
+	return ""
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stratio/keos-oci/internal/release"
+)
+
+// A command with output formats of its own names them in this annotation.
+const (
+	annotationFormats = "formats"
+	formatMatrix      = "matrix"
+)
+
+func extraFormats(cmd *cobra.Command) []string {
+	if f := cmd.Annotations[annotationFormats]; f != "" {
+		return strings.Split(f, ",")
+	}
+	return nil
+}
+
+// finish prints a result and answers with the error that it holds: what succeeded is told even if something failed.
+func (a *app) finish(result any, failed error) error {
+	a.closeProgress()
+	return errors.Join(failed, a.print(result), a.printForActions(result))
+}
+
+func (a *app) print(result any) error {
+	switch a.global.output {
+	case "json":
+		e := json.NewEncoder(a.out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(result)
+	case "yaml":
+		raw, err := yaml.Marshal(result)
+		if err != nil {
+			return err
+		}
+		_, err = a.out.Write(raw)
+		return err
+	}
+	return a.printText(result)
+}
+
+func (a *app) printText(result any) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	switch r := result.(type) {
+	case *componentsResult:
+		fmt.Fprintln(w, "COMPONENT\tKIND\tVARIANTS\tREPOSITORY")
+		for _, c := range r.Components {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, c.Kind, strings.Join(c.Variants, ","), c.Repository)
+		}
+	case *release.CheckResult:
+		a.printCheck(w, r)
+	case *release.PublishResult:
+		a.printPublish(w, r)
+	case *release.VerifyResult:
+		a.printVerify(w, r)
+	case *release.ListResult:
+		for _, t := range append(r.Versions, r.Tags...) {
+			fmt.Fprintln(w, t)
+		}
+	}
+	return w.Flush()
+}
+
+func (a *app) printCheck(w io.Writer, r *release.CheckResult) {
+	for _, c := range r.Components {
+		for _, f := range c.Findings {
+			fmt.Fprintf(w, "%s: %s\n", a.paint(severityColour(string(f.Severity)), string(f.Severity)), f)
+		}
+	}
+	fmt.Fprintf(w, "%d passed, %d refused, %d failed\n", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
+}
+
+func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
+	fmt.Fprintln(w, "COMPONENT\tSTATUS\tDIGEST\tTAGS")
+	for _, c := range r.Components {
+		var tags []string
+		for _, m := range c.Tags {
+			tags = append(tags, m.Tag)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, c.Status, short(c.Digest.String()), strings.Join(tags, " "))
+	}
+	for _, c := range r.Components {
+		for _, f := range c.Warnings {
+			fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), f)
+		}
+		for _, n := range c.Notes {
+			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, n)
+		}
+	}
+	fmt.Fprintf(w, "%d published, %d unchanged, %d failed", r.Summary.Published, r.Summary.Unchanged, r.Summary.Failed)
+	if r.Summary.Planned > 0 {
+		fmt.Fprintf(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
+	}
+	fmt.Fprintln(w)
+}
+
+func (a *app) printVerify(w io.Writer, r *release.VerifyResult) {
+	verdict := a.paint(green, "accepted")
+	if !r.Accepted {
+		verdict = a.paint(red, "refused")
+	}
+	fmt.Fprintf(w, "%s  %s  %s\n", verdict, r.Reference, short(r.Digest.String()))
+	fmt.Fprintf(w, "expected  %s\n", r.Policy)
+	for _, s := range r.Signatures {
+		fmt.Fprintf(w, "signed by  %s\n", s.Identity)
+	}
+}
+
+// short is a digest as people compare it.
+func short(digest string) string {
+	algorithm, hex, ok := strings.Cut(digest, ":")
+	if !ok {
+		return "-"
+	}
+	return algorithm + ":" + hex[:min(12, len(hex))]
+}
+
+// printForActions gives GitHub Actions the whole result as the output "result" and a table as the step's summary.
+func (a *app) printForActions(result any) error {
+	if a.getenv("GITHUB_ACTIONS") != "true" {
+		return nil
+	}
+	raw, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	errs := appendTo(a.getenv("GITHUB_OUTPUT"), fmt.Sprintf("result=%s\n", raw))
+	if r, ok := result.(*release.PublishResult); ok {
+		errs = errors.Join(errs, appendTo(a.getenv("GITHUB_STEP_SUMMARY"), publishSummary(r)))
+	}
+	return errs
+}
+
+func publishSummary(r *release.PublishResult) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### keos-oci publish %s\n\n| component | status | digest | tags |\n| --- | --- | --- | --- |\n", r.Ref)
+	for _, c := range r.Components {
+		var tags []string
+		for _, m := range c.Tags {
+			tags = append(tags, "`"+m.Tag+"`")
+		}
+		status := c.Status
+		if c.Error != nil {
+			status += " (" + c.Error.Code + ")"
+		}
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", c.Name, status, c.Digest, strings.Join(tags, " "))
+	}
+	return b.String() + "\n"
+}
+
+func appendTo(file, text string) (err error) {
+	if file == "" {
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = f.WriteString(text)
+	return err
+}
+
+// Colours, for terminals only.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	bold   = "1"
+)
+
+func severityColour(severity string) string {
+	if severity == "error" {
+		return red
+	}
+	return yellow
+}
+
+func (a *app) paint(colour, text string) string {
+	if !isTerminal(a.err) || !isTerminal(a.out) || a.getenv("NO_COLOR") != "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"cmp"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+func (a *app) publishCmd() *cobra.Command {
+	var req release.PublishRequest
+	var ref, version string
+	var signing signFlags
+	cmd := &cobra.Command{
+		Use:   "publish [COMPONENT…]",
+		Short: "Publish the components that changed, sign them and move the tags that follow",
+		Long: `On a branch, each component whose content changed becomes a signed artifact with the tag <branch>-<commit>; the channels
+that follow the branch, such as latest, move to it after its signature stands. On a Git tag such as frontend/v1.2.3 (or
+with --version) the version tag is given to the digest that has this content already, which the release identity signs as
+well; only content that no branch published is built anew.
+
+Every component passes the gate of "keos-oci check" first. A run that was killed is completed by running it again.`,
+		Example: `  keos-oci publish                                          every changed component of the current branch
+  keos-oci publish frontend backend --dry-run               what would happen to two of them
+  keos-oci publish --ref refs/tags/frontend/v1.2.3          a release; in GitHub Actions the ref is found by itself
+  keos-oci publish --key cosign.key                         with a key pair instead of keyless
+  keos-oci publish -o json                                  the result for scripts`,
+		ValidArgsFunction: a.completeComponents,
+	}
+	f := cmd.Flags()
+	f.StringVar(&ref, "ref", "", "Git reference that is published (default GITHUB_REF, else the checked-out branch)")
+	f.StringVar(&version, "version", "", "publish the named components under this version, as their Git tag would")
+	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
+	f.BoolVar(&req.Resign, "resign", false, "sign unchanged artifacts as well, where this identity has not")
+	f.BoolVar(&req.AllowOlder, "allow-older", false, "let a channel go back to an older commit")
+	signing.bindSigner(f)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		req.Names = args
+		if version != "" {
+			if req.Version, err = tag.ParseVersion(version); err != nil {
+				return err
+			}
+		}
+		if ref = cmp.Or(ref, a.getenv("GITHUB_REF")); ref != "" && (version == "" || cmd.Flags().Changed("ref")) {
+			if req.Ref, err = release.ParseRef(ref); err != nil {
+				return err
+			}
+		}
+		svc, err := a.service(cmd.Context(), &signing)
+		if err != nil {
+			return err
+		}
+		res, err := svc.Publish(cmd.Context(), req)
+		if err != nil {
+			return err
+		}
+		return a.finish(res, res.Err())
+	}
+	return cmd
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
+)
+
+// TestScript runs the scenarios of testdata/script against the real command and a real registry.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", "script"),
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Values["tb"] = env.T().(testing.TB)
+			for _, e := range os.Environ() { // the scenarios are alike on a desk and in CI
+				name, _, _ := strings.Cut(e, "=")
+				if strings.HasPrefix(name, "GITHUB_") || strings.HasPrefix(name, "ACTIONS_") {
+					env.Setenv(name, "")
+				}
+			}
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
+			env.Setenv("COSIGN_PASSWORD", "pw")
+			env.Setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+			for _, who := range []string{"AUTHOR", "COMMITTER"} {
+				env.Setenv("GIT_"+who+"_NAME", "t")
+				env.Setenv("GIT_"+who+"_EMAIL", "t@example.com")
+				env.Setenv("GIT_"+who+"_DATE", "2026-01-02T03:04:05Z")
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": startRegistry,
+			"commit":   commitAll,
+			"zeros":    writeZeros,
+		},
+	})
+}
+
+// startRegistry VAR [MODE…]: starts an empty registry and puts host:port into VAR. Modes: readonly, login=user:password,
+// down (nothing listens).
+func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: registry VAR [readonly|login=user:password|down]")
+	}
+	t := ts.Value("tb").(testing.TB)
+	p := registrytest.New(t)
+	for _, mode := range args[1:] {
+		switch login, ok := strings.CutPrefix(mode, "login="); {
+		case ok:
+			p.RequireToken(login)
+		case mode == "readonly":
+			p.Forbid(true)
+		case mode == "down":
+			p.Close()
+		default:
+			ts.Fatalf("registry: unknown mode %s", mode)
+		}
+	}
+	ts.Setenv(args[0], p.Host())
+}
+
+// commitAll [MESSAGE]: commits everything in the current folder, which becomes a Git checkout if need be.
+func commitAll(ts *testscript.TestScript, neg bool, args []string) {
+	if _, err := os.Stat(ts.MkAbs(".git")); err != nil {
+		ts.Check(ts.Exec("git", "init", "-q", "-b", "main"))
+	}
+	ts.Check(ts.Exec("git", "add", "-A"))
+	ts.Check(ts.Exec("git", "commit", "-q", "--allow-empty", "-m", strings.Join(append(args, "commit"), " ")))
+}
+
+// writeZeros FILE BYTES: a sparse file.
+func writeZeros(ts *testscript.TestScript, neg bool, args []string) {
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var size int64
+	for _, c := range args[1] {
+		size = size*10 + int64(c-'0')
+	}
+	ts.Check(f.Truncate(size))
+	ts.Check(f.Close())
+}

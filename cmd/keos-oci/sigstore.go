@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/sign"
+)
+
+// signFlags are the flags of signing and verification; they bear cosign's names.
+type signFlags struct {
+	key, identityToken            string
+	services                      sign.Services
+	oidcIssuer, oidcClientID      string
+	format                        string
+	identity, identityPattern     string
+	certIssuer, certIssuerPattern string
+}
+
+// bindTrust adds what signing and verification share.
+func (s *signFlags) bindTrust(f *pflag.FlagSet) {
+	f.StringVar(&s.key, "key", "", "cosign key pair instead of keyless: the private key to sign, the public key to verify")
+	f.StringVar(&s.services.TrustedRoot, "trusted-root", "", "trusted_root.json of your own Sigstore (default: the public instance, through TUF)")
+}
+
+func (s *signFlags) bindSigner(f *pflag.FlagSet) {
+	s.bindTrust(f)
+	f.StringVar(&s.services.FulcioURL, "fulcio-url", "", "certificate authority of your own Sigstore")
+	f.StringVar(&s.services.RekorURL, "rekor-url", "", "transparency log of your own Sigstore; with --key, log signatures there")
+	f.StringVar(&s.services.SigningConfig, "signing-config", "", "signing_config.json that names the services")
+	f.StringVar(&s.identityToken, "identity-token", "", "file with the OIDC identity token (default: GitHub Actions, SIGSTORE_ID_TOKEN, the browser)")
+	f.StringVar(&s.oidcIssuer, "oidc-issuer", "https://oauth2.sigstore.dev/auth", "OIDC issuer of the interactive login")
+	f.StringVar(&s.oidcClientID, "oidc-client-id", "sigstore", "OIDC client of the interactive login")
+	f.StringVar(&s.format, "signature-format", "", "bundle, or both to add cosign v2's .sig for Flux 2.6 and 2.7 (default from the config, else bundle)")
+}
+
+func (s *signFlags) bindVerifier(f *pflag.FlagSet) {
+	s.bindTrust(f)
+	f.StringVar(&s.identity, "certificate-identity", "", "expected subject of the signing certificate")
+	f.StringVar(&s.identityPattern, "certificate-identity-regexp", "", "expected subject as a regular expression; it must match the whole subject")
+	f.StringVar(&s.certIssuer, "certificate-oidc-issuer", "", "expected OIDC issuer of the signing certificate")
+	f.StringVar(&s.certIssuerPattern, "certificate-oidc-issuer-regexp", "", "expected OIDC issuer as a regular expression; it must match the whole issuer")
+}
+
+// policy is what the flags say of the expected identity, zero for nothing.
+func (s *signFlags) policy() sign.Policy {
+	return sign.Policy{Issuer: s.certIssuer, IssuerPattern: s.certIssuerPattern, Subject: s.identity, SubjectPattern: s.identityPattern}
+}
+
+// sigstore adds signer and verifier to svc, from flags first and the config second.
+func (a *app) sigstore(svc *release.Service, s *signFlags, client *http.Client) error {
+	config := svc.Workspace.Config.Signing
+	fill(&s.key, config.Key)
+	fill(&s.services.FulcioURL, config.FulcioURL)
+	fill(&s.services.RekorURL, config.RekorURL)
+	fill(&s.services.TrustedRoot, config.TrustedRoot)
+	fill(&s.format, string(config.Format))
+	if s.format != string(component.FormatBundle) && s.format != string(component.FormatBoth) {
+		return fmt.Errorf("%w: --signature-format %s is neither bundle nor both", errUsage, s.format)
+	}
+	notFound := func(err error) bool { return errors.Is(err, registry.ErrNotFound) }
+	svc.Signer = sign.NewSigner(sign.Options{
+		HTTP: client, Services: s.services, Format: sign.Format(s.format),
+		Key: s.key, Password: a.password, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: notFound,
+		Tokens: sign.TokenOptions{HTTP: client, Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
+	})
+	key, err := s.publicKey()
+	if err != nil {
+		return err
+	}
+	svc.Verifier, err = sign.NewVerifier(sign.VerifierOptions{Services: s.services, NotFound: notFound}, key)
+	return err
+}
+
+// publicKey is the key that verification uses: none when --key names the private one, which only signs.
+func (s *signFlags) publicKey() (string, error) {
+	if s.key == "" {
+		return "", nil
+	}
+	private, err := sign.IsPrivateKey(s.key)
+	if err != nil || private {
+		return "", err
+	}
+	return s.key, nil
+}
+
+func fill(flag *string, config string) {
+	if *flag == "" {
+		*flag = config
+	}
+}
+
+// password opens a private key: COSIGN_PASSWORD, else the person at the terminal.
+func (a *app) password() ([]byte, error) {
+	if p, ok := os.LookupEnv("COSIGN_PASSWORD"); ok {
+		return []byte(p), nil
+	}
+	if !a.interactive() {
+		return nil, errors.New("COSIGN_PASSWORD is not set")
+	}
+	fmt.Fprint(a.err, "Password of the private key: ")
+	defer fmt.Fprintln(a.err)
+	return term.ReadPassword(int(a.in.Fd()))
+}
+
+func (a *app) interactive() bool {
+	return term.IsTerminal(int(a.in.Fd())) && isTerminal(a.err)
+}
+
+// generateKeyPairCmd serves places without Sigstore and without cosign.
+func (a *app) generateKeyPairCmd() *cobra.Command {
+	var prefix string
+	cmd := &cobra.Command{
+		Use:   "generate-key-pair",
+		Short: "Make a cosign key pair for signing without Sigstore",
+		Long: `Writes <prefix>.key, encrypted with COSIGN_PASSWORD or a password that is asked for, and <prefix>.pub. Existing files are
+not overwritten. Clusters verify with the public key; keep the private key where only the publishing job can read it.`,
+		Example: "  COSIGN_PASSWORD=… keos-oci generate-key-pair --output-key-prefix cosign",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			password, err := a.password()
+			if err != nil {
+				return err
+			}
+			private, public, err := sign.GenerateKey(password)
+			if err != nil {
+				return err
+			}
+			if err := writeNew(prefix+".key", private, 0o600); err != nil {
+				return err
+			}
+			return writeNew(prefix+".pub", public, 0o644)
+		},
+	}
+	cmd.Flags().StringVar(&prefix, "output-key-prefix", "cosign", "name of the two files without their endings")
+	return cmd
+}
+
+func writeNew(file string, data []byte, mode os.FileMode) (err error) {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = f.Write(data)
+	return err
+}

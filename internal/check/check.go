@@ -1,0 +1,181 @@
+// Package check is the gate a component passes before it is published: it says, with file and line, what a cluster could
+// not build, what reaches outside the component, and what must never leave the repository in plain text.
+//
+// It looks at plain files. Packing (and with it symlinks and size limits), registries and configuration belong to others.
+// Nothing is ever written, neither below the unpacked folder nor in the checkout, and no secret's value is ever printed.
+package check
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/fluxcd/pkg/sourceignore/gitignore"
+)
+
+// Component is one component as it would be published.
+type Component struct {
+	Name      string
+	Workspace string   // absolute path of the checkout's top folder
+	Root      string   // folder of the workspace that became the artifact's root, slash-separated, "." for the whole workspace
+	Files     []string // the files in the tarball, slash-separated, relative to Root, sorted
+	Unpacked  string   // absolute path of the folder the tarball was unpacked into
+	Variants  []string // folders relative to Root that a cluster may build
+
+	// LeftOut says why a path (relative to Workspace) of the checkout is not in the tarball, "" when it does not know. It
+	// may be nil.
+	LeftOut func(path string) string
+}
+
+// Options are the workspace's own rules. The zero value is the strictest gate.
+type Options struct {
+	RemoteBases bool        // kustomizations may name remote URLs
+	Allow       []Allowance // files that may hold what looks like a secret
+}
+
+// Allowance lets plaintext secrets pass in the files that match Path, a gitignore-like glob relative to the workspace.
+type Allowance struct{ Path, Reason string }
+
+// Severity tells whether a finding stops the publication.
+type Severity string
+
+// The severities: an Error refuses the component, a Warning only tells.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// The rules, as they stand in Finding.Rule.
+const (
+	RuleBuild       = "build"
+	RuleEqual       = "equal"
+	RuleReference   = "reference"
+	RuleSecret      = "secret"
+	RulePrivateKey  = "private-key"
+	RuleDotenv      = "dotenv"
+	RuleSize        = "size"
+	RuleEmpty       = "empty"
+	RuleAPIVersion  = "api-version"
+	RuleSubstitute  = "substitution"
+	RuleImageUpdate = "image-automation"
+)
+
+// Finding is one thing the gate saw. File is relative to the workspace; Line counts from 1 and is 0 when the whole file
+// is meant.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	Rule     string   `json:"rule"`
+	File     string   `json:"file"`
+	Line     int      `json:"line,omitempty"`
+	Message  string   `json:"message"`
+	Fix      string   `json:"fix,omitempty"`
+}
+
+// String is the finding as one line: "file:line: message (rule); fix".
+func (f Finding) String() string {
+	where := f.File
+	if f.Line > 0 {
+		where = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	text := fmt.Sprintf("%s: %s (%s)", where, f.Message, f.Rule)
+	if f.Fix != "" {
+		text += "; " + f.Fix
+	}
+	return text
+}
+
+// Run inspects c and returns what it found, sorted by file and line. The error is a fault of the machine (an unreadable
+// folder) or of ctx, never one of the component.
+func Run(ctx context.Context, c Component, o Options) ([]Finding, error) {
+	g := newGate(c, o)
+	for _, name := range c.Files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := g.inspect(name); err != nil {
+			return nil, err
+		}
+	}
+	g.checkReferences()
+	g.warnSubstitutions()
+	if err := g.buildVariants(ctx); err != nil {
+		return nil, err
+	}
+	return g.sorted(), nil
+}
+
+// gate is one run over one component. It holds names, kustomizations and findings, not file contents, so that a large
+// fleet costs no more memory than its largest file.
+type gate struct {
+	c      Component
+	o      Options
+	files  map[string]bool // relative to the root
+	dirs   map[string]bool // every folder that holds a file, "." included
+	kusts  map[string]*kustomization
+	broken map[string]bool // folders whose kustomization has a finding of its own
+	risky  map[string]bool // files that could blow up when kustomize parses them
+
+	variables *variables
+	allow     []gitignore.Pattern
+	findings  []Finding
+	seen      map[Finding]bool
+}
+
+func newGate(c Component, o Options) *gate {
+	c.Root = path.Clean(c.Root)
+	g := &gate{
+		c: c, o: o,
+		files: make(map[string]bool, len(c.Files)), dirs: map[string]bool{".": true},
+		kusts: map[string]*kustomization{}, broken: map[string]bool{}, risky: map[string]bool{},
+		variables: newVariables(), seen: map[Finding]bool{},
+	}
+	for _, name := range c.Files {
+		g.files[name] = true
+		for dir := path.Dir(name); !g.dirs[dir]; dir = path.Dir(dir) {
+			g.dirs[dir] = true
+		}
+	}
+	for _, a := range o.Allow {
+		g.allow = append(g.allow, gitignore.ParsePattern(a.Path, nil))
+	}
+	return g
+}
+
+// allowed tells whether an allowance covers a file, given relative to the root.
+func (g *gate) allowed(name string) bool {
+	segments := strings.Split(g.workspacePath(name), "/")
+	return slices.ContainsFunc(g.allow, func(p gitignore.Pattern) bool {
+		return p.Match(segments, false) == gitignore.Exclude
+	})
+}
+
+// workspacePath turns a path below the root into one below the workspace.
+func (g *gate) workspacePath(name string) string { return path.Join(g.c.Root, name) }
+
+// report adds a finding whose File is relative to the root. Two variants meet the same fault in their common base: it is
+// told once.
+func (g *gate) report(f Finding) {
+	f.File = g.workspacePath(f.File)
+	if g.seen[f] {
+		return
+	}
+	g.seen[f] = true
+	g.findings = append(g.findings, f)
+}
+
+func (g *gate) sorted() []Finding {
+	slices.SortStableFunc(g.findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Message, b.Message))
+	})
+	return g.findings
+}
+
+// allowFix is the fix of every finding that an allowance can lift: what to write, ready to be copied.
+func (g *gate) allowFix(advice, name string) string {
+	return fmt.Sprintf("%s, or if this is no secret say so in keos-oci.yaml: secrets: {allow: [{path: %q, reason: \"…\"}]}",
+		advice, g.workspacePath(name))
+}

@@ -1,0 +1,136 @@
+package component
+
+import "slices"
+
+// ConfigFile is the name of the config file at the top of a workspace.
+const ConfigFile = "keos-oci.yaml"
+
+// Config is what holds for the whole workspace: the config file with its defaults filled in. What differs between
+// components stands in Component.
+type Config struct {
+	File     string // path as it was given; empty where the workspace has no config file
+	Registry string // as written in the file; Workspace.Registry is the one in use
+	Kind     Kind   // componentKind; empty where it is to be detected
+	Artifact Artifact
+	Secrets  []SecretException
+	Signing  Signing
+	Channels Channels
+}
+
+// Artifact says what artifacts may hold.
+type Artifact struct {
+	External    External
+	RemoteBases RemoteBases
+	Ignore      []string // patterns like those of .gitignore, relative to the root of each artifact
+	MaxSize     int64    // bytes
+	Mode        Mode
+}
+
+// External says what happens to a file outside a component that it refers to, within its root.
+type External string
+
+// The answers to a reference that leaves a component.
+const (
+	ExternalError   External = "error"
+	ExternalInclude External = "include"
+)
+
+// RemoteBases says what happens to a reference to a remote URL.
+type RemoteBases string
+
+// The answers to a remote reference.
+const (
+	RemoteBasesError RemoteBases = "error"
+	RemoteBasesAllow RemoteBases = "allow"
+)
+
+// Mode says what a component takes along.
+type Mode string
+
+// ModeFolder takes all of a component's paths. It is the only mode so far.
+const ModeFolder Mode = "folder"
+
+// SecretException names findings of the search for secrets that are known to be harmless.
+type SecretException struct {
+	Path   string `yaml:"path"` // file or pattern relative to the workspace; ** stands for any number of folders
+	Reason string `yaml:"reason"`
+}
+
+// SignatureFormat says which kinds of signature are written.
+type SignatureFormat string
+
+// The formats of signatures.
+const (
+	FormatBundle SignatureFormat = "bundle" // a Sigstore bundle
+	FormatBoth   SignatureFormat = "both"   // the legacy .sig tag as well
+)
+
+// Signing says how artifacts are signed and whose signature is accepted. A field left empty means the default of the
+// signing code, which knows the place it runs in.
+type Signing struct {
+	Format      SignatureFormat `yaml:"format"`
+	Identity    Identity        `yaml:"identity"`
+	Key         string          `yaml:"key"` // a file's absolute path, or a URI
+	FulcioURL   string          `yaml:"fulcioURL"`
+	RekorURL    string          `yaml:"rekorURL"`
+	TrustedRoot string          `yaml:"trustedRoot"` // absolute path
+}
+
+// Identity is whose signing certificate is accepted. Of Subject and SubjectRegexp at most one is set.
+type Identity struct {
+	Issuer        string `yaml:"issuer"`        // exactly
+	Subject       string `yaml:"subject"`       // exactly
+	SubjectRegexp string `yaml:"subjectRegexp"` // must match the whole subject
+}
+
+// IsZero tells whether nothing was configured.
+func (i Identity) IsZero() bool { return i == Identity{} }
+
+// Source is what moves a channel.
+type Source string
+
+// The sources of a channel.
+const (
+	FromBranch  Source = "branch"
+	FromVersion Source = "version"
+)
+
+// Promotion says whether publishing a version moves the channel.
+type Promotion string
+
+// The ways of promotion.
+const (
+	PromoteAuto   Promotion = "auto"
+	PromoteManual Promotion = "manual"
+)
+
+// Channel is a tag meant to move.
+type Channel struct {
+	Name     string
+	From     Source
+	Branch   string    // followed branch, for FromBranch only
+	Promote  Promotion // for FromVersion only
+	Journal  bool      // whether each move is kept on record
+	Movers   []Identity
+	Identity Identity // whose signature an artifact needs on this channel; Signing.Identity where it is not configured
+}
+
+// Channels is all channels of a component, in the order of their names.
+type Channels []Channel
+
+// Find returns the channel of that name. The error is ErrUnknown, and lists those there are.
+func (c Channels) Find(name string) (Channel, error) {
+	var names []string
+	for _, channel := range c {
+		if channel.Name == name {
+			return channel, nil
+		}
+		names = append(names, channel.Name)
+	}
+	return Channel{}, unknown("channel", name, names)
+}
+
+// From returns the channels that a branch or versions move.
+func (c Channels) From(source Source) Channels {
+	return slices.DeleteFunc(slices.Clone(c), func(channel Channel) bool { return channel.From != source })
+}

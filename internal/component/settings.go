@@ -1,0 +1,328 @@
+package component
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// The shape of the config file, as the schema lets it through.
+type (
+	fileShape struct {
+		Registry      string           `yaml:"registry"`
+		ComponentKind Kind             `yaml:"componentKind"`
+		Discover      *[]discoverShape `yaml:"discover"`
+		Artifact      artifactShape    `yaml:"artifact"`
+		Secrets       struct {
+			Allow []SecretException `yaml:"allow"`
+		} `yaml:"secrets"`
+	}
+	discoverShape struct {
+		Layout layout `yaml:"layout"`
+		Path   string `yaml:"path"`
+	}
+	artifactShape struct {
+		External    External    `yaml:"external"`
+		RemoteBases RemoteBases `yaml:"remoteBases"`
+		Ignore      []string    `yaml:"ignore"`
+		MaxSize     string      `yaml:"maxSize"`
+		Mode        Mode        `yaml:"mode"`
+	}
+	componentShape struct {
+		Name     string   `yaml:"name"`
+		Kind     Kind     `yaml:"kind"`
+		Paths    []string `yaml:"paths"`
+		Root     string   `yaml:"root"`
+		Variants []string `yaml:"variants"`
+		GitTag   string   `yaml:"gitTag"`
+		Ignore   []string `yaml:"ignore"`
+	}
+	channelShape struct {
+		From     Source     `yaml:"from"`
+		Branch   string     `yaml:"branch"`
+		Promote  Promotion  `yaml:"promote"`
+		Journal  *bool      `yaml:"journal"`
+		Movers   []Identity `yaml:"movers"`
+		Identity Identity   `yaml:"identity"`
+	}
+)
+
+// settings is a config file that was read: its values, and where they stand.
+type settings struct {
+	config   Config
+	shape    fileShape
+	doc      *document // empty where there is no file
+	channels map[string]channelShape
+	dir      string
+}
+
+// loadSettings reads the config file of the workspace dir; a file that was not asked for by name may be missing.
+func loadSettings(dir, file string) (*settings, error) {
+	s := &settings{dir: dir, doc: &document{file: ConfigFile}, channels: defaultChannels()}
+	data, err := readConfig(dir, file)
+	if err != nil {
+		return nil, err
+	}
+	if data != nil {
+		s.config.File = file
+		if s.config.File == "" {
+			s.config.File = ConfigFile
+		}
+		if err := s.read(s.config.File, data); err != nil {
+			return nil, err
+		}
+	}
+	s.fill()
+	return s, s.doc.err()
+}
+
+// readConfig returns nil without an error where the default file does not exist.
+func readConfig(dir, file string) ([]byte, error) {
+	path := file
+	if path == "" {
+		path = ConfigFile
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case file == "" && errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: %s is not a file", ErrConfig, path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	return append([]byte{}, data...), nil
+}
+
+// configPath returns the path of the config file, or of the one there could be, relative to the workspace.
+func (s *settings) configPath() string {
+	file := orElse(s.config.File, ConfigFile)
+	if relative, err := filepath.Rel(s.dir, s.absolute(file)); err == nil {
+		return filepath.ToSlash(relative)
+	}
+	return file
+}
+
+// read parses the file, checks it against the schema and takes its values.
+func (s *settings) read(file string, data []byte) error {
+	if len(data) > maxConfigBytes {
+		line := strings.Count(string(data[:maxConfigBytes]), "\n") + 1
+		return (&document{file: file, last: line}).failAt(line, "the file is larger than 1 MiB")
+	}
+	doc, err := parseDocument(file, data)
+	if err != nil {
+		return err
+	}
+	s.doc = doc
+	schema, err := compileSchema()
+	if err != nil {
+		return err
+	}
+	schema.check(doc)
+	if err := doc.err(); err != nil {
+		return err
+	}
+	return s.decode()
+}
+
+// decode takes the values of a file that the schema let through.
+func (s *settings) decode() error {
+	if err := s.doc.root.Decode(&s.shape); err != nil {
+		return fmt.Errorf("%s: %w: %w", s.doc.file, ErrConfig, err)
+	}
+	s.config.Signing = s.signing(Signing{}, "signing")
+	s.channels = s.mergeChannels(s.channels, "channels")
+	return nil
+}
+
+// fill puts the defaults where the file says nothing, and parses what is more than a word.
+func (s *settings) fill() {
+	a := s.shape.Artifact
+	s.config.Registry, s.config.Kind, s.config.Secrets = s.shape.Registry, s.shape.ComponentKind, s.shape.Secrets.Allow
+	s.config.Artifact = Artifact{
+		External:    orElse(a.External, ExternalError),
+		RemoteBases: orElse(a.RemoteBases, RemoteBasesError),
+		Ignore:      a.Ignore,
+		MaxSize:     s.maxSize(orElse(a.MaxSize, "5Mi")),
+		Mode:        orElse(a.Mode, ModeFolder),
+	}
+	if s.config.Artifact.Mode != ModeFolder {
+		s.doc.add([]string{"artifact", "mode"}, "%s is not supported yet: name the folders of each component under components",
+			s.config.Artifact.Mode)
+	}
+	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)
+	s.config.Channels = finish(s.channels, s.config.Signing)
+}
+
+func orElse[T ~string](value, fallback T) T {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+func (s *settings) maxSize(text string) int64 {
+	quantity, err := resource.ParseQuantity(text)
+	if err != nil || quantity.Value() < 1 {
+		s.doc.add([]string{"artifact", "maxSize"}, "%q is not a size: want a number of bytes, or one such as 5Mi", text)
+		return 0
+	}
+	return quantity.Value()
+}
+
+// signing reads the settings at path over those of base, which hold where the file says nothing else.
+func (s *settings) signing(base Signing, path ...string) Signing {
+	node := s.doc.value(path...)
+	if node == nil {
+		return base
+	}
+	signing := base
+	s.take(node, &signing, path)
+	signing.Identity = s.identity(base.Identity, with(path, "identity"))
+	if node := s.doc.value(with(path, "key")...); node != nil && !strings.Contains(signing.Key, "://") {
+		signing.Key = s.absolute(signing.Key)
+	}
+	if s.doc.value(with(path, "trustedRoot")...) != nil {
+		signing.TrustedRoot = s.absolute(signing.TrustedRoot)
+	}
+	return signing
+}
+
+func (s *settings) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(s.dir, filepath.FromSlash(path))
+}
+
+// identity reads one over another. A subject of one form replaces a subject of the other.
+func (s *settings) identity(base Identity, path []string) Identity {
+	node := s.doc.value(path...)
+	if node == nil {
+		return base
+	}
+	var own Identity
+	s.take(node, &own, path)
+	s.checkIdentity(own, path)
+	own.Issuer = orElse(own.Issuer, base.Issuer)
+	if own.Subject == "" && own.SubjectRegexp == "" {
+		own.Subject, own.SubjectRegexp = base.Subject, base.SubjectRegexp
+	}
+	return own
+}
+
+func (s *settings) checkIdentity(identity Identity, path []string) {
+	if identity.Subject != "" && identity.SubjectRegexp != "" {
+		s.doc.add(with(path, "subjectRegexp"), "give either subject or subjectRegexp")
+	}
+	if _, err := regexp.Compile(identity.SubjectRegexp); err != nil {
+		s.doc.add(with(path, "subjectRegexp"), "%v", err)
+	}
+}
+
+// mergeChannels reads the channels at path over those of base.
+func (s *settings) mergeChannels(base map[string]channelShape, path ...string) map[string]channelShape {
+	merged := make(map[string]channelShape, len(base))
+	for name, channel := range base {
+		merged[name] = channel
+	}
+	for _, name := range keys(s.doc.value(path...)) {
+		at := with(path, name)
+		channel := merged[name]
+		if channel.Journal != nil { // decoding writes through a pointer, which base shares
+			journal := *channel.Journal
+			channel.Journal = &journal
+		}
+		s.take(s.doc.value(at...), &channel, at)
+		channel.Identity = s.identity(merged[name].Identity, with(at, "identity"))
+		s.checkChannel(&channel, name, at)
+		merged[name] = channel
+	}
+	return merged
+}
+
+func (s *settings) checkChannel(channel *channelShape, name string, path []string) {
+	given := func(key string) bool { return s.doc.value(with(path, key)...) != nil }
+	switch {
+	case channel.From == "":
+		s.doc.add(path, "from is missing: want branch or version")
+	case channel.From == FromBranch && given("promote"):
+		s.doc.add(with(path, "promote"), "only for channels that follow versions (from: version)")
+	case channel.From == FromVersion && given("branch"):
+		s.doc.add(with(path, "branch"), "only for channels that follow a branch (from: branch)")
+	}
+	if isVersion(name) || strings.HasPrefix(name, "sha256-") {
+		s.doc.add(path, "%q cannot be a channel: such tags have another meaning", name)
+	}
+	for i, mover := range channel.Movers {
+		s.checkIdentity(mover, with(path, "movers", fmt.Sprint(i)))
+	}
+}
+
+// take decodes a value that the schema let through; a fault here is one of the schema, and still told with its line.
+func (s *settings) take(node *yaml.Node, into any, path []string) {
+	if err := node.Decode(into); err != nil {
+		s.doc.add(path, "%v", err)
+	}
+}
+
+// defaultChannels is what a workspace has that configures none.
+func defaultChannels() map[string]channelShape {
+	return map[string]channelShape{"latest": {From: FromBranch}, "latest-stable": {From: FromVersion}}
+}
+
+// finish turns channels that were read and merged into what the rest of the program sees.
+func finish(shapes map[string]channelShape, signing Signing) Channels {
+	channels := make(Channels, 0, len(shapes))
+	for name, shape := range shapes {
+		channel := Channel{Name: name, From: shape.From, Movers: shape.Movers, Identity: shape.Identity}
+		if channel.From == FromBranch {
+			channel.Branch = orElse(shape.Branch, "main")
+		} else {
+			channel.Promote = orElse(shape.Promote, PromoteAuto)
+			channel.Journal = true
+		}
+		if shape.Journal != nil {
+			channel.Journal = *shape.Journal
+		}
+		if channel.Identity.IsZero() {
+			channel.Identity = signing.Identity
+		}
+		channels = append(channels, channel)
+	}
+	slices.SortFunc(channels, func(a, b Channel) int { return strings.Compare(a.Name, b.Name) })
+	return channels
+}
+
+// keys returns the keys of a mapping in the order in which they stand.
+func keys(node *yaml.Node) []string {
+	if node == nil {
+		return nil
+	}
+	var keys []string
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		keys = append(keys, resolve(node.Content[i]).Value)
+	}
+	return keys
+}

@@ -1,0 +1,165 @@
+package component
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// ErrNoComponents says that a checkout holds nothing that could be published without being told what.
+var ErrNoComponents = errors.New("no components found")
+
+// ErrNotVersionTag says that a Git tag releases no component.
+var ErrNotVersionTag = errors.New("not a version tag")
+
+// versionMark stands for the version in the pattern of a component's Git tags.
+const versionMark = "{version}"
+
+// Options is what Load looks at.
+type Options struct {
+	Dir        string                 // top folder of the checkout, absolute
+	ConfigFile string                 // absolute, or relative to Dir; keos-oci.yaml if it exists where this is empty
+	Registry   string                 // HOST/PREFIX, instead of the config file's
+	Files      []string               // the files Git tracks, relative to Dir; no others count
+	RemoteURL  func() (string, error) // address of the Git remote; asked only where no registry is given
+}
+
+// Workspace is a checkout and what it publishes.
+type Workspace struct {
+	Dir        string
+	Registry   string // host and prefix that every repository starts with
+	Config     Config
+	Components Set
+}
+
+// loader turns a checkout into components.
+type loader struct {
+	*settings
+	tree     tree
+	root     *os.Root
+	registry string
+	fleets   map[string]fleet
+}
+
+// Load reads the config file, finds the components, and checks both. The error is an ErrConfig, mostly a *ConfigError
+// that lists all faults with their lines, or ErrNoComponents.
+func Load(o Options) (*Workspace, error) {
+	settings, err := loadSettings(o.Dir, o.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := settings.registry(o)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open workspace: %w", err)
+	}
+	defer root.Close()
+	files := newTree(o.Files)
+	if settings.config.File == "" && files.hasFile("keos-oci.yml") {
+		return nil, fmt.Errorf("%w: keos-oci.yml is to be called %s", ErrConfig, ConfigFile)
+	}
+	l := &loader{settings: settings, tree: files, root: root, registry: registry, fleets: map[string]fleet{}}
+	components, err := l.components()
+	if err != nil {
+		return nil, err
+	}
+	return &Workspace{Dir: o.Dir, Registry: registry, Config: settings.config, Components: components}, nil
+}
+
+// ByGitTag returns the component that a Git tag such as frontend/v1.2.3 releases, and the version, such as v1.2.3. The
+// error is ErrNotVersionTag where it releases none, be it that no component has such tags or that the version is not
+// a strict semantic one; build metadata (+…) is refused, because it cannot be in the tag of an artifact.
+func (w *Workspace) ByGitTag(tag string) (Component, string, error) {
+	var found Component
+	var version string
+	for _, c := range w.Components {
+		// Of two patterns that fit, as v{version} and v{version}-edge do for v1.0.0-edge, the one that says more is meant.
+		if v, ok := cutVersion(tag, c.GitTag); ok && len(c.GitTag) > len(found.GitTag) {
+			found, version = c, v
+		}
+	}
+	if found.Name == "" {
+		return Component{}, "", w.notVersionTag(tag)
+	}
+	parsed, err := semver.StrictNewVersion(version)
+	if err != nil {
+		return Component{}, "", fmt.Errorf("%w: %s: %q is not a version X.Y.Z", ErrNotVersionTag, tag, version)
+	}
+	if parsed.Metadata() != "" {
+		return Component{}, "", fmt.Errorf("%w: %s: build metadata (+%s) cannot be in the tag of an artifact", ErrNotVersionTag,
+			tag, parsed.Metadata())
+	}
+	return found, "v" + version, nil
+}
+
+// notVersionTag words the error for a tag that fits the pattern of no component.
+func (w *Workspace) notVersionTag(tag string) error {
+	patterns := make([]string, len(w.Components))
+	for i, c := range w.Components {
+		patterns[i] = c.GitTagOf("X.Y.Z")
+	}
+	return fmt.Errorf("%w: %s: the tags of this workspace are %s", ErrNotVersionTag, tag, enumerate(patterns))
+}
+
+// cutVersion takes what stands for the version out of a tag that fits a pattern. It begins with a digit, or the pattern
+// {version} would fit every tag.
+func cutVersion(tag, pattern string) (string, bool) {
+	before, after, _ := strings.Cut(pattern, versionMark)
+	rest, hasPrefix := strings.CutPrefix(tag, before)
+	version, hasSuffix := strings.CutSuffix(rest, after)
+	return version, hasPrefix && hasSuffix && version != "" && version[0] >= '0' && version[0] <= '9'
+}
+
+// checkTogether notes what two components may not share.
+func (l *loader) checkTogether(drafts []*draft) {
+	names, tags := map[string]*draft{}, map[string]*draft{}
+	for _, d := range drafts {
+		if other, taken := names[d.name]; taken {
+			l.doc.add(d.at, "%s and %s are both named %s: give one of them a name of its own", other, d, d.name)
+		}
+		if other, taken := tags[d.gitTag]; taken {
+			l.doc.add(d.at, "%s and %s are both released by the Git tag %s", other, d, d.gitTag)
+		}
+		names[d.name], tags[d.gitTag] = d, d
+	}
+	l.checkOverlap(drafts)
+}
+
+// checkOverlap notes files that would be in two components. Sorted as folders, a path's neighbour before it is the one
+// that would hold it.
+func (l *loader) checkOverlap(drafts []*draft) {
+	type owned struct {
+		path  string
+		owner *draft
+	}
+	var all []owned
+	for _, d := range drafts {
+		for _, p := range d.paths {
+			all = append(all, owned{p, d})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b owned) int {
+		if a.path == "." || b.path == "." {
+			return strings.Compare(strings.TrimPrefix(a.path, "."), strings.TrimPrefix(b.path, "."))
+		}
+		return comparePaths(a.path, b.path)
+	})
+	for i, outer := 1, 0; i < len(all); i++ {
+		if !within(all[outer].path, all[i].path) {
+			outer = i
+			continue
+		}
+		blame, other := all[i], all[outer]
+		if len(blame.owner.at) == 0 || blame.owner.found && !other.owner.found { // it takes a line that can be changed
+			blame, other = other, blame
+		}
+		l.doc.add(blame.owner.at, "%s has %s, which overlaps with %s of %s", blame.owner, blame.path, other.path, other.owner)
+	}
+}

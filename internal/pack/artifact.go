@@ -1,0 +1,107 @@
+package pack
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/oci"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Annotations of an artifact's manifest beside those of the OCI image spec.
+const (
+	// AnnotationComponent is the component's name.
+	AnnotationComponent = "com.stratio.keos-oci.component"
+	// AnnotationContentDigest is the digest of the uncompressed tar: it stays the same under another compressor.
+	AnnotationContentDigest = "com.stratio.keos-oci.content-digest"
+	// AnnotationDirty is "true" when files of the component differed from the commit that the revision names.
+	AnnotationDirty = "com.stratio.keos-oci.dirty"
+)
+
+// Metadata is what a manifest says of its origin.
+type Metadata struct {
+	Component string
+	Source    string    // URL of the Git repository
+	Revision  string    // <branch or tag>@sha1:<commit>
+	Created   time.Time // time of the commit, so that a re-run makes the same bytes
+	Dirty     bool
+}
+
+// Artifact is a manifest with its descriptor.
+type Artifact struct {
+	Descriptor ocispec.Descriptor
+	Manifest   []byte
+	Parsed     ocispec.Manifest
+}
+
+// NewArtifact describes t's layer as a Flux artifact. The config is the empty JSON object: Flux reads only the media
+// type, and a Sigstore bundle beside the artifact has the same config blob, so one upload serves both.
+func NewArtifact(t *Tree, layer Layer, m Metadata) (Artifact, error) {
+	annotations := map[string]string{
+		oci.CreatedAnnotation:   m.Created.UTC().Format(time.RFC3339),
+		oci.RevisionAnnotation:  m.Revision,
+		AnnotationComponent:     m.Component,
+		AnnotationContentDigest: t.ContentDigest.String(),
+	}
+	if m.Source != "" {
+		annotations[oci.SourceAnnotation] = m.Source
+	}
+	if m.Dirty {
+		annotations[AnnotationDirty] = "true"
+	}
+	config := ocispec.DescriptorEmptyJSON
+	manifest := ocispec.Manifest{
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   ocispec.MediaTypeImageManifest,
+		Config:      ocispec.Descriptor{MediaType: string(oci.CanonicalConfigMediaType), Digest: config.Digest, Size: config.Size},
+		Layers:      []ocispec.Descriptor{{MediaType: string(oci.CanonicalContentMediaType), Digest: layer.Digest, Size: int64(len(layer.Bytes))}},
+		Annotations: annotations,
+	}
+	raw, err := json.Marshal(manifest)
+	if err != nil {
+		return Artifact{}, err
+	}
+	return Artifact{Descriptor: descriptor(raw), Manifest: raw, Parsed: manifest}, nil
+}
+
+// ParseArtifact reads a manifest that a registry gave. It accepts any OCI image manifest, since a repository may hold
+// what another tool pushed; ContentDigest tells ours apart.
+func ParseArtifact(raw []byte) (Artifact, error) {
+	a := Artifact{Descriptor: descriptor(raw), Manifest: raw}
+	if err := json.Unmarshal(raw, &a.Parsed); err != nil {
+		return Artifact{}, fmt.Errorf("parse manifest %s: %w", a.Descriptor.Digest, err)
+	}
+	return a, nil
+}
+
+func descriptor(raw []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+}
+
+// ContentDigest is the digest of the uncompressed tar as the manifest claims it, or "" when another tool made it.
+func (a Artifact) ContentDigest() digest.Digest {
+	return digest.Digest(a.Parsed.Annotations[AnnotationContentDigest])
+}
+
+// Layer is the descriptor of the Flux content, false when the manifest holds none or more than one layer.
+func (a Artifact) Layer() (ocispec.Descriptor, bool) {
+	if len(a.Parsed.Layers) != 1 || a.Parsed.Layers[0].MediaType != string(oci.CanonicalContentMediaType) {
+		return ocispec.Descriptor{}, false
+	}
+	return a.Parsed.Layers[0], true
+}
+
+// Revision is the artifact's Git revision as its manifest claims it.
+func (a Artifact) Revision() string { return a.Parsed.Annotations[oci.RevisionAnnotation] }
+
+// Created is the commit time that the manifest claims, zero when it has none.
+func (a Artifact) Created() time.Time {
+	t, err := time.Parse(time.RFC3339, a.Parsed.Annotations[oci.CreatedAnnotation])
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}

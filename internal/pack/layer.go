@@ -1,0 +1,319 @@
+// Package pack turns files of a checkout into the bytes of a Flux artifact and back. The same files give the same
+// bytes on every machine. It speaks to no registry and reads nothing but the file system it is handed.
+package pack
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Mode says what a path of the checkout is. It comes from Git's index and not from the file system, whose permission
+// bits depend on the umask.
+type Mode int
+
+const (
+	// Regular is a file that becomes 0644.
+	Regular Mode = iota
+	// Executable is a file that becomes 0755.
+	Executable
+	// Symlink is refused: Flux drops symbolic links silently.
+	Symlink
+	// Submodule is refused: its files are not in the checkout's own tree.
+	Submodule
+)
+
+// File is one tracked path, slash-separated and relative to the workspace.
+type File struct {
+	Path string
+	Mode Mode
+}
+
+// Source is what one artifact is packed from.
+type Source struct {
+	FS      fs.FS    // the workspace, confined: (*os.Root).FS or a test's map
+	Root    string   // the folder that becomes the artifact's root; "." is the whole workspace
+	Files   []File   // tracked files below Root
+	Ignore  []string // patterns in .gitignore's syntax, relative to Root, added to Flux's defaults and .sourceignore
+	MaxSize int64    // bytes all files together may have; 0 is no limit
+}
+
+// Tree is a packed source: its sorted entries and the digest of the uncompressed tar that they make.
+type Tree struct {
+	ContentDigest digest.Digest
+	Size          int64             // bytes of all files together
+	Files         []string          // packed files relative to the root, sorted as in the tar
+	Ignored       map[string]string // tracked files left out, relative to the workspace -> the rule that did it
+
+	fsys    fs.FS
+	entries []entry
+}
+
+// entry is one header of the tar; name is relative to the artifact's root, path to the workspace.
+type entry struct {
+	name, path string
+	mode       int64
+	dir        bool
+	size       int64
+}
+
+// ErrSymlink reports a symbolic link, ErrSubmodule a Git submodule among the files, ErrTooLarge more bytes than
+// Source.MaxSize, ErrEmpty a source without a single file.
+var (
+	ErrSymlink   = errors.New("symbolic link")
+	ErrSubmodule = errors.New("git submodule")
+	ErrTooLarge  = errors.New("too large")
+	ErrEmpty     = errors.New("no files")
+)
+
+// PathError names the file that cannot be packed; the path is relative to the workspace.
+type PathError struct {
+	Path string
+	Err  error
+}
+
+func (e *PathError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *PathError) Unwrap() error { return e.Err }
+
+// Read lists and hashes the files of src without keeping their contents. All faults of single files are reported
+// together, joined.
+func Read(ctx context.Context, src Source) (*Tree, error) {
+	t := &Tree{fsys: src.FS, Ignored: map[string]string{}}
+	kept, dirs, err := t.filter(src)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.stat(src, kept); err != nil {
+		return nil, err
+	}
+	if len(t.entries) == 0 {
+		return nil, &PathError{src.Root, ErrEmpty}
+	}
+	for dir := range dirs {
+		t.entries = append(t.entries, entry{name: relative(src.Root, dir), path: dir, mode: 0o755, dir: true})
+	}
+	slices.SortFunc(t.entries, func(a, b entry) int { return comparePaths(a.name, b.name) })
+	for _, e := range t.entries {
+		if !e.dir {
+			t.Files = append(t.Files, e.name)
+		}
+	}
+	hash := digest.Canonical.Digester()
+	if err := t.writeTar(ctx, hash.Hash()); err != nil {
+		return nil, err
+	}
+	t.ContentDigest = hash.Digest()
+	return t, nil
+}
+
+// filter splits src's files into the kept ones and t.Ignored, and answers with the folders of all of them that no rule
+// ignores: like Flux, a folder stays although every file in it is ignored.
+func (t *Tree) filter(src Source) ([]File, map[string]bool, error) {
+	ignore, err := newIgnore(src)
+	if err != nil {
+		return nil, nil, err
+	}
+	var kept []File
+	dirs := map[string]bool{}
+	for _, f := range src.Files {
+		for dir := path.Dir(f.Path); within(src.Root, dir) && !dirs[dir]; dir = path.Dir(dir) {
+			if dir != src.Root && ignore.match(dir, true) {
+				continue
+			}
+			dirs[dir] = true
+			if dir == "." {
+				break
+			}
+		}
+		if ignore.match(f.Path, false) {
+			t.Ignored[f.Path] = "ignored by Flux's defaults, .sourceignore or artifact.ignore"
+			continue
+		}
+		kept = append(kept, f)
+	}
+	return kept, dirs, nil
+}
+
+// stat checks each file against the file system: what Git calls a regular file may have been replaced since.
+func (t *Tree) stat(src Source, files []File) error {
+	var errs []error
+	checked := map[string]error{}
+	for _, f := range files {
+		info, err := lstat(src.FS, f, checked)
+		if err != nil {
+			errs = append(errs, &PathError{f.Path, err})
+			continue
+		}
+		mode := int64(0o644)
+		if f.Mode == Executable {
+			mode = 0o755
+		}
+		t.Size += info.Size()
+		t.entries = append(t.entries, entry{name: relative(src.Root, f.Path), path: f.Path, mode: mode, size: info.Size()})
+	}
+	if src.MaxSize > 0 && t.Size > src.MaxSize {
+		errs = append(errs, tooLarge(t.entries, t.Size, src.MaxSize))
+	}
+	return errors.Join(errs...)
+}
+
+func tooLarge(entries []entry, size, limit int64) error {
+	largest := slices.MaxFunc(entries, func(a, b entry) int { return int(min(max(a.size-b.size, -1), 1)) })
+	return &PathError{largest.path, fmt.Errorf("%w: the component has %d bytes, more than artifact.maxSize %d; this file alone has %d",
+		ErrTooLarge, size, limit, largest.size)}
+}
+
+// lstat refuses whatever is no regular file reached through real folders; checked remembers the folders of this run.
+func lstat(fsys fs.FS, f File, checked map[string]error) (fs.FileInfo, error) {
+	switch f.Mode {
+	case Symlink:
+		return nil, ErrSymlink
+	case Submodule:
+		return nil, ErrSubmodule
+	}
+	for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+		err, ok := checked[dir]
+		if !ok {
+			err = realDir(fsys, dir)
+			checked[dir] = err
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			break // its parents were looked at with it
+		}
+	}
+	info, err := fs.Lstat(fsys, f.Path)
+	if err != nil {
+		return nil, cause(err)
+	}
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil, ErrSymlink
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("not a regular file: %s", info.Mode().Type())
+	}
+	return info, nil
+}
+
+func realDir(fsys fs.FS, dir string) error {
+	info, err := fs.Lstat(fsys, dir)
+	if err != nil {
+		return cause(err)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("folder %s is a %w", dir, ErrSymlink)
+	}
+	return nil
+}
+
+// cause drops the path of a file system error, which PathError says already.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// Layer is the compressed content of a Tree.
+type Layer struct {
+	Bytes  []byte
+	Digest digest.Digest
+}
+
+// Compress gives the layer of t: gzip at the default level, as fluxcd/pkg/tar writes it.
+func (t *Tree) Compress(ctx context.Context) (Layer, error) {
+	var buf bytes.Buffer
+	hash := digest.Canonical.Digester()
+	gz := gzip.NewWriter(&buf)
+	if err := t.writeTar(ctx, io.MultiWriter(gz, hash.Hash())); err != nil {
+		return Layer{}, err
+	}
+	if err := gz.Close(); err != nil {
+		return Layer{}, err
+	}
+	if hash.Digest() != t.ContentDigest {
+		return Layer{}, errors.New("the files changed while they were packed: run again")
+	}
+	return Layer{Bytes: buf.Bytes(), Digest: digest.FromBytes(buf.Bytes())}, nil
+}
+
+// writeTar streams the archive. Owners and times stay zero, and the format is left to archive/tar, because the headers
+// must equal those that fluxcd/pkg/tar makes of an ordinary checkout.
+func (t *Tree) writeTar(ctx context.Context, w io.Writer) error {
+	tw := tar.NewWriter(w)
+	for _, e := range t.entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t.writeEntry(tw, e); err != nil {
+			return &PathError{e.path, cause(err)}
+		}
+	}
+	return tw.Close()
+}
+
+func (t *Tree) writeEntry(tw *tar.Writer, e entry) error {
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: e.name, Mode: e.mode, Size: e.size}
+	if e.dir {
+		header.Typeflag = tar.TypeDir
+	}
+	if err := tw.WriteHeader(header); err != nil || e.dir {
+		return err
+	}
+	f, err := t.fsys.Open(e.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := io.Copy(tw, io.LimitReader(f, e.size+1))
+	if errors.Is(err, tar.ErrWriteTooLong) || (err == nil && n != e.size) {
+		return errors.New("the file changed while it was read: run again")
+	}
+	return err
+}
+
+// relative gives p below root, as the tar names it.
+func relative(root, p string) string {
+	if p == root {
+		return "."
+	}
+	if root == "." {
+		return p
+	}
+	return strings.TrimPrefix(p, root+"/")
+}
+
+// within says whether p is root or below it.
+func within(root, p string) bool {
+	return root == "." || p == root || strings.HasPrefix(p, root+"/")
+}
+
+// comparePaths orders as a walk does: names of one folder by bytes, and a folder's content right behind it ("a/x"
+// before "a.b", although '.' sorts before '/').
+func comparePaths(a, b string) int {
+	if a == b {
+		return 0
+	}
+	if a == "." {
+		return -1
+	}
+	if b == "." {
+		return 1
+	}
+	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
+}

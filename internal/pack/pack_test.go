@@ -1,0 +1,338 @@
+package pack
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/fluxcd/pkg/oci"
+	"github.com/fluxcd/pkg/sourceignore"
+)
+
+// tree writes files (path -> content; a trailing * on the path means executable) and lists them as Git would.
+func tree(t *testing.T, dir string, files map[string]string) []File {
+	t.Helper()
+	var list []File
+	for name, content := range files {
+		f := File{Path: strings.TrimSuffix(name, "*")}
+		perm := fs.FileMode(0o644)
+		if f.Path != name {
+			f.Mode, perm = Executable, 0o755
+		}
+		full := filepath.Join(dir, f.Path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(content), perm); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+func sample() map[string]string {
+	return map[string]string{
+		"c/a/x.yaml": "a: 1\n", "c/a.b": "text", "c/a-b/y": "y", "c/run.sh*": "#!/bin/sh\n",
+		"c/.gitkeep": "", "c/empty/.gitkeep": "", "c/pic.png": "png", "c/onlypics/a.png": "png", "c/.sops.yaml": "x",
+		"c/.github/w.yaml": "w",
+	}
+}
+
+func read(t *testing.T, dir string, src Source) *Tree {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	src.FS = root.FS()
+	got, err := Read(t.Context(), src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestLayerEqualsFlux(t *testing.T) {
+	dir := t.TempDir()
+	files := tree(t, dir, sample())
+	ours, err := read(t, dir, Source{Root: "c", Files: files}).Compress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignore := strings.Split(strings.Join([]string{sourceignore.ExcludeVCS, sourceignore.ExcludeExt, sourceignore.ExcludeCI, sourceignore.ExcludeExtra}, ","), ",")
+	out := filepath.Join(t.TempDir(), "flux.tgz")
+	if err := oci.NewClient(nil).Build(out, filepath.Join(dir, "c"), ignore); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(ours.Bytes, theirs) {
+		t.Fatalf("our layer differs from fluxcd/pkg/oci's\nours   %v\ntheirs %v", names(t, ours.Bytes), names(t, theirs))
+	}
+}
+
+func names(t *testing.T, layer []byte) (list []string) {
+	t.Helper()
+	gz, err := gzip.NewReader(bytes.NewReader(layer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tr := tar.NewReader(gz); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, fmt.Sprintf("%s %o", h.Name, h.Mode))
+	}
+}
+
+// TestSameBytesEverywhere is promise 5: permission bits, times, paths, file order and the number of processors do not count.
+func TestSameBytesEverywhere(t *testing.T) {
+	var want Layer
+	for i, procs := range []int{1, 8, 2} {
+		dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", i)+"w")
+		files := tree(t, dir, sample())
+		if i%2 == 1 {
+			slices.Reverse(files)
+		}
+		for _, f := range files {
+			perm := []fs.FileMode{0o600, 0o666, 0o644}[i]
+			if err := os.Chmod(filepath.Join(dir, f.Path), perm); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(filepath.Join(dir, f.Path), time.Unix(int64(i), 0), time.Unix(int64(i)*1e9, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		old := runtime.GOMAXPROCS(procs)
+		got, err := read(t, dir, Source{Root: "c", Files: files}).Compress(t.Context())
+		runtime.GOMAXPROCS(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			want = got
+		}
+		if got.Digest != want.Digest {
+			t.Errorf("run %d: layer %s, first run %s", i, got.Digest, want.Digest)
+		}
+	}
+}
+
+// TestGolden pins the format: a change of these digests republishes every component of every user.
+func TestGolden(t *testing.T) {
+	fsys := fstest.MapFS{"c/a.yaml": {Data: []byte("a: 1\n")}, "c/b/run": {Data: []byte("#!/bin/sh\n"), Mode: 0o600}}
+	tr, err := Read(t.Context(), Source{FS: fsys, Root: "c", Files: []File{{"c/b/run", Executable}, {"c/a.yaml", Regular}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := tr.Compress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewArtifact(tr, layer, Metadata{Component: "c", Source: "https://example.com/r", Revision: "main@sha1:" + strings.Repeat("a", 40), Created: time.Unix(1700000000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(tr.ContentDigest, " ", a.Descriptor.Digest)
+	const want = "sha256:cb1822b1b0a621e8237d4cddc2132becce7a791a1911a54b15486e8e06e05570 sha256:0f37433255aa142acc501f890302533af46837038ae6d7b63ce5cf78dd2cc5ab"
+	if got != want {
+		t.Errorf("digests changed:\n got %s\nwant %s", got, want)
+	}
+	parsed, err := ParseArtifact(a.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed.ContentDigest() != tr.ContentDigest || !parsed.Created().Equal(time.Unix(1700000000, 0)) || parsed.Revision() == "" {
+		t.Errorf("parsed manifest differs: %+v", parsed.Parsed.Annotations)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		src     Source
+		want    error
+		path    string
+	}{
+		"symlink in Git":             {nil, Source{Files: []File{{"c/l", Symlink}}}, ErrSymlink, "c/l"},
+		"submodule":                  {nil, Source{Files: []File{{"c/m", Submodule}}}, ErrSubmodule, "c/m"},
+		"file replaced by a symlink": {link("/etc/passwd", "c/f"), Source{Files: []File{{"c/f", Regular}}}, ErrSymlink, "c/f"},
+		"folder replaced by symlink": {link("../d", "c/sub"), Source{Files: []File{{"c/sub/f", Regular}}}, ErrSymlink, "c/sub/f"},
+		"missing":                    {nil, Source{Files: []File{{"c/gone", Regular}}}, fs.ErrNotExist, "c/gone"},
+		"too large":                  {write("c/big", 1000), Source{Files: []File{{"c/big", Regular}}, MaxSize: 999}, ErrTooLarge, "c/big"},
+		"nothing":                    {nil, Source{}, ErrEmpty, "c"},
+		"everything ignored":         {write("c/a.png", 1), Source{Files: []File{{"c/a.png", Regular}}}, ErrEmpty, "c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			tree(t, dir, map[string]string{"c/ok": "x", "d/f": "outside"})
+			if c.prepare != nil {
+				c.prepare(t, dir)
+			}
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			c.src.FS, c.src.Root = root.FS(), "c"
+			_, err = Read(t.Context(), c.src)
+			var pe *PathError
+			if !errors.Is(err, c.want) || !errors.As(err, &pe) || pe.Path != c.path {
+				t.Fatalf("got %v, want %v at %s", err, c.want, c.path)
+			}
+		})
+	}
+}
+
+func link(target, name string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func write(name string, size int) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestIgnoreRulesAdd(t *testing.T) {
+	dir := t.TempDir()
+	files := tree(t, dir, map[string]string{
+		".sourceignore": "top.txt\n", "c/.sourceignore": "# comment\nlocal/\n", "c/top.txt": "", "c/local/x": "", "c/docs/x": "", "c/keep": "", "c/a.zip": "",
+	})
+	got := read(t, dir, Source{Root: "c", Files: slices.DeleteFunc(files, func(f File) bool { return f.Path == ".sourceignore" }), Ignore: []string{"docs/"}})
+	if want := []string{".sourceignore", "keep"}; !slices.Equal(got.Files, want) {
+		t.Errorf("packed %v, want %v", got.Files, want)
+	}
+	for _, p := range []string{"c/top.txt", "c/local/x", "c/docs/x", "c/a.zip"} {
+		if got.Ignored[p] == "" {
+			t.Errorf("%s is not told as ignored", p)
+		}
+	}
+}
+
+func TestExtractRoundTrip(t *testing.T) {
+	dir, out := t.TempDir(), t.TempDir()
+	files := tree(t, dir, map[string]string{"c/a/x": "1", "c/run*": "2", "c/keep/.gitkeep": ""})
+	tr := read(t, dir, Source{Root: "c", Files: files})
+	layer, err := tr.Compress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := Digest(bytes.NewReader(layer.Bytes), Limits{}); err != nil || d != tr.ContentDigest {
+		t.Fatal(d, err)
+	}
+	if err := Extract(t.Context(), bytes.NewReader(layer.Bytes), out, Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(t.TempDir(), "copy"), os.DirFS(out)); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		want, _ := os.ReadFile(filepath.Join(dir, f.Path))
+		got, err := os.ReadFile(filepath.Join(out, strings.TrimPrefix(f.Path, "c/")))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %q, %v", f.Path, got, err)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(out, "run")); err != nil || info.Mode()&0o100 == 0 {
+		t.Error("run lost its executable bit", err)
+	}
+}
+
+func TestExtractRefusesHostileLayers(t *testing.T) {
+	file := func(name string, size int) *tar.Header {
+		return &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(size), Mode: 0o644}
+	}
+	for name, headers := range map[string][]*tar.Header{
+		"parent":    {file("../evil", 1)},
+		"absolute":  {file("/tmp/evil", 1)},
+		"inner":     {file("a/../../evil", 1)},
+		"symlink":   {{Typeflag: tar.TypeSymlink, Name: "l", Linkname: "/etc"}, file("l/evil", 1)},
+		"hard link": {{Typeflag: tar.TypeLink, Name: "l", Linkname: "../evil"}},
+		"device":    {{Typeflag: tar.TypeChar, Name: "d"}},
+		"twice":     {file("a", 1), file("a", 1)},
+		"many":      {file("a", 1), file("b", 1), file("c", 1), file("d", 1), file("e", 1)},
+		"large":     {file("a", 200)},
+		"large sum": {file("a", 60), file("b", 60)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "out")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := Extract(t.Context(), bytes.NewReader(archive(t, headers)), dir, Limits{Bytes: 100, Files: 4}); err == nil {
+				t.Error("accepted")
+			}
+			if entries, _ := os.ReadDir(parent); len(entries) != 1 {
+				t.Error("wrote outside the folder")
+			}
+		})
+	}
+	bomb := archive(t, []*tar.Header{file("zeros", 1<<20)})
+	if _, err := Digest(bytes.NewReader(bomb), Limits{Bytes: 1 << 10}); !errors.Is(err, ErrLayer) {
+		t.Error("Digest read past its limit:", err)
+	}
+	if err := Extract(t.Context(), strings.NewReader("no gzip"), t.TempDir(), Limits{}); !errors.Is(err, ErrLayer) {
+		t.Error(err)
+	}
+}
+
+func archive(t *testing.T, headers []*tar.Header) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	gz := gzip.NewWriter(&buf)
+	tw := tar.NewWriter(gz)
+	for _, h := range headers {
+		if err := tw.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tw.Write(make([]byte, h.Size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(tw.Close(), gz.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func BenchmarkRead(b *testing.B) {
+	fsys, files := fstest.MapFS{}, []File{}
+	for i := range 8 {
+		p := fmt.Sprintf("c/f%d.yaml", i)
+		fsys[p] = &fstest.MapFile{Data: bytes.Repeat([]byte("key: value\n"), 60)}
+		files = append(files, File{Path: p})
+	}
+	for b.Loop() {
+		if _, err := Read(b.Context(), Source{FS: fsys, Root: "c", Files: files}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+// Package registry speaks to OCI registries: one pool of connections, one login, as few requests as the distribution
+// spec allows, faults retried within a budget. It knows nothing of components, versions or signatures.
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+)
+
+// Options of a Client; the zero value is good for registries with TLS and the login of docker's config.
+type Options struct {
+	PlainHTTP bool   // speak HTTP without TLS; loopback hosts always do
+	CAFile    string // PEM certificates trusted beside the system's store
+	UserAgent string
+	ReadOnly  bool // ask token servers for pull only
+	Retry     Retry
+}
+
+// Client opens repositories. It is safe for concurrent use and is made once per run.
+type Client struct {
+	opts      Options
+	http      *http.Client
+	auth      *auth.Client
+	referrers capabilities
+}
+
+// New makes a Client. It reads CAFile; docker's config is read at the first request that needs a login.
+func New(o Options) (*Client, error) {
+	httpClient, err := NewHTTPClient(o.CAFile, o.Retry)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{opts: o, http: httpClient}
+	c.auth = &auth.Client{Client: httpClient, Cache: auth.NewCache(), Credential: cached(dockerLogin())}
+	if o.UserAgent != "" {
+		c.auth.SetUserAgent(o.UserAgent)
+	}
+	return c, nil
+}
+
+// NewHTTPClient makes the HTTP client that a whole run shares: registry, token server, Fulcio and Rekor. caFile may be "".
+func NewHTTPClient(caFile string, r Retry) (*http.Client, error) {
+	pool, err := certPool(caFile)
+	if err != nil {
+		return nil, err
+	}
+	base := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   256,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 60 * time.Second,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
+	}
+	return &http.Client{Transport: &retrying{next: &buffering{base}, policy: r.orDefault()}}, nil
+}
+
+func certPool(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("registry CA: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("system certificates: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("registry CA %s holds no PEM certificate", caFile)
+	}
+	return pool, nil
+}
+
+// HTTP is the client's connection pool with its retries, without any login.
+func (c *Client) HTTP() *http.Client { return c.http }
+
+// Open names a repository; nothing is requested yet.
+func (c *Client) Open(repo name.Repository) *Repository {
+	host := repo.RegistryStr()
+	r := &Repository{client: c, name: repo, remote: &remote.Repository{
+		Client:          c.auth,
+		Reference:       registry.Reference{Registry: host, Repository: repo.RepositoryStr()},
+		PlainHTTP:       c.opts.PlainHTTP || Loopback(host),
+		TagListMaxPages: 1000,
+	}}
+	// referrers.go lists and indexes referrers itself, in fewer requests; oras-go must not do it as well.
+	_ = r.remote.SetReferrersCapability(true)
+	return r
+}
+
+// Loopback says whether host[:port] is this machine; such registries are spoken to without TLS.
+func Loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// scoped asks for all rights that a run needs with the first token, so that there is one token per repository.
+func (c *Client) scoped(ctx context.Context, ref registry.Reference) context.Context {
+	if c.opts.ReadOnly {
+		return auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
+	}
+	return auth.AppendRepositoryScope(ctx, ref, auth.ActionPull, auth.ActionPush)
+}
+
+// dockerLogin reads docker's config and its credential helpers, never writing them.
+func dockerLogin() auth.CredentialFunc {
+	store := sync.OnceValues(func() (*credentials.DynamicStore, error) {
+		return credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	})
+	return func(ctx context.Context, host string) (auth.Credential, error) {
+		s, err := store()
+		if err != nil {
+			return auth.EmptyCredential, fmt.Errorf("docker config: %w", err)
+		}
+		return credentials.Credential(s)(ctx, host)
+	}
+}
+
+// cached asks get once per host: a credential helper is a process of its own.
+func cached(get auth.CredentialFunc) auth.CredentialFunc {
+	type login struct {
+		once sync.Once
+		cred auth.Credential
+		err  error
+	}
+	var logins sync.Map
+	return func(ctx context.Context, host string) (auth.Credential, error) {
+		v, _ := logins.LoadOrStore(host, &login{})
+		l := v.(*login)
+		l.once.Do(func() { l.cred, l.err = get(ctx, host) })
+		return l.cred, l.err
+	}
+}

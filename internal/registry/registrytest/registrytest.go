@@ -1,0 +1,247 @@
+// Package registrytest runs a real registry for tests, behind a proxy that counts requests and can delay, break or
+// refuse each of them.
+package registrytest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stratio/keos-oci/internal/registry/embedded"
+)
+
+// Request is one request that reached the proxy.
+type Request struct{ Method, Path string }
+
+func (r Request) String() string { return r.Method + " " + r.Path }
+
+// Proxy stands in front of an HTTP service. Its fields may be set between requests through Set.
+type Proxy struct {
+	*httptest.Server
+
+	mu       sync.Mutex
+	log      []Request
+	fault    func(n int, r *http.Request) Fault
+	delay    time.Duration
+	login    string // "user:password" that the token endpoint wants, or ""
+	forbid   bool
+	frozen   map[string]bool // tags that may not be written again
+	upstream http.Handler
+}
+
+// Fault is what happens to one request.
+type Fault int
+
+// The faults: the request is answered with 429 or 500, the connection is reset before or after the request took effect,
+// the answer's body is cut off, or bytes and digest header of the answer are changed. Block keeps it open forever.
+const (
+	None Fault = iota
+	TooManyRequests
+	InternalError
+	ResetBefore
+	ResetAfter
+	Truncated
+	WrongDigest
+	Block
+)
+
+func (f Fault) String() string {
+	return []string{"none", "429", "500", "reset before", "reset after", "truncated", "wrong digest", "block"}[f]
+}
+
+// New starts a registry kept in a temporary folder and a proxy in front of it; both end with the test.
+func New(t testing.TB) *Proxy {
+	t.Helper()
+	handler, err := embedded.Handler(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewProxy(t, handler)
+}
+
+// NewProxy puts a proxy in front of any handler.
+func NewProxy(t testing.TB, upstream http.Handler) *Proxy {
+	p := &Proxy{upstream: upstream, frozen: map[string]bool{}}
+	p.Server = httptest.NewServer(p)
+	t.Cleanup(func() { p.CloseClientConnections(); p.Server.Close() })
+	return p
+}
+
+// To puts a proxy in front of another server.
+func To(t testing.TB, target string) *Proxy {
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewProxy(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }})
+}
+
+// Host is host:port of the proxy.
+func (p *Proxy) Host() string { return strings.TrimPrefix(p.URL, "http://") }
+
+// FaultAt breaks the requests for which f says so; n counts from 0 since the last Reset.
+func (p *Proxy) FaultAt(f func(n int, r *http.Request) Fault) { p.set(func() { p.fault = f }) }
+
+// Delay makes every request wait first.
+func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
+
+// RequireToken makes the registry answer 401 with a Bearer challenge, as ghcr.io does, unless a token is sent that its
+// token endpoint gave for "user:password" with the right scope.
+func (p *Proxy) RequireToken(login string) { p.set(func() { p.login = login }) }
+
+// Forbid refuses all writes with 403.
+func (p *Proxy) Forbid(on bool) { p.set(func() { p.forbid = on }) }
+
+// Freeze makes a tag immutable, as ECR does: writing it again fails, even with the same digest.
+func (p *Proxy) Freeze(tag string) { p.set(func() { p.frozen[tag] = true }) }
+
+// Reset forgets the requests so far.
+func (p *Proxy) Reset() { p.set(func() { p.log = nil }) }
+
+// Requests lists what arrived since the last Reset.
+func (p *Proxy) Requests() []Request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]Request(nil), p.log...)
+}
+
+// Count is the number of requests that contain what, all for "".
+func (p *Proxy) Count(what string) (n int) {
+	for _, r := range p.Requests() {
+		if strings.Contains(r.String(), what) {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *Proxy) set(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	n := len(p.log)
+	p.log = append(p.log, Request{r.Method, r.URL.Path})
+	fault, delay, login, forbid := None, p.delay, p.login, p.forbid
+	if p.fault != nil {
+		fault = p.fault(n, r)
+	}
+	frozen := r.Method == http.MethodPut && p.frozen[r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]]
+	p.mu.Unlock()
+	time.Sleep(delay)
+	if fault != None {
+		p.fail(w, r, fault)
+		return
+	}
+	if login != "" && !authorize(w, r, login) {
+		return
+	}
+	write := r.Method != http.MethodGet && r.Method != http.MethodHead
+	if write && forbid {
+		refuse(w, http.StatusForbidden, "DENIED", "requested access to the resource is denied")
+		return
+	}
+	if frozen {
+		refuse(w, http.StatusBadRequest, "TAG_INVALID", "The image tag already exists and cannot be overwritten because the tag is immutable.")
+		return
+	}
+	p.upstream.ServeHTTP(w, r)
+}
+
+func refuse(w http.ResponseWriter, code int, name, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, name, message)
+}
+
+func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, fault Fault) {
+	switch fault {
+	case TooManyRequests:
+		w.Header().Set("Retry-After", "0")
+		refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down")
+	case InternalError:
+		refuse(w, http.StatusInternalServerError, "UNKNOWN", "boom")
+	case ResetBefore:
+		panic(http.ErrAbortHandler)
+	case ResetAfter:
+		p.upstream.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	case Block:
+		<-r.Context().Done()
+	case Truncated:
+		rec := p.record(r)
+		copyHeader(w, rec)
+		w.Header().Set("Content-Length", fmt.Sprint(rec.Body.Len()+1))
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+		panic(http.ErrAbortHandler)
+	case WrongDigest:
+		rec := p.record(r)
+		copyHeader(w, rec)
+		if w.Header().Get("Docker-Content-Digest") != "" {
+			w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
+		}
+		body := bytes.Replace(rec.Body.Bytes(), []byte("a"), []byte("b"), 3)
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(body)
+	}
+}
+
+func (p *Proxy) record(r *http.Request) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	p.upstream.ServeHTTP(rec, r)
+	return rec
+}
+
+func copyHeader(w http.ResponseWriter, rec *httptest.ResponseRecorder) {
+	for k, v := range rec.Header() {
+		w.Header()[k] = v
+	}
+}
+
+// authorize plays ghcr.io: tokens are "<scope>" in base64 and count only for that repository and those actions.
+func authorize(w http.ResponseWriter, r *http.Request, login string) bool {
+	if r.URL.Path == "/token" {
+		user, password, _ := r.BasicAuth()
+		if user+":"+password != login {
+			refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "bad credentials")
+			return false
+		}
+		token := base64.RawURLEncoding.EncodeToString([]byte(strings.Join(r.URL.Query()["scope"], " ")))
+		fmt.Fprintf(w, `{"token":%q,"expires_in":300}`, token)
+		return false
+	}
+	scope := "repository:" + repository(r.URL.Path) + ":pull"
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		scope += ",push"
+	}
+	raw, _ := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	if !strings.HasPrefix(string(raw)+",", scope+",") {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="test",scope=%q`, r.Host, scope))
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		return false
+	}
+	return true
+}
+
+func repository(path string) string {
+	path = strings.TrimPrefix(path, "/v2/")
+	for _, part := range []string{"/manifests/", "/blobs/", "/tags/", "/referrers/"} {
+		if i := strings.LastIndex(path, part); i >= 0 {
+			return path[:i]
+		}
+	}
+	return path
+}

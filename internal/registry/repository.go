@@ -1,0 +1,289 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+)
+
+// What a registry may answer, for errors.Is. ErrUnauthorized is a missing or refused login, ErrForbidden a login
+// without the right, ErrUnavailable a fault that did not pass within the retries, ErrImmutable a tag that the registry
+// itself does not let change, ErrMissingBlob a manifest whose blobs are not all there.
+var (
+	ErrNotFound     = errors.New("not found")
+	ErrUnauthorized = errors.New("not logged in")
+	ErrForbidden    = errors.New("forbidden")
+	ErrUnavailable  = errors.New("registry unavailable")
+	ErrImmutable    = errors.New("the registry holds this tag immutable")
+	ErrMissingBlob  = errors.New("a blob of the manifest is missing")
+)
+
+// Limits of what is read from a registry.
+const (
+	maxManifest = 4 << 20 // the distribution spec asks registries to take manifests of at least 4 MiB
+	maxBlob     = 512 << 20
+)
+
+// Repository is one repository of a registry. Its methods are safe for concurrent use.
+type Repository struct {
+	client *Client
+	name   name.Repository
+	remote *remote.Repository
+	seen   seen
+}
+
+// Name is the repository's name.
+func (r *Repository) Name() name.Repository { return r.name }
+
+// Manifest reads what ref, a tag or a digest, names. The bytes are checked against the digest that the registry told
+// and, for a digest, against ref. ErrNotFound when there is no such manifest or no such repository.
+func (r *Repository) Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
+	desc, raw, err := r.manifest(ctx, ref)
+	for attempt := 1; errors.Is(err, errDamaged) && attempt < r.client.opts.Retry.orDefault().Attempts; attempt++ {
+		desc, raw, err = r.manifest(ctx, ref)
+	}
+	if err != nil {
+		return ocispec.Descriptor{}, nil, r.fault("read", ref, err)
+	}
+	return desc, raw, nil
+}
+
+func (r *Repository) manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
+	desc, body, err := r.remote.FetchReference(r.client.scoped(ctx, r.remote.Reference), ref)
+	if err != nil {
+		return desc, nil, err
+	}
+	defer body.Close()
+	if desc.Size > maxManifest {
+		return desc, nil, fmt.Errorf("manifest of %d bytes is larger than %d", desc.Size, maxManifest)
+	}
+	raw, err := io.ReadAll(io.LimitReader(body, maxManifest+1))
+	if err != nil {
+		return desc, nil, err
+	}
+	if got := digest.FromBytes(raw); got != desc.Digest || int64(len(raw)) != desc.Size {
+		return desc, nil, fmt.Errorf("%w: manifest is %s, the registry says %s", errDamaged, got, desc.Digest)
+	}
+	return desc, raw, nil
+}
+
+// Resolve asks for the digest that ref names without reading the manifest. ErrNotFound as for Manifest.
+func (r *Repository) Resolve(ctx context.Context, ref string) (digest.Digest, error) {
+	desc, err := r.remote.Resolve(r.client.scoped(ctx, r.remote.Reference), ref)
+	if err != nil {
+		return "", r.fault("read", ref, err)
+	}
+	return desc.Digest, nil
+}
+
+// Blob reads a blob of at most limit bytes and checks it against its descriptor.
+func (r *Repository) Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error) {
+	if desc.Size > min(limit, maxBlob) {
+		return nil, r.fault("read", desc.Digest.String(), fmt.Errorf("blob of %d bytes is larger than %d", desc.Size, limit))
+	}
+	var data []byte
+	err := r.repeat(ctx, func() error {
+		body, err := r.remote.Blobs().Fetch(r.client.scoped(ctx, r.remote.Reference), desc)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		if data, err = io.ReadAll(io.LimitReader(body, desc.Size+1)); err != nil {
+			return err
+		}
+		if int64(len(data)) != desc.Size || digest.FromBytes(data) != desc.Digest {
+			return fmt.Errorf("%w: blob does not have its digest", errDamaged)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, r.fault("read", desc.Digest.String(), err)
+	}
+	return data, nil
+}
+
+// PushBlob uploads data in two requests, POST and PUT. A broken upload is begun anew.
+func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error {
+	err := r.repeat(ctx, func() error {
+		return r.remote.Blobs().Push(r.client.scoped(ctx, r.remote.Reference), desc, bytes.NewReader(data))
+	})
+	if err != nil {
+		return r.fault("upload blob", desc.Digest.String(), err)
+	}
+	return nil
+}
+
+// PushManifest stores a manifest under its digest. When it has a subject, it is listed among the subject's referrers: by
+// the registry where it has the referrers API, else under the tag that the distribution spec provides for that.
+func (r *Repository) PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte) error {
+	var m struct {
+		ArtifactType string
+		Subject      *ocispec.Descriptor
+		Annotations  map[string]string
+	}
+	if err := json.Unmarshal(raw, &m); err != nil || m.Subject == nil {
+		return r.putManifest(ctx, desc, raw, desc.Digest.String())
+	}
+	desc.ArtifactType, desc.Annotations = m.ArtifactType, m.Annotations
+	return r.pushReferrer(ctx, m.Subject.Digest, desc, raw)
+}
+
+// Tag makes tag name the manifest. An answer that the tag is immutable is a success if it names this digest already.
+func (r *Repository) Tag(ctx context.Context, desc ocispec.Descriptor, raw []byte, tag string) error {
+	err := r.putManifest(ctx, desc, raw, tag)
+	if !refusedAsImmutable(err) {
+		return err
+	}
+	if now, resolveErr := r.Resolve(ctx, tag); resolveErr != nil || now != desc.Digest {
+		return errors.Join(fmt.Errorf("%s:%s: %w", r.name, tag, ErrImmutable), err)
+	}
+	return nil
+}
+
+func (r *Repository) putManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte, ref string) error {
+	if err := r.remote.PushReference(r.client.scoped(ctx, r.remote.Reference), desc, bytes.NewReader(raw), ref); err != nil {
+		return r.fault("write", ref, err)
+	}
+	r.seen.wrote(ref)
+	return nil
+}
+
+// Tags lists all tags; none when the repository does not exist, which registries answer with 404.
+func (r *Repository) Tags(ctx context.Context) ([]string, error) {
+	all := []string{}
+	err := r.remote.Tags(r.client.scoped(ctx, r.remote.Reference), "", func(tags []string) error {
+		all = append(all, tags...)
+		return nil
+	})
+	if err != nil && status(err) != http.StatusNotFound {
+		return nil, r.fault("list tags of", "", err)
+	}
+	r.seen.listed(all)
+	return all, nil
+}
+
+// repeat runs an operation of several requests up to three times when it failed in a way that may pass although the
+// transport has repeated its single requests already: an upload whose session broke, bytes that lack their digest.
+func (r *Repository) repeat(ctx context.Context, op func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := op()
+		if err == nil || attempt == 3 || ctx.Err() != nil || !broken(err) {
+			return err
+		}
+		if err := sleep(ctx, r.client.opts.Retry.orDefault().backoff(attempt, nil)); err != nil {
+			return err
+		}
+	}
+}
+
+func broken(err error) bool {
+	return errors.Is(err, errDamaged) || transientStatus(status(err)) || status(err) == 0 && passing(err) ||
+		isCode(err, errcode.ErrorCodeBlobUploadUnknown) || isCode(err, errcode.ErrorCodeBlobUploadInvalid) ||
+		isCode(err, errcode.ErrorCodeDigestInvalid)
+}
+
+// fault says which repository and reference an error is about and which of the sentinels it is.
+func (r *Repository) fault(verb, ref string, err error) error {
+	where := r.name.String()
+	switch {
+	case ref == "":
+	case digest.Digest(ref).Validate() == nil:
+		where += "@" + ref
+	default:
+		where += ":" + ref
+	}
+	return fmt.Errorf("%s %s: %w", verb, where, classify(err))
+}
+
+func classify(err error) error {
+	err = redact(err)
+	var sentinel error
+	switch code := status(err); {
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, errdef.ErrNotFound) || code == http.StatusNotFound:
+		sentinel = ErrNotFound
+	case errors.Is(err, auth.ErrBasicCredentialNotFound) || code == http.StatusUnauthorized:
+		sentinel = ErrUnauthorized
+	case code == http.StatusForbidden:
+		sentinel = ErrForbidden
+	case isCode(err, errcode.ErrorCodeManifestBlobUnknown) || isCode(err, errcode.ErrorCodeBlobUnknown):
+		sentinel = ErrMissingBlob
+	case transientStatus(code) || code == 0 && (passing(err) || isURLError(err)):
+		sentinel = ErrUnavailable
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %w", sentinel, err)
+}
+
+// refusedAsImmutable recognises how registries say that a tag may not change: ECR (ImageTagAlreadyExistsException) and
+// Harbor, Artifact Registry and ACR with 403, 409 or 412.
+func refusedAsImmutable(err error) bool {
+	switch status(err) {
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusBadRequest, http.StatusForbidden:
+		return true
+	}
+	return false
+}
+
+func status(err error) int {
+	var resp *errcode.ErrorResponse
+	if errors.As(err, &resp) {
+		return resp.StatusCode
+	}
+	return 0
+}
+
+func isCode(err error, code string) bool {
+	var resp *errcode.ErrorResponse
+	if !errors.As(err, &resp) {
+		return false
+	}
+	for _, e := range resp.Errors {
+		if e.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+func isURLError(err error) bool {
+	var ue *url.Error
+	return errors.As(err, &ue)
+}
+
+// redact drops the query of URLs in an error: upload sessions and redirects to storage carry their authority there.
+func redact(err error) error {
+	var resp *errcode.ErrorResponse
+	if errors.As(err, &resp) && resp.URL != nil {
+		resp.URL = withoutQuery(resp.URL)
+		return err
+	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		if u, parseErr := url.Parse(ue.URL); parseErr == nil {
+			return &url.Error{Op: ue.Op, URL: withoutQuery(u).String(), Err: ue.Err}
+		}
+	}
+	return err
+}
+
+func withoutQuery(u *url.URL) *url.URL {
+	clean := *u
+	clean.RawQuery, clean.User = "", nil
+	return &clean
+}

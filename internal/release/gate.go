@@ -1,0 +1,170 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/stratio/keos-oci/internal/check"
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/pack"
+)
+
+// ErrRefused reports a component that must not be published; RefusedError holds the findings.
+var ErrRefused = errors.New("refused")
+
+// RefusedError lists why a component is not published. It is an ErrRefused.
+type RefusedError struct{ Findings []check.Finding }
+
+func (e *RefusedError) Error() string {
+	lines := make([]string, len(e.Findings))
+	for i, f := range e.Findings {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Is implements errors.Is for ErrRefused.
+func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
+
+// packed is a component as bytes.
+type packed struct {
+	component component.Component
+	tree      *pack.Tree
+	layer     pack.Layer
+}
+
+// gate unpacks the very layer into an empty folder and checks it there. Warnings are returned, errors refuse.
+func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings []check.Finding, err error) {
+	dir, err := os.MkdirTemp(s.TempDir, "keos-oci-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := pack.Extract(ctx, bytes.NewReader(p.layer.Bytes), dir, pack.Limits{}); err != nil {
+		return nil, err
+	}
+	config := s.Workspace.Config
+	options := check.Options{RemoteBases: config.Artifact.RemoteBases == component.RemoteBasesAllow}
+	for _, e := range config.Secrets {
+		options.Allow = append(options.Allow, check.Allowance{Path: e.Path, Reason: e.Reason})
+	}
+	findings, err := check.Run(ctx, check.Component{
+		Name: p.component.Name, Workspace: s.Workspace.Dir, Root: p.component.Root, Files: p.tree.Files, Unpacked: dir,
+		Variants: p.component.Variants, LeftOut: leftOut(p.tree, changes),
+	}, options)
+	if err != nil {
+		return nil, fmt.Errorf("check %s: %w", p.component.Name, err)
+	}
+	refused := slices.DeleteFunc(slices.Clone(findings), func(f check.Finding) bool { return f.Severity != check.Error })
+	warnings = slices.DeleteFunc(findings, func(f check.Finding) bool { return f.Severity == check.Error })
+	if len(refused) > 0 {
+		return warnings, &RefusedError{refused}
+	}
+	return warnings, nil
+}
+
+// leftOut explains to the gate why a file of the checkout is not in the artifact.
+func leftOut(tree *pack.Tree, ch changes) func(string) string {
+	return func(file string) string {
+		if why := tree.Ignored[file]; why != "" {
+			return why
+		}
+		for dir := file; dir != "." && dir != "/"; dir = path.Dir(dir) {
+			if ch.untracked[dir] {
+				return "not tracked by Git: git add it"
+			}
+		}
+		return ""
+	}
+}
+
+// pack reads and compresses c.
+func (s *Service) pack(ctx context.Context, c component.Component) (packed, error) {
+	tree, err := pack.Read(ctx, s.source(c))
+	if err != nil {
+		return packed{}, err
+	}
+	layer, err := tree.Compress(ctx)
+	return packed{c, tree, layer}, err
+}
+
+// CheckResult is what `check` found, for all selected components.
+type CheckResult struct {
+	Components []CheckedComponent `json:"components"`
+	Summary    struct {
+		Passed  int `json:"passed"`
+		Refused int `json:"refused"`
+		Failed  int `json:"failed"`
+	} `json:"summary"`
+}
+
+// CheckedComponent is one component's findings. Status is passed, refused or failed.
+type CheckedComponent struct {
+	Name     string          `json:"name"`
+	Status   string          `json:"status"`
+	Findings []check.Finding `json:"findings"`
+	Error    *Problem        `json:"error,omitempty"`
+
+	err error
+}
+
+// Err joins what went wrong with any component, nil when all passed.
+func (r *CheckResult) Err() error {
+	var errs []error
+	for _, c := range r.Components {
+		errs = append(errs, c.err)
+	}
+	return errors.Join(errs...)
+}
+
+// Check runs the gate over the named components, all for none, without a registry.
+func (s *Service) Check(ctx context.Context, names []string) (*CheckResult, error) {
+	set, err := s.Workspace.Components.Select(names...)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := s.changes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res := &CheckResult{Components: make([]CheckedComponent, len(set))}
+	s.each(ctx, set, func(ctx context.Context, i int, c component.Component) {
+		res.Components[i] = s.checkOne(ctx, c, changes)
+	})
+	for _, c := range res.Components {
+		switch c.Status {
+		case "passed":
+			res.Summary.Passed++
+		case "refused":
+			res.Summary.Refused++
+		default:
+			res.Summary.Failed++
+		}
+	}
+	return res, nil
+}
+
+func (s *Service) checkOne(ctx context.Context, c component.Component, ch changes) CheckedComponent {
+	out := CheckedComponent{Name: c.Name, Status: "passed", Findings: []check.Finding{}}
+	p, err := s.pack(ctx, c)
+	if err == nil {
+		out.Findings, err = s.gate(ctx, p, ch)
+	}
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		out.Findings = append(refused.Findings, out.Findings...)
+	}
+	if err != nil {
+		out.Status, out.Error, out.err = "failed", problem(err), err
+		if out.Error.Code == codeRefused {
+			out.Status = "refused"
+		}
+	}
+	return out
+}

@@ -1,0 +1,61 @@
+package release
+
+import (
+	"context"
+	"errors"
+
+	"github.com/stratio/keos-oci/internal/check"
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// Problem is an error in a result. Code is one of a small, stable set of words for programs; Message is for people.
+type Problem struct {
+	Code     string          `json:"code"`
+	Message  string          `json:"message"`
+	Findings []check.Finding `json:"findings,omitempty"`
+}
+
+const codeRefused = "refused"
+
+func problem(err error) *Problem {
+	p := &Problem{Code: Code(err), Message: err.Error()}
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		p.Findings = refused.Findings
+	}
+	return p
+}
+
+// Code is the stable word for an error, "failed" for any that has none of its own.
+func Code(err error) string {
+	for _, known := range []struct {
+		err  error
+		code string
+	}{
+		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
+		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"},
+		{sign.ErrUnsigned, "unsigned"}, {sign.ErrWrongIdentity, "identity"},
+		{sign.ErrNoToken, "no-token"}, {sign.ErrTokenExpired, "token-expired"}, {sign.ErrPassword, "password"},
+		{registry.ErrUnauthorized, "unauthorized"}, {registry.ErrForbidden, "forbidden"}, {registry.ErrUnavailable, "unavailable"},
+		{registry.ErrNotFound, "not-found"}, {component.ErrUnknown, "unknown"}, {tag.ErrVersion, "version"},
+		{context.Canceled, "canceled"}, {context.DeadlineExceeded, "timeout"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.code
+		}
+	}
+	return "failed"
+}
+
+// IsNo says that an error is an answer and not a fault: the registry or a policy was asked and says no.
+func IsNo(err error) bool {
+	switch Code(err) {
+	case "immutable", "backwards", "unsigned", "identity":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,124 @@
+// Package release holds the verbs: each reads state, decides a plan and then acts, in the order that keeps every tag on
+// content that a cluster accepts. It joins the leaf packages and knows no flags, streams or exit codes.
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/sign"
+)
+
+// Service runs the verbs on one workspace.
+type Service struct {
+	Workspace   *component.Workspace
+	Checkout    *git.Checkout
+	FS          fs.FS      // the checkout's top folder, confined
+	Files       []git.File // all tracked files
+	Open        func(name.Repository) *registry.Repository
+	Signer      *sign.Signer
+	Verifier    *sign.Verifier
+	Log         *slog.Logger // progress and warnings
+	Concurrency int          // components in flight
+	TempDir     string       // where tarballs are unpacked for the gate
+}
+
+// Ref is the Git reference that a run publishes: exactly one of Branch and Tag is set.
+type Ref struct{ Branch, Tag string }
+
+// ErrRef reports a Git reference that nothing can be published from.
+var ErrRef = errors.New("no git reference to publish")
+
+// ParseRef reads a full reference such as refs/heads/main, refs/tags/frontend/v1.2.3 or refs/pull/7/merge.
+func ParseRef(ref string) (Ref, error) {
+	for prefix, make := range map[string]func(string) Ref{
+		"refs/heads/": func(s string) Ref { return Ref{Branch: s} },
+		"refs/tags/":  func(s string) Ref { return Ref{Tag: s} },
+		"refs/pull/":  func(s string) Ref { return Ref{Branch: "pull/" + s} },
+	} {
+		if rest, ok := strings.CutPrefix(ref, prefix); ok && rest != "" {
+			return make(rest), nil
+		}
+	}
+	return Ref{}, fmt.Errorf("%w: %q is not of the form refs/heads/<branch> or refs/tags/<tag>", ErrRef, ref)
+}
+
+func (r Ref) String() string {
+	if r.Tag != "" {
+		return "refs/tags/" + r.Tag
+	}
+	return "refs/heads/" + r.Branch
+}
+
+// short is how revisions name the reference.
+func (r Ref) short() string { return r.Tag + r.Branch }
+
+// each runs f for all components side by side and never stops early: results are f's to keep.
+func (s *Service) each(ctx context.Context, set component.Set, f func(context.Context, int, component.Component)) {
+	var group errgroup.Group
+	group.SetLimit(max(s.Concurrency, 1))
+	for i, c := range set {
+		group.Go(func() error { f(ctx, i, c); return nil })
+	}
+	_ = group.Wait()
+}
+
+// source lists what c is packed from.
+func (s *Service) source(c component.Component) pack.Source {
+	src := pack.Source{FS: s.FS, Root: c.Root, Ignore: c.Ignore, MaxSize: c.MaxSize}
+	for _, f := range s.Files {
+		if c.Holds(f.Path) {
+			src.Files = append(src.Files, pack.File{Path: f.Path, Mode: packMode(f.Mode)})
+		}
+	}
+	return src
+}
+
+func packMode(m git.Mode) pack.Mode {
+	switch m {
+	case git.Executable:
+		return pack.Executable
+	case git.Symlink:
+		return pack.Symlink
+	case git.Submodule:
+		return pack.Submodule
+	}
+	return pack.Regular
+}
+
+// sourceURL names the Git repository in the same words on every machine: https, without .git, login or port of ssh. Local
+// paths say nothing to others and are left out.
+func sourceURL(remote string) string {
+	if m := scpLike.FindStringSubmatch(remote); m != nil && !strings.Contains(remote, "://") {
+		remote = "ssh://" + m[1] + "/" + m[2]
+	}
+	scheme, rest, ok := strings.Cut(remote, "://")
+	if !ok || scheme == "file" {
+		return ""
+	}
+	host, p, _ := strings.Cut(rest, "/")
+	host = host[strings.LastIndex(host, "@")+1:]
+	if scheme == "ssh" || scheme == "git" {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	if scheme != "http" {
+		scheme = "https"
+	}
+	return scheme + "://" + host + path.Clean("/"+strings.TrimSuffix(p, ".git"))
+}
+
+// scpLike is Git's user@host:path form.
+var scpLike = regexp.MustCompile(`^(?:[^@/:]+@)?([^@/:]+):([^/].*|/.*)$`)

@@ -1,0 +1,100 @@
+package sign
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	intoto "github.com/in-toto/attestation/go/v1"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+// How cosign v3 and Flux 2.8 find and name bundles.
+const (
+	bundleType          = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	intotoType          = "application/vnd.in-toto+json"
+	annotationContent   = "dev.sigstore.bundle.content"
+	annotationPredicate = "dev.sigstore.bundle.predicateType"
+	predicateType       = cosigntypes.CosignSignPredicateType
+)
+
+func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact ocispec.Descriptor, sig *Signature) error {
+	found, err := s.verifier.bundles(ctx, repo, artifact.Digest)
+	if err != nil || found.by(sig.Identity) {
+		return err
+	}
+	raw, err := s.newBundle(ctx, artifact.Digest)
+	if err != nil {
+		return err
+	}
+	got, err := s.verifier.checkBundle(raw, artifact.Digest)
+	if err != nil {
+		return fmt.Errorf("a cluster would refuse the new signature: %w", err)
+	}
+	if got != sig.Identity {
+		return fmt.Errorf("the new signature is of %s, not of %s", got, sig.Identity)
+	}
+	layer := ocispec.Descriptor{MediaType: bundleType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	if err := repo.PushBlob(ctx, layer, raw); err != nil {
+		return err
+	}
+	sig.attach = append(sig.attach, func(ctx context.Context) error { return attachBundle(ctx, repo, artifact, layer) })
+	return nil
+}
+
+// newBundle signs an in-toto statement whose subject is the digest and whose predicate only says "signed".
+func (s *Signer) newBundle(ctx context.Context, artifact digest.Digest) ([]byte, error) {
+	statement, err := protojson.Marshal(&intoto.Statement{
+		Type:          intoto.StatementTypeUri,
+		PredicateType: predicateType,
+		Subject:       []*intoto.ResourceDescriptor{{Digest: map[string]string{artifact.Algorithm().String(): artifact.Encoded()}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		keys, opts, err := s.bundleOptions(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b, err := sign.Bundle(&sign.DSSEData{Data: statement, PayloadType: intotoType}, keys, opts)
+		if err == nil {
+			return protojson.Marshal(b)
+		}
+		if !conflict(err) || attempt == 3 {
+			return nil, err
+		}
+	}
+}
+
+// attachBundle lists the bundle as a referrer of the artifact. The empty config blob is mostly there already, since
+// pack gives artifacts the same one; it is uploaded when the registry misses it.
+func attachBundle(ctx context.Context, repo Repository, artifact, layer ocispec.Descriptor) error {
+	config := ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
+	manifest, err := json.Marshal(ocispec.Manifest{
+		Versioned:    specs.Versioned{SchemaVersion: 2},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: bundleType,
+		Config:       config,
+		Layers:       []ocispec.Descriptor{layer},
+		Subject:      &ocispec.Descriptor{MediaType: artifact.MediaType, Digest: artifact.Digest, Size: artifact.Size},
+		Annotations:  map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType},
+	})
+	if err != nil {
+		return err
+	}
+	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
+	err = repo.PushManifest(ctx, desc, manifest)
+	if err == nil {
+		return nil
+	}
+	if repo.PushBlob(ctx, config, ocispec.DescriptorEmptyJSON.Data) != nil {
+		return err
+	}
+	return repo.PushManifest(ctx, desc, manifest)
+}

@@ -1,0 +1,147 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+)
+
+// credential is a short-lived key with the certificate that Fulcio gave for it.
+type credential struct {
+	keys     *sign.EphemeralKeypair
+	leaf     *x509.Certificate
+	leafPEM  []byte
+	chainPEM []byte
+	identity Identity
+}
+
+// GetCertificate implements sigstore-go's sign.CertificateProvider with the certificate that is there already.
+func (c *credential) GetCertificate(context.Context, sign.Keypair, *sign.CertificateProviderOptions) ([]byte, error) {
+	return c.leaf.Raw, nil
+}
+
+// authority hands out the run's one credential and renews it before it expires.
+type authority struct {
+	http   *http.Client
+	url    string
+	tokens TokenOptions
+	now    func() time.Time
+
+	mu      sync.Mutex
+	current *credential
+}
+
+// renewBefore leaves time for a log upload that starts with the old certificate: Rekor's time must fall within it.
+const renewBefore = time.Minute
+
+func (a *authority) credential(ctx context.Context) (*credential, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.current != nil && a.current.leaf.NotAfter.Sub(a.now()) > renewBefore {
+		return a.current, nil
+	}
+	c, err := a.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.current = c
+	return c, nil
+}
+
+// request proves possession of a fresh key and asks Fulcio's API v2 for its certificate.
+func (a *authority) request(ctx context.Context) (*credential, error) {
+	token, err := a.tokens.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := subject(token, a.now())
+	if err != nil {
+		return nil, err
+	}
+	keys, err := sign.NewEphemeralKeypair(nil)
+	if err != nil {
+		return nil, err
+	}
+	proof, _, err := keys.SignData(ctx, []byte(sub))
+	if err != nil {
+		return nil, err
+	}
+	pub, err := keys.GetPublicKeyPem()
+	if err != nil {
+		return nil, err
+	}
+	chain, err := a.fulcio(ctx, token, pub, proof)
+	if err != nil {
+		return nil, fmt.Errorf("certificate from %s: %w", a.url, err)
+	}
+	return newCredential(keys, chain)
+}
+
+func (a *authority) fulcio(ctx context.Context, token, pub string, proof []byte) ([]string, error) {
+	body, err := json.Marshal(map[string]any{
+		"credentials": map[string]string{"oidcIdentityToken": token},
+		"publicKeyRequest": map[string]any{
+			"publicKey":         map[string]string{"algorithm": "ECDSA", "content": pub},
+			"proofOfPossession": base64.StdEncoding.EncodeToString(proof),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(a.url, "/")+"/api/v2/signingCert", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	type chained struct {
+		Chain struct{ Certificates []string }
+	}
+	var answer struct{ SignedCertificateEmbeddedSct, SignedCertificateDetachedSct chained }
+	if err := call(a.http, req, &answer); err != nil {
+		return nil, err
+	}
+	chain := answer.SignedCertificateEmbeddedSct.Chain.Certificates
+	if len(chain) == 0 {
+		chain = answer.SignedCertificateDetachedSct.Chain.Certificates
+	}
+	if len(chain) == 0 {
+		return nil, errors.New("the answer holds no certificate")
+	}
+	return chain, nil
+}
+
+func newCredential(keys *sign.EphemeralKeypair, chain []string) (*credential, error) {
+	block, _ := pem.Decode([]byte(chain[0]))
+	if block == nil {
+		return nil, errors.New("the certificate is not in PEM form")
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	id, err := certificateIdentity(leaf)
+	if err != nil {
+		return nil, err
+	}
+	return &credential{keys, leaf, []byte(chain[0]), []byte(strings.Join(chain[1:], "")), id}, nil
+}
+
+func certificateIdentity(cert *x509.Certificate) (Identity, error) {
+	s, err := certificate.SummarizeCertificate(cert)
+	if err != nil {
+		return Identity{}, fmt.Errorf("certificate: %w", err)
+	}
+	return Identity{Issuer: s.Issuer, Subject: s.SubjectAlternativeName}, nil
+}

@@ -1,0 +1,208 @@
+package sign
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sigstore/cosign/v2/pkg/cosign"
+	cosignbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore/pkg/signature/payload"
+)
+
+// legacyTag is where cosign v2 keeps all signatures of a digest, as the layers of one manifest.
+func legacyTag(d digest.Digest) string { return d.Algorithm().String() + "-" + d.Encoded() + ".sig" }
+
+func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, sig *Signature) error {
+	found, manifest, err := s.verifier.legacy(ctx, repo, artifact.Digest)
+	if err != nil || found.by(sig.Identity) {
+		return err
+	}
+	layer, body, err := s.newLegacy(ctx, artifact.Digest, reference)
+	if err != nil {
+		return err
+	}
+	if _, err := s.verifier.checkLegacy(ctx, layer, body, artifact.Digest); err != nil {
+		return fmt.Errorf("a cluster would refuse the new signature: %w", err)
+	}
+	config, err := appendLegacy(&manifest, layer)
+	if err != nil {
+		return err
+	}
+	if err := repo.PushBlob(ctx, layer, body); err != nil {
+		return err
+	}
+	if err := repo.PushBlob(ctx, manifest.Config, config); err != nil {
+		return err
+	}
+	sig.attach = append(sig.attach, func(ctx context.Context) error {
+		raw, err := json.Marshal(manifest)
+		if err != nil {
+			return err
+		}
+		desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+		return repo.Tag(ctx, desc, raw, legacyTag(artifact.Digest))
+	})
+	return nil
+}
+
+// newLegacy signs cosign's simple signing payload, which names the digest, and logs the signature.
+func (s *Signer) newLegacy(ctx context.Context, artifact digest.Digest, reference string) (ocispec.Descriptor, []byte, error) {
+	ref, err := name.NewDigest(reference)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	body, err := payload.Cosign{Image: ref}.MarshalJSON()
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	var keys sign.Keypair = s.key
+	var opts []static.Option
+	var pem []byte
+	if s.key == nil {
+		c, err := s.authority.credential(ctx)
+		if err != nil {
+			return ocispec.Descriptor{}, nil, err
+		}
+		keys, pem = c.keys, c.leafPEM
+		opts = append(opts, static.WithCertChain(c.leafPEM, c.chainPEM))
+	} else if s.log != nil {
+		pub, err := s.key.GetPublicKeyPem()
+		if err != nil {
+			return ocispec.Descriptor{}, nil, err
+		}
+		pem = []byte(pub)
+	}
+	sig, _, err := keys.SignData(ctx, body)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	if s.log != nil {
+		logged, err := s.logLegacy(ctx, sig, body, pem)
+		if err != nil {
+			return ocispec.Descriptor{}, nil, err
+		}
+		opts = append(opts, static.WithBundle(logged))
+	}
+	return legacyLayer(body, sig, opts)
+}
+
+func (s *Signer) logLegacy(ctx context.Context, sig, body, pem []byte) (*cosignbundle.RekorBundle, error) {
+	if s.ends.rekorVersion != 1 {
+		return nil, fmt.Errorf("signing.format both needs a Rekor v1 log, and %s is of version %d: use format bundle", s.ends.rekor, s.ends.rekorVersion)
+	}
+	h := sha256.New()
+	h.Write(body)
+	entry, err := cosign.TLogUpload(ctx, s.log, sig, h, pem)
+	if err != nil {
+		return nil, err
+	}
+	return cosignbundle.EntryToBundle(entry), nil
+}
+
+func legacyLayer(body, sig []byte, opts []static.Option) (ocispec.Descriptor, []byte, error) {
+	signed, err := static.NewSignature(body, base64.StdEncoding.EncodeToString(sig), opts...)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	annotations, err := signed.Annotations()
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	annotations[static.SignatureAnnotationKey] = base64.StdEncoding.EncodeToString(sig)
+	return ocispec.Descriptor{MediaType: cosigntypes.SimpleSigningMediaType, Digest: digest.FromBytes(body), Size: int64(len(body)), Annotations: annotations}, body, nil
+}
+
+// appendLegacy adds a layer to what others signed before and gives the config blob that lists all layers.
+func appendLegacy(m *ocispec.Manifest, layer ocispec.Descriptor) ([]byte, error) {
+	m.Versioned, m.MediaType = specs.Versioned{SchemaVersion: 2}, ocispec.MediaTypeImageManifest
+	m.Layers = append(m.Layers, layer)
+	config := ocispec.Image{RootFS: ocispec.RootFS{Type: "layers"}}
+	for _, l := range m.Layers {
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, l.Digest)
+	}
+	raw, err := json.Marshal(config)
+	m.Config = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	return raw, err
+}
+
+// legacy reads and checks the cosign v2 signatures of a digest; the manifest is empty when there are none.
+func (v *Verifier) legacy(ctx context.Context, repo Repository, artifact digest.Digest) (Found, ocispec.Manifest, error) {
+	var found Found
+	var m ocispec.Manifest
+	_, raw, err := repo.Manifest(ctx, legacyTag(artifact))
+	if err != nil {
+		if v.opts.NotFound(err) {
+			err = nil
+		}
+		return found, m, err
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return found, m, fmt.Errorf("signatures of %s: %w", artifact, err)
+	}
+	for i, layer := range m.Layers {
+		if i == maxSignatures {
+			found.Invalid = append(found.Invalid, fmt.Errorf("only the first %d signatures were read", maxSignatures))
+			break
+		}
+		id, err := v.readLegacy(ctx, repo, layer, artifact)
+		found.add(id, Both, err)
+	}
+	return found, m, nil
+}
+
+func (v *Verifier) readLegacy(ctx context.Context, repo Repository, layer ocispec.Descriptor, artifact digest.Digest) (Identity, error) {
+	body, err := repo.Blob(ctx, layer, maxSignature)
+	if err != nil {
+		return Identity{}, err
+	}
+	return v.checkLegacy(ctx, layer, body, artifact)
+}
+
+// checkLegacy verifies one layer of the .sig manifest. The claim verifier is what makes the signature one of *this*
+// digest and not of whatever its payload names.
+func (v *Verifier) checkLegacy(ctx context.Context, layer ocispec.Descriptor, body []byte, artifact digest.Digest) (Identity, error) {
+	signed, err := static.NewSignature(body, layer.Annotations[static.SignatureAnnotationKey], static.WithAnnotations(layer.Annotations))
+	if err != nil {
+		return Identity{}, err
+	}
+	hash, err := v1.NewHash(artifact.String())
+	if err != nil {
+		return Identity{}, err
+	}
+	opts := &cosign.CheckOpts{Offline: true, ClaimVerifier: cosign.SimpleClaimVerifier}
+	if v.opts.PublicKey != nil {
+		_, verifier, err := keyMaterial(v.opts.PublicKey)
+		if err != nil {
+			return Identity{}, err
+		}
+		opts.SigVerifier, opts.IgnoreTlog = verifier, true
+		if _, err := cosign.VerifyImageSignature(ctx, signed, hash, opts); err != nil {
+			return Identity{}, err
+		}
+		key, err := fingerprint(v.opts.PublicKey)
+		return Identity{Key: key}, err
+	}
+	if opts.TrustedMaterial, err = v.trust.load(); err != nil {
+		return Identity{}, err
+	}
+	opts.Identities = []cosign.Identity{{IssuerRegExp: ".*", SubjectRegExp: ".*"}} // whose it is, the policy judges later
+	if _, err := cosign.VerifyImageSignature(ctx, signed, hash, opts); err != nil {
+		return Identity{}, err
+	}
+	cert, err := signed.Cert()
+	if err != nil {
+		return Identity{}, err
+	}
+	return certificateIdentity(cert)
+}

@@ -1,0 +1,201 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/go-openapi/runtime"
+	httptransport "github.com/go-openapi/runtime/client"
+	"github.com/go-openapi/strfmt"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	rekor "github.com/sigstore/rekor/pkg/generated/client"
+	"github.com/sigstore/rekor/pkg/generated/client/entries"
+	rekorutil "github.com/sigstore/rekor/pkg/util"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+)
+
+// Repository is what signing needs of the repository that holds the artifact.
+type Repository interface {
+	Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error)
+	Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error)
+	Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
+	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
+	PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte) error
+	Tag(ctx context.Context, desc ocispec.Descriptor, raw []byte, tag string) error
+}
+
+// Format says how signatures are stored.
+type Format string
+
+const (
+	// Bundle is a Sigstore bundle as an OCI referrer, what Flux 2.8 and later and cosign v3 look for first.
+	Bundle Format = "bundle"
+	// Both adds the sha256-<hex>.sig tag of cosign v2, for Flux 2.6 and 2.7.
+	Both Format = "both"
+)
+
+// Options of a Signer.
+type Options struct {
+	HTTP     *http.Client
+	Services Services
+	Tokens   TokenOptions
+	Format   Format
+	Key      string                 // file of a cosign private key; "" signs keyless
+	Password func() ([]byte, error) // of Key
+	LogKey   bool                   // upload signatures of Key to the transparency log, too
+	Now      func() time.Time       // the clock that certificates are renewed by
+	NotFound func(error) bool       // says of a Repository's error that the thing is not there
+}
+
+// Signer signs digests with one key or, keyless, with one certificate per run. It is safe for concurrent use. Keys,
+// tokens and trust are loaded at the first signature, so a run that signs nothing asks for nothing.
+type Signer struct {
+	opts      Options
+	verifier  *Verifier
+	authority *authority
+
+	once sync.Once
+	err  error
+	key  *keypair
+	ends endpoints
+	log  *rekor.Rekor
+}
+
+// NewSigner makes a Signer; nothing is read or requested yet.
+func NewSigner(o Options) *Signer {
+	s := &Signer{opts: o}
+	s.verifier = &Verifier{opts: VerifierOptions{Services: o.Services, NotFound: o.NotFound}, trust: trust{services: o.Services}}
+	return s
+}
+
+// Identity is who this run signs as. Keyless, it asks for the certificate.
+func (s *Signer) Identity(ctx context.Context) (Identity, error) {
+	if err := s.prepare(); err != nil {
+		return Identity{}, err
+	}
+	if s.key != nil {
+		return Identity{Key: s.key.hint}, nil
+	}
+	c, err := s.authority.credential(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	return c.identity, nil
+}
+
+// Signature is a signature that is made, checked and uploaded but not yet visible beside its artifact.
+type Signature struct {
+	Identity Identity
+	attach   []func(context.Context) error
+}
+
+// Prepare signs the artifact, checks the signature as a cluster would and uploads its content. The artifact itself need
+// not be in the repository yet. A format in which this identity has signed the digest before is left alone.
+func (s *Signer) Prepare(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string) (*Signature, error) {
+	id, err := s.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sig := &Signature{Identity: id}
+	if err := s.prepareBundle(ctx, repo, artifact, sig); err != nil {
+		return nil, fmt.Errorf("sign %s: %w", reference, err)
+	}
+	if s.opts.Format == Both {
+		if err := s.prepareLegacy(ctx, repo, artifact, reference, sig); err != nil {
+			return nil, fmt.Errorf("sign %s for cosign v2: %w", reference, err)
+		}
+	}
+	return sig, nil
+}
+
+// New says whether Attach will add anything: false when this identity had signed the digest before.
+func (s *Signature) New() bool { return len(s.attach) > 0 }
+
+// Attach makes the signature visible. The artifact's manifest must be in the repository.
+func (s *Signature) Attach(ctx context.Context) error {
+	for _, attach := range s.attach {
+		if err := attach(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare loads the key or finds the services, once.
+func (s *Signer) prepare() error {
+	s.once.Do(func() {
+		if s.opts.Key != "" {
+			if s.key, s.err = loadKey(s.opts.Key, s.opts.Password); s.err != nil {
+				return
+			}
+			s.verifier.opts.PublicKey = s.key.pub
+			if !s.opts.LogKey {
+				return
+			}
+		}
+		if s.ends, s.err = s.opts.Services.resolve(s.opts.Now()); s.err != nil {
+			return
+		}
+		s.authority = &authority{http: s.opts.HTTP, url: s.ends.fulcio, tokens: s.opts.Tokens, now: s.opts.Now}
+		s.log, s.err = rekorClient(s.opts.HTTP, s.ends.rekor)
+	})
+	return s.err
+}
+
+// rekorClient is rekor/pkg/client.GetRekorClient on the run's own connections and retries.
+func rekorClient(client *http.Client, address string) (*rekor.Rekor, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("rekor URL %q is no URL", address)
+	}
+	if u.Path == "" {
+		u.Path = rekor.DefaultBasePath
+	}
+	rt := httptransport.NewWithClient(u.Host, u.Path, []string{u.Scheme}, client)
+	rt.Consumers["application/json"] = runtime.JSONConsumer()
+	rt.Producers["application/json"] = runtime.JSONProducer()
+	formats := strfmt.NewFormats()
+	formats.Add("signedCheckpoint", &rekorutil.SignedNote{}, rekorutil.SignedCheckpointValidator)
+	return rekor.New(rt, formats), nil
+}
+
+// bundleOptions says who vouches for a signature: the certificate, the log and the timestamp authorities.
+func (s *Signer) bundleOptions(ctx context.Context) (sign.Keypair, sign.BundleOptions, error) {
+	o := sign.BundleOptions{Context: ctx}
+	if s.log != nil {
+		o.TransparencyLogs = []sign.Transparency{sign.NewRekor(&sign.RekorOptions{BaseURL: s.ends.rekor, Client: s.logV1(), Version: s.ends.rekorVersion})}
+		for _, tsa := range s.ends.tsa {
+			o.TimestampAuthorities = append(o.TimestampAuthorities, sign.NewTimestampAuthority(
+				&sign.TimestampAuthorityOptions{URL: tsa, Transport: s.opts.HTTP.Transport}))
+		}
+	}
+	if s.key != nil {
+		return s.key, o, nil
+	}
+	c, err := s.authority.credential(ctx)
+	if err != nil {
+		return nil, o, err
+	}
+	o.CertificateProvider = c
+	return c.keys, o, nil
+}
+
+func (s *Signer) logV1() sign.RekorClient {
+	if s.ends.rekorVersion != 1 {
+		return nil
+	}
+	return s.log.Entries
+}
+
+// conflict says that the log holds this very entry: an answer got lost and the upload was repeated. The entry itself is
+// not in that answer, so the signature is made anew.
+func conflict(err error) bool {
+	var c *entries.CreateLogEntryConflict
+	return errors.As(err, &c)
+}
