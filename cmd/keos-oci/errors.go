@@ -32,7 +32,7 @@ func (a *app) exitCode(err error) int {
 			return exitUsage
 		}
 	}
-	for _, e := range flatten(err) {
+	for _, e := range single(err) {
 		if !release.IsNo(e) {
 			return exitFailed
 		}
@@ -43,22 +43,18 @@ func (a *app) exitCode(err error) int {
 // errUsage is a command line that only a command itself can judge.
 var errUsage = errors.New("usage")
 
-// flatten gives the single errors of a joined one: a result's, one per component.
-func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join lists components
-	if !ok {
-		return []error{err}
+// single gives the errors of a result one by one, each of one component, or the only one there is.
+func single(err error) []error {
+	var failures release.Failures
+	if errors.As(err, &failures) {
+		return failures
 	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		all = append(all, flatten(e)...)
-	}
-	return all
+	return []error{err}
 }
 
 // explain writes the error to stderr, with what to do about it where that is known.
 func (a *app) explain(err error) {
-	for _, e := range flatten(err) {
+	for _, e := range single(err) {
 		fmt.Fprintln(a.err, a.paint(red, "error:"), e)
 	}
 	if h := hint(err); h != "" {

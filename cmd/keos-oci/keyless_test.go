@@ -54,9 +54,9 @@ func TestKeylessPublish(t *testing.T) {
 		t.Error(r)
 	}
 	for what, args := range map[string][]string{
-		"other subject":          append(issuer, "frontend", "--certificate-identity", subject+"x"),
-		"unanchored pattern":     append(issuer, "frontend", "--certificate-identity-regexp", "https://github.com/org/app"),
-		"other issuer":           {"frontend", "--certificate-identity", subject, "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com"},
+		"other subject":                  append(issuer, "frontend", "--certificate-identity", subject+"x"),
+		"unanchored pattern":             append(issuer, "frontend", "--certificate-identity-regexp", "https://github.com/org/app"),
+		"other issuer":                   {"frontend", "--certificate-identity", subject, "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com"},
 		"the default of GitHub's issuer": {"frontend"},
 	} {
 		if r := verify(args...); r.code != 3 {
@@ -114,7 +114,7 @@ func TestTokenFaults(t *testing.T) {
 		want string
 	}{
 		"no id-token: write": {[]string{"GITHUB_ACTIONS=true"}, 1, "id-token: write"},
-		"expired token": {[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner-token", "ACTIONS_ID_TOKEN_REQUEST_URL=" + st.env["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&ttl=-10m"}, 1, "expired"},
+		"expired token":      {[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner-token", "ACTIONS_ID_TOKEN_REQUEST_URL=" + st.env["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&ttl=-10m"}, 1, "expired"},
 		"wrong runner token": {[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=s3cr3t-runner", "ACTIONS_ID_TOKEN_REQUEST_URL=" + st.env["ACTIONS_ID_TOKEN_REQUEST_URL"]}, 1, "401"},
 		"no token at all":    {nil, 1, "SIGSTORE_ID_TOKEN"},
 		"not a token":        {[]string{"SIGSTORE_ID_TOKEN=s3cr3t"}, 1, "no JWT"},

@@ -96,6 +96,13 @@ func (s *sandbox) commit(message string) string {
 	return s.git("rev-parse", "HEAD")
 }
 
+func writeFile(t testing.TB, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // component writes a small app component whose content depends on value.
 func (s *sandbox) component(name, value string) {
 	s.t.Helper()

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,6 +44,7 @@ func TestScript(t *testing.T) {
 			"registry": startRegistry,
 			"commit":   commitAll,
 			"zeros":    writeZeros,
+			"exits":    exits,
 		},
 	})
 }
@@ -87,4 +91,21 @@ func writeZeros(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(f.Truncate(size))
 	ts.Check(f.Close())
+}
+
+// exits CODE COMMAND…: runs the command and demands its exit code; stdout and stderr are kept for what follows.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	code := 0
+	var failed *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
 }

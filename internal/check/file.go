@@ -163,6 +163,9 @@ func parse(data []byte) (docs []*yaml.Node, err error) {
 func errorLine(data []byte, err error) int {
 	if match := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); match != nil {
 		n, _ := strconv.Atoi(match[1])
+		if strings.Contains(err.Error(), "did not find expected") {
+			n++ // the parser, other than the scanner, counts lines from zero
+		}
 		return n
 	}
 	for at, r := range string(data) {

@@ -214,7 +214,9 @@ func classify(err error) error {
 	switch code := status(err); {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, errdef.ErrNotFound) || code == http.StatusNotFound:
+	case errors.Is(err, errdef.ErrNotFound):
+		return ErrNotFound // oras-go repeats the reference
+	case code == http.StatusNotFound:
 		sentinel = ErrNotFound
 	case errors.Is(err, auth.ErrBasicCredentialNotFound) || code == http.StatusUnauthorized:
 		sentinel = ErrUnauthorized

@@ -116,11 +116,13 @@ type CheckedComponent struct {
 
 // Err joins what went wrong with any component, nil when all passed.
 func (r *CheckResult) Err() error {
-	var errs []error
+	var failures Failures
 	for _, c := range r.Components {
-		errs = append(errs, c.err)
+		if c.err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", c.Name, c.err))
+		}
 	}
-	return errors.Join(errs...)
+	return failures.orNil()
 }
 
 // Check runs the gate over the named components, all for none, without a registry.

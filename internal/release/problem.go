@@ -59,3 +59,19 @@ func IsNo(err error) bool {
 	}
 	return false
 }
+
+// Failures is what went wrong with several components, each error naming its own.
+type Failures []error
+
+func (f Failures) Error() string { return errors.Join(f...).Error() }
+
+// Unwrap implements errors.Is and errors.As.
+func (f Failures) Unwrap() []error { return f }
+
+// orNil is f as an error, nil when nothing failed.
+func (f Failures) orNil() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}

@@ -81,13 +81,13 @@ type PublishedComponent struct {
 
 // Err joins the components' errors, nil when none failed.
 func (r *PublishResult) Err() error {
-	var errs []error
+	var failures Failures
 	for _, c := range r.Components {
 		if c.err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", c.Name, c.err))
+			failures = append(failures, fmt.Errorf("%s: %w", c.Name, c.err))
 		}
 	}
-	return errors.Join(errs...)
+	return failures.orNil()
 }
 
 // publication is what all components of a run share.
@@ -187,7 +187,7 @@ func (s *Service) publishOne(ctx context.Context, run *publication, c component.
 	}
 	if err != nil {
 		out.Status, out.Error, out.err = StatusFailed, problem(err), err
-		s.Log.Error("failed", "component", c.Name, "error", err)
+		s.Log.Error("failed", "component", c.Name, "code", out.Error.Code)
 		return out
 	}
 	s.Log.Info(out.Status, "component", c.Name, "digest", out.Digest)

@@ -116,7 +116,10 @@ func (t Target) reference(c component.Component) string {
 // GitHub the workflows of this repository on the ref that the tag stands for.
 func (s *Service) policyFor(ctx context.Context, c component.Component, t Target, asked sign.Policy) (sign.Policy, error) {
 	if !asked.IsZero() {
-		return asked, asked.Validate()
+		if err := asked.Validate(); err != nil {
+			return sign.Policy{}, fmt.Errorf("%w: %w", ErrNoPolicy, err)
+		}
+		return asked, nil
 	}
 	if key, err := s.Verifier.KeyPolicy(); err != nil || !key.IsZero() {
 		return key, err

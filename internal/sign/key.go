@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
@@ -49,6 +50,7 @@ func loadKey(file string, password func() ([]byte, error)) (*keypair, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	debug.FreeOSMemory() // scrypt took 64 MiB, which would double the heap that is allowed before the next collection
 	return newKeypair(sv)
 }
 

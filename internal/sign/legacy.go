@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	cosignbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
 	"github.com/sigstore/sigstore-go/pkg/sign"
@@ -169,10 +170,26 @@ func (v *Verifier) readLegacy(ctx context.Context, repo Repository, layer ocispe
 	return v.checkLegacy(ctx, layer, body, artifact)
 }
 
+// parseLegacy reads certificate and log entry from where cosign v2 keeps them: the layer's annotations.
+func parseLegacy(layer ocispec.Descriptor, body []byte) (oci.Signature, error) {
+	var opts []static.Option
+	if cert := layer.Annotations[static.CertificateAnnotationKey]; cert != "" {
+		opts = append(opts, static.WithCertChain([]byte(cert), []byte(layer.Annotations[static.ChainAnnotationKey])))
+	}
+	if raw := layer.Annotations[static.BundleAnnotationKey]; raw != "" {
+		var logged cosignbundle.RekorBundle
+		if err := json.Unmarshal([]byte(raw), &logged); err != nil {
+			return nil, fmt.Errorf("log entry: %w", err)
+		}
+		opts = append(opts, static.WithBundle(&logged))
+	}
+	return static.NewSignature(body, layer.Annotations[static.SignatureAnnotationKey], opts...)
+}
+
 // checkLegacy verifies one layer of the .sig manifest. The claim verifier is what makes the signature one of *this*
 // digest and not of whatever its payload names.
 func (v *Verifier) checkLegacy(ctx context.Context, layer ocispec.Descriptor, body []byte, artifact digest.Digest) (Identity, error) {
-	signed, err := static.NewSignature(body, layer.Annotations[static.SignatureAnnotationKey], static.WithAnnotations(layer.Annotations))
+	signed, err := parseLegacy(layer, body)
 	if err != nil {
 		return Identity{}, err
 	}

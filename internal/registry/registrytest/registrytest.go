@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -27,6 +28,7 @@ func (r Request) String() string { return r.Method + " " + r.Path }
 type Proxy struct {
 	*httptest.Server
 
+	deciding sync.Mutex
 	mu       sync.Mutex
 	log      []Request
 	fault    func(n int, r *http.Request) Fault
@@ -134,12 +136,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	n := len(p.log)
 	p.log = append(p.log, Request{r.Method, r.URL.Path})
-	fault, delay, login, forbid := None, p.delay, p.login, p.forbid
-	if p.fault != nil {
-		fault = p.fault(n, r)
-	}
+	decide, delay, login, forbid := p.fault, p.delay, p.login, p.forbid
 	frozen := r.Method == http.MethodPut && p.frozen[r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]]
 	p.mu.Unlock()
+	fault := None
+	if decide != nil {
+		fault = p.decide(decide, n, r)
+	}
 	time.Sleep(delay)
 	if fault != None {
 		p.fail(w, r, fault)
@@ -158,6 +161,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.upstream.ServeHTTP(w, r)
+}
+
+// decide asks one request at a time; the answer may itself change the proxy.
+func (p *Proxy) decide(f func(int, *http.Request) Fault, n int, r *http.Request) Fault {
+	p.deciding.Lock()
+	defer p.deciding.Unlock()
+	return f(n, r)
 }
 
 func refuse(w http.ResponseWriter, code int, name, message string) {
@@ -179,6 +189,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, fault Fault) {
 		p.upstream.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	case Block:
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has gone
 		<-r.Context().Done()
 	case Truncated:
 		rec := p.record(r)

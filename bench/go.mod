@@ -1,0 +1,3 @@
+module github.com/stratio/keos-oci/bench
+
+go 1.26

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	keosOCI string
+	n       int
+	reps    int
+	delay   time.Duration
+	big     int
+}
+
+const (
+	inFlight  = "16" // components, for both tools
+	helpRuns  = 10
+	toolKeos  = "keos-oci"
+	toolFloor = "floor"
+)
+
+// job is what a tool is measured at.
+type job string
+
+const (
+	publishFirst     job = "publish-first"     // repositories that do not exist yet
+	publishChanged   job = "publish-changed"   // every component differs from what this tool published last
+	publishUnchanged job = "publish-unchanged" // a new commit that touches no component
+	help             job = "--help"
+)
+
+// sample is one process from its start to its exit.
+type sample struct {
+	wall, cpu time.Duration
+	peak      int64 // bytes
+	requests  int
+}
+
+// row is what the runs of one tool at one job took; every run is of n components.
+type row struct {
+	job   job
+	tool  string
+	n     int
+	delay time.Duration
+	runs  []sample
+}
+
+// summary is a part of what keos-oci and the floor print, in keos-oci's words.
+type summary struct {
+	Published int `json:"published"`
+	Unchanged int `json:"unchanged"`
+	Failed    int `json:"failed"`
+}
+
+type publishResult struct {
+	Summary summary `json:"summary"`
+}
+
+// lab is all that is needed to measure: a registry behind the proxy, keys, and a clean environment.
+type lab struct {
+	dir           string // temporary, with everything below it
+	keosOCI, self string
+	env           []string
+	address       string // the proxy's
+	control       io.Writer
+	counts        *bufio.Scanner
+}
+
+// bench measures everything and takes down what it set up, also when ctx ends early.
+func bench(ctx context.Context, o options) (_ []row, err error) {
+	dir, err := os.MkdirTemp("", "keos-oci-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	l := &lab{dir: dir}
+	stop, err := l.start(ctx, o.keosOCI)
+	defer stop()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := l.sideBySide(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.big > 0 {
+		big, err := l.big(ctx, o.big)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, big...)
+	}
+	helps, err := l.help(ctx)
+	return append(rows, helps), err
+}
+
+// sideBySide measures both tools at every job, in turns.
+func (l *lab) sideBySide(ctx context.Context, o options) ([]row, error) {
+	c, err := newCheckout(ctx, filepath.Join(l.dir, "checkout"), o.n, l.env)
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for _, j := range []job{publishFirst, publishChanged, publishUnchanged} {
+		for _, tool := range []string{toolKeos, toolFloor} {
+			rows = append(rows, row{job: j, tool: tool, n: o.n, delay: o.delay})
+		}
+	}
+	for rep := range o.reps {
+		for pair := range slices.Chunk(rows, 2) {
+			if err := c.next(ctx, pair[0].job); err != nil {
+				return nil, err
+			}
+			for i := range pair {
+				r := &pair[(rep+i)%2] // who goes first changes, too
+				if err := l.publish(ctx, r, c, fmt.Sprintf("bench%d", rep)); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return rows, nil
+}
+
+// big measures keos-oci's memory with many components at full speed.
+func (l *lab) big(ctx context.Context, n int) ([]row, error) {
+	c, err := newCheckout(ctx, filepath.Join(l.dir, "big"), n, l.env)
+	if err != nil {
+		return nil, err
+	}
+	rows := []row{{job: publishFirst, tool: toolKeos, n: n}, {job: publishChanged, tool: toolKeos, n: n}}
+	for i := range rows {
+		if err := c.next(ctx, rows[i].job); err != nil {
+			return nil, err
+		}
+		if err := l.publish(ctx, &rows[i], c, "big"); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// next makes the commit that a job is about.
+func (c *checkout) next(ctx context.Context, j job) error {
+	if j == publishUnchanged {
+		return c.commit(ctx)
+	}
+	return c.change(ctx)
+}
+
+func (l *lab) help(ctx context.Context) (row, error) {
+	r := row{job: help, tool: toolKeos}
+	for range helpRuns {
+		s, out, err := l.measure(ctx, 0, l.keosOCI, "--help")
+		if err != nil {
+			return r, err
+		}
+		if len(out) == 0 {
+			return r, errors.New("keos-oci --help: no output")
+		}
+		r.runs = append(r.runs, s)
+	}
+	return r, nil
+}
+
+// publish runs the row's tool at the row's job, into repositories below prefix.
+func (l *lab) publish(ctx context.Context, r *row, c *checkout, prefix string) error {
+	var args []string
+	switch r.tool {
+	case toolKeos:
+		args = []string{l.keosOCI, "-C", c.dir, "--registry", l.address + "/" + prefix + "/keos", "--concurrency", inFlight, "--log-level", "error",
+			"publish", "--ref", "refs/heads/main", "--key", l.path("keos.key"), "-o", "json"}
+	case toolFloor:
+		commit, err := c.git(ctx, "rev-parse", "HEAD")
+		if err != nil {
+			return err
+		}
+		args = []string{l.self, "floor", "-C", c.dir, "-registry", l.address, "-prefix", prefix + "/floor", "-j", inFlight, "-commit", commit, "-key", l.path("floor.key")}
+	}
+	what := fmt.Sprintf("%s, %s, %d components", r.job, r.tool, r.n)
+	s, out, err := l.measure(ctx, r.delay, args...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	want := summary{Published: r.n}
+	if r.job == publishUnchanged {
+		want = summary{Unchanged: r.n}
+	}
+	var got publishResult
+	if err := json.Unmarshal(out, &got); err != nil {
+		return fmt.Errorf("%s: read its summary: %w", what, err)
+	}
+	if got.Summary != want {
+		return fmt.Errorf("%s: it says %+v, want %+v", what, got.Summary, want)
+	}
+	r.runs = append(r.runs, s)
+	fmt.Fprintf(os.Stderr, "%s: %.3f s, %d requests, %.0f MiB\n", what, s.wall.Seconds(), s.requests, mebibytes(s.peak))
+	return nil
+}
+
+// measure runs a command; it is an error if that fails.
+func (l *lab) measure(ctx context.Context, delay time.Duration, args ...string) (s sample, stdout []byte, err error) {
+	if _, err := l.count(delay); err != nil {
+		return s, nil, err
+	}
+	// A file, since a pipe would have this process work while it measures.
+	out, err := os.Create(l.path("stdout"))
+	if err != nil {
+		return s, nil, err
+	}
+	defer out.Close()
+	var stderr bytes.Buffer
+	cmd := l.command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = out, &stderr
+	start := time.Now()
+	err = cmd.Run()
+	s.wall = time.Since(start)
+	if err != nil {
+		return s, nil, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	}
+	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	s.peak = peak(cmd.ProcessState)
+	if s.requests, err = l.count(0); err != nil {
+		return s, nil, err
+	}
+	stdout, err = os.ReadFile(out.Name())
+	return s, stdout, err
+}
+
+// peak is the largest resident size of an exited process, and of those it started and waited for. Linux counts in the
+// size of the process that forked it, this one; it stays far smaller than what it measures, and could at worst make a
+// peak look too high.
+func peak(state *os.ProcessState) int64 {
+	size := state.SysUsage().(*syscall.Rusage).Maxrss
+	if runtime.GOOS == "darwin" {
+		return size
+	}
+	return size * 1024
+}
+
+// count sets the delay of requests from now on and answers with their number since it was called last.
+func (l *lab) count(delay time.Duration) (int, error) {
+	if _, err := fmt.Fprintln(l.control, delay); err != nil {
+		return 0, fmt.Errorf("proxy: %w", err)
+	}
+	if !l.counts.Scan() {
+		return 0, errors.Join(errors.New("proxy: it is gone"), l.counts.Err())
+	}
+	return strconv.Atoi(l.counts.Text())
+}
+
+// start starts the registry and the proxy and makes the keys. What it answers with takes down whatever stands, and is
+// never nil.
+func (l *lab) start(ctx context.Context, keosOCI string) (stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for _, s := range slices.Backward(stops) {
+			s()
+		}
+	}
+	if l.self, err = os.Executable(); err != nil {
+		return stop, err
+	}
+	if keosOCI, err = exec.LookPath(keosOCI); err != nil {
+		return stop, err
+	}
+	if l.keosOCI, err = filepath.Abs(keosOCI); err != nil {
+		return stop, err
+	}
+	// Nothing of the user's or the CI's settings: no credentials, no Git configuration, no GITHUB_OUTPUT.
+	l.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.dir, "TMPDIR=" + l.dir, "COSIGN_PASSWORD=bench"}
+	if out, err := l.command(ctx, l.keosOCI, "generate-key-pair", "--output-key-prefix", l.path("keos")).CombinedOutput(); err != nil {
+		return stop, fmt.Errorf("keos-oci generate-key-pair: %w\n%s", err, out)
+	}
+	if err := writeKey(l.path("floor.key")); err != nil {
+		return stop, err
+	}
+	registry, err := l.serve(ctx, l.keosOCI, "registry", "serve", "--listen", "127.0.0.1:0", "--dir", l.path("registry"))
+	if err != nil {
+		return stop, fmt.Errorf("registry: %w", err)
+	}
+	stops = append(stops, registry.stop)
+	proxy, err := l.serve(ctx, l.self, "proxy", "-to", registry.address)
+	if err != nil {
+		return stop, fmt.Errorf("proxy: %w", err)
+	}
+	stops = append(stops, proxy.stop)
+	l.address, l.control, l.counts = proxy.address, proxy.stdin, proxy.stdout
+	return stop, nil
+}
+
+// server is a process that serves until it is stopped.
+type server struct {
+	address string
+	stdin   io.WriteCloser
+	stdout  *bufio.Scanner
+	stop    func()
+}
+
+// serve starts a server that prints its address on its first line.
+func (l *lab) serve(ctx context.Context, args ...string) (*server, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := l.command(ctx, args...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		cancel()
+		return nil, err
+	}
+	s := &server{stdin: stdin, stdout: bufio.NewScanner(stdout)}
+	s.stop = func() {
+		stdin.Close()
+		cancel()
+		_ = cmd.Wait() // it was told to end: how it does no longer matters
+	}
+	if !s.stdout.Scan() {
+		s.stop()
+		return nil, errors.New("it did not print its address")
+	}
+	s.address = s.stdout.Text()
+	return s, nil
+}
+
+// command interrupts its process when ctx ends, and kills it if that does not help.
+func (l *lab) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = l.env
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+func (l *lab) path(name string) string { return filepath.Join(l.dir, name) }
+
+func writeKey(file string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	raw, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}), 0o600)
+}
