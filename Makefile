@@ -50,8 +50,8 @@ docs-check:
 	@rm -rf .cache/cli && mkdir -p .cache && go run ./cmd/keos-oci docs .cache/cli && diff -r docs/cli .cache/cli || { echo "run make docs"; exit 1; }
 
 .PHONY: bench
-bench: build ## the table of requests, times and memory, against a floor client in the same run
-	cd bench && go build -ldflags '$(LDFLAGS)' -o ../bin/bench . && ../bin/bench -keos-oci ../bin/keos-oci $(BENCH)
+bench: build $(SIGSTACK) ## the table of requests, times and memory, against a floor client in the same run
+	cd bench && go build -ldflags '$(LDFLAGS)' -o ../bin/bench . && ../bin/bench -keos-oci ../bin/keos-oci -sigstack $(SIGSTACK) $(BENCH)
 
 .PHONY: help
 help: ## this list

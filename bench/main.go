@@ -49,6 +49,7 @@ func benchMain(ctx context.Context, args []string) error {
 	flags.IntVar(&o.reps, "reps", 3, "repetitions; the table has their medians")
 	flags.DurationVar(&o.delay, "delay", 30*time.Millisecond, "added to every request")
 	flags.IntVar(&o.big, "big", 500, "components of the memory runs, which have no delay; 0 skips them")
+	flags.StringVar(&o.stack, "sigstack", "", "binary of the Sigstore stack, for keyless memory runs")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type options struct {
 	reps    int
 	delay   time.Duration
 	big     int
+	stack   string // binary of the Sigstore stack; "" leaves the keyless runs out
 }
 
 const (
@@ -37,6 +38,7 @@ const (
 	helpRuns  = 10
 	toolKeos  = "keos-oci"
 	toolFloor = "floor"
+	keyless   = "keos-oci, keyless"
 )
 
 // job is what a tool is measured at.
@@ -84,6 +86,7 @@ type lab struct {
 	address       string // the proxy's
 	control       io.Writer
 	counts        *bufio.Scanner
+	sigstore      []string // flags of keyless signing
 }
 
 // bench measures everything and takes down what it set up, also when ctx ends early.
@@ -104,7 +107,7 @@ func bench(ctx context.Context, o options) (_ []row, err error) {
 		return nil, err
 	}
 	if o.big > 0 {
-		big, err := l.big(ctx, o.big)
+		big, err := l.big(ctx, o)
 		if err != nil {
 			return nil, err
 		}
@@ -142,22 +145,69 @@ func (l *lab) sideBySide(ctx context.Context, o options) ([]row, error) {
 	return rows, nil
 }
 
-// big measures keos-oci's memory with many components at full speed.
-func (l *lab) big(ctx context.Context, n int) ([]row, error) {
-	c, err := newCheckout(ctx, filepath.Join(l.dir, "big"), n, l.env)
+// big measures keos-oci's memory with many components at full speed, keyless and with a key pair.
+func (l *lab) big(ctx context.Context, o options) ([]row, error) {
+	c, err := newCheckout(ctx, filepath.Join(l.dir, "big"), o.big, l.env)
 	if err != nil {
 		return nil, err
 	}
-	rows := []row{{job: publishFirst, tool: toolKeos, n: n}, {job: publishChanged, tool: toolKeos, n: n}}
-	for i := range rows {
-		if err := c.next(ctx, rows[i].job); err != nil {
-			return nil, err
+	tools := []string{toolKeos}
+	if o.stack != "" {
+		stop, err := l.startStack(ctx, o.stack)
+		if err != nil {
+			return nil, fmt.Errorf("sigstore stack: %w", err)
 		}
-		if err := l.publish(ctx, &rows[i], c, "big"); err != nil {
-			return nil, err
+		defer stop()
+		tools = []string{keyless, toolKeos}
+	}
+	var rows []row
+	for _, tool := range tools {
+		for _, j := range []job{publishFirst, publishChanged} {
+			r := row{job: j, tool: tool, n: o.big}
+			if err := c.next(ctx, j); err != nil {
+				return nil, err
+			}
+			if err := l.publish(ctx, &r, c, map[string]string{toolKeos: "big", keyless: "keyless"}[tool]); err != nil {
+				return nil, err
+			}
+			rows = append(rows, r)
 		}
 	}
 	return rows, nil
+}
+
+// startStack starts the Sigstore stack and makes keos-oci sign as a GitHub Actions job there.
+func (l *lab) startStack(ctx context.Context, binary string) (stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	dir := l.path("sigstack")
+	cmd := l.command(ctx, binary, "-dir", dir)
+	if err := errors.Join(os.Mkdir(dir, 0o755), cmd.Start()); err != nil {
+		cancel()
+		return nil, err
+	}
+	stop = func() {
+		cancel()
+		_ = cmd.Wait()
+	}
+	var raw []byte
+	for range 300 {
+		if raw, err = os.ReadFile(filepath.Join(dir, "env")); err == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	env := map[string]string{}
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		env[name] = strings.Trim(value, "'")
+	}
+	l.sigstore = []string{"--fulcio-url", env["SIGSTORE_FULCIO_URL"], "--rekor-url", env["SIGSTORE_REKOR_URL"], "--trusted-root", env["SIGSTORE_TRUSTED_ROOT"]}
+	l.env = append(l.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+env["ACTIONS_ID_TOKEN_REQUEST_URL"], "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+	return stop, nil
 }
 
 // next makes the commit that a job is about.
@@ -187,9 +237,14 @@ func (l *lab) help(ctx context.Context) (row, error) {
 func (l *lab) publish(ctx context.Context, r *row, c *checkout, prefix string) error {
 	var args []string
 	switch r.tool {
-	case toolKeos:
+	case toolKeos, keyless:
 		args = []string{l.keosOCI, "-C", c.dir, "--registry", l.address + "/" + prefix + "/keos", "--concurrency", inFlight, "--log-level", "error",
-			"publish", "--ref", "refs/heads/main", "--key", l.path("keos.key"), "-o", "json"}
+			"publish", "--ref", "refs/heads/main", "-o", "json"}
+		if r.tool == toolKeos {
+			args = append(args, "--key", l.path("keos.key"))
+		} else {
+			args = append(args, l.sigstore...)
+		}
 	case toolFloor:
 		commit, err := c.git(ctx, "rev-parse", "HEAD")
 		if err != nil {

@@ -39,7 +39,7 @@ func table(rows []row) string {
 			line[6] = fmt.Sprintf("%.4f", r.wall().Seconds()/float64(r.n))
 			line[8] = fmt.Sprintf("%.2f", r.requests())
 		}
-		if r.tool == toolKeos {
+		if r.tool != toolFloor {
 			floor := slices.IndexFunc(rows, func(f row) bool { return f.tool == toolFloor && f.job == r.job && f.n == r.n && f.delay == r.delay })
 			switch {
 			case r.job == help:
@@ -67,7 +67,7 @@ func table(rows []row) string {
 // tooManyRequests is the error of the rows that exceed the one limit which no noise can excuse.
 func tooManyRequests(rows []row) error {
 	for _, r := range rows {
-		if r.tool == toolKeos && r.n > 0 && r.requests() > r.maxRequests() {
+		if r.tool != toolFloor && r.n > 0 && r.requests() > r.maxRequests() {
 			return fmt.Errorf("%s, %d components: %.2f requests per component, at most %v are allowed", r.job, r.n, r.requests(), r.maxRequests())
 		}
 	}

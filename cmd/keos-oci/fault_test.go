@@ -302,9 +302,9 @@ func TestImmutableTagsOfTheRegistry(t *testing.T) {
 		}
 		return registrytest.None
 	})
-	r := s.run("publish", "--key", key)
+	s.run("publish", "--key", key)
 	s.registry.FaultAt(nil)
-	if r = s.run("publish", "--key", key); r.code != 0 {
+	if r := s.run("publish", "--key", key); r.code != 0 {
 		t.Error(r)
 	}
 	var m struct{ MediaType string }

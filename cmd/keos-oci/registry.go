@@ -35,7 +35,7 @@ first line of stdout; port 0 picks a free one.`,
 			if !anywhere && !registry.Loopback(host) {
 				return fmt.Errorf("%w: --listen %s is not loopback, and this registry has no login: add --allow-remote to serve it all the same", errUsage, listen)
 			}
-			l, err := net.Listen("tcp", listen)
+			l, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
 			if err != nil {
 				return err
 			}

@@ -219,7 +219,7 @@ func (g *gate) hidePaths(message, root string) string {
 func (g *gate) redact(message string, read closure) string {
 	for _, name := range read.files {
 		data, err := g.read(name)
-		if err != nil || !(isKustomization(name) || bytes.Contains(data, []byte("Secret"))) {
+		if err != nil || !isKustomization(name) && !bytes.Contains(data, []byte("Secret")) {
 			continue
 		}
 		docs, _ := parse(data)

@@ -42,7 +42,7 @@ func TestLoad_defaults(t *testing.T) {
 func TestLoad_everySetting(t *testing.T) {
 	w := paths("components/a/x/kustomization.yaml", "components/b/x/kustomization.yaml").with(ConfigFile, header+`
 registry: ghcr.io/stratio/keos-apps
-artifact: {external: include, remoteBases: allow, ignore: ["docs/"], maxSize: 1048576, mode: folder}
+artifact: {remoteBases: allow, ignore: ["docs/"], maxSize: 1048576, mode: folder}
 secrets: {allow: [{path: "clusters/_TEMPLATE/**", reason: placeholders}]}
 signing:
   format: both
@@ -57,14 +57,14 @@ channels:
   edge: {from: branch, branch: next, identity: {subject: https://edge}}
 components:
   a:
-    signing: {format: bundle, identity: {subjectRegexp: ".*"}, key: "awskms://key"}
+    signing: {identity: {subjectRegexp: ".*"}}
     channels: {latest-stable: {promote: auto, journal: false}, edge: {identity: {issuer: https://other}}, own: {from: version}}
 `).load(t)
 	signing := Signing{FormatBoth, Identity{"https://i", "https://s", ""}, filepath.Join(w.Dir, "keys/cosign.pub"),
 		"https://fulcio.example.com", "http://127.0.0.1:3000", "/etc/trusted_root.json"}
 	want := Config{
 		File: ConfigFile, Registry: "ghcr.io/stratio/keos-apps",
-		Artifact: Artifact{ExternalInclude, RemoteBasesAllow, []string{"docs/"}, 1 << 20, ModeFolder},
+		Artifact: Artifact{ExternalError, RemoteBasesAllow, []string{"docs/"}, 1 << 20, ModeFolder},
 		Secrets:  []SecretException{{"clusters/_TEMPLATE/**", "placeholders"}},
 		Signing:  signing,
 		Channels: Channels{
@@ -91,7 +91,7 @@ components:
 	if !reflect.DeepEqual(a.Channels, wantOwn) {
 		t.Errorf("channels of a =\n%+v, want\n%+v", a.Channels, wantOwn)
 	}
-	if a.Signing.Format != FormatBundle || a.Signing.Identity != own || a.Signing.Key != "awskms://key" || a.Signing.RekorURL != signing.RekorURL {
+	if a.Signing.Format != FormatBoth || a.Signing.Identity != own || a.Signing.Key != signing.Key || a.Signing.RekorURL != signing.RekorURL {
 		t.Errorf("signing of a = %+v", a.Signing)
 	}
 }
@@ -196,6 +196,7 @@ func TestLoad_configErrors(t *testing.T) {
 		"reason":                   {v + "secrets:\n  allow:\n  - path: a\n", ":5: secrets.allow[0]: reason is missing"},
 		"url":                      {v + "signing: {fulcioURL: fulcio.example.com}\n", `:3: signing.fulcioURL: "fulcio.example.com" does not have the form ^https?://[^/\s]+`},
 		"closure":                  {v + "artifact: {mode: closure}\n", ":3: artifact.mode: closure is not supported yet: name the folders of each component under components"},
+		"external":                 {v + "artifact: {external: include}\n", ":3: artifact.external: include is not supported yet: widen the component with root and paths under components"},
 		"two subjects":             {v + "signing:\n  identity:\n    subject: a\n    subjectRegexp: b\n", ":6: signing.identity.subjectRegexp: give either subject or subjectRegexp"},
 		"regexp":                   {v + "channels: {latest: {movers: [{subjectRegexp: '('}]}}\n", ":3: channels.latest.movers[0].subjectRegexp: error parsing regexp: missing closing ): `(`"},
 		"source":                   {v + "channels:\n  edge: {branch: next}\n", ":4: channels.edge: from is missing: want branch or version"},

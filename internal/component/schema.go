@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,7 +47,8 @@ func compileSchema() (*schema, error) {
 
 // check notes in d everything that the schema does not allow.
 func (s *schema) check(d *document) {
-	if failed, ok := s.compiled.Validate(plain(d.root)).(*jsonschema.ValidationError); ok {
+	var failed *jsonschema.ValidationError
+	if errors.As(s.compiled.Validate(plain(d.root)), &failed) {
 		s.report(d, failed)
 	}
 }

@@ -171,6 +171,10 @@ func (s *settings) fill() {
 		s.doc.add([]string{"artifact", "mode"}, "%s is not supported yet: name the folders of each component under components",
 			s.config.Artifact.Mode)
 	}
+	if s.config.Artifact.External != ExternalError {
+		s.doc.add([]string{"artifact", "external"}, "%s is not supported yet: widen the component with root and paths under components",
+			s.config.Artifact.External)
+	}
 	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)
 	s.config.Channels = finish(s.channels, s.config.Signing)
 }

@@ -29,7 +29,7 @@ func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact oc
 	if err != nil || found.by(sig.Identity) {
 		return err
 	}
-	layer, body, err := s.newLegacy(ctx, artifact.Digest, reference)
+	layer, body, err := s.newLegacy(ctx, reference)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact oc
 }
 
 // newLegacy signs cosign's simple signing payload, which names the digest, and logs the signature.
-func (s *Signer) newLegacy(ctx context.Context, artifact digest.Digest, reference string) (ocispec.Descriptor, []byte, error) {
+func (s *Signer) newLegacy(ctx context.Context, reference string) (ocispec.Descriptor, []byte, error) {
 	ref, err := name.NewDigest(reference)
 	if err != nil {
 		return ocispec.Descriptor{}, nil, err

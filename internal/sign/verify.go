@@ -130,7 +130,7 @@ func (f Found) refusal(policy Policy) error {
 	}
 	var who []string
 	for _, s := range f.Valid {
-		who = append(who, s.Identity.String())
+		who = append(who, s.String())
 	}
 	return fmt.Errorf("%w: expected %s, signed by %s", ErrWrongIdentity, policy, strings.Join(who, ", "))
 }

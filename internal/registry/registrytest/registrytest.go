@@ -73,7 +73,7 @@ func New(t testing.TB) *Proxy {
 func NewProxy(t testing.TB, upstream http.Handler) *Proxy {
 	p := &Proxy{upstream: upstream, frozen: map[string]bool{}}
 	p.Server = httptest.NewServer(p)
-	t.Cleanup(func() { p.CloseClientConnections(); p.Server.Close() })
+	t.Cleanup(func() { p.CloseClientConnections(); p.Close() })
 	return p
 }
 

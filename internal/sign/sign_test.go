@@ -1,0 +1,322 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+func TestPolicy(t *testing.T) {
+	me := Identity{Issuer: "https://i", Subject: "https://s/x"}
+	for name, c := range map[string]struct {
+		policy Policy
+		want   bool
+	}{
+		"exact":                 {Policy{Issuer: "https://i", Subject: "https://s/x"}, true},
+		"patterns":              {Policy{IssuerPattern: "https://.", SubjectPattern: "https://s/[a-z]"}, true},
+		"both":                  {Policy{Issuer: "https://i", Subject: "https://s/x", SubjectPattern: ".*"}, true},
+		"zero":                  {Policy{}, false},
+		"subject alone":         {Policy{Subject: "https://s/x"}, false},
+		"issuer alone":          {Policy{Issuer: "https://i"}, false},
+		"prefix of the subject": {Policy{Issuer: "https://i", SubjectPattern: "https://s/"}, false},
+		"part of the subject":   {Policy{Issuer: "https://i", SubjectPattern: "s"}, false},
+		"alternation":           {Policy{Issuer: "https://i", SubjectPattern: "https://s/x|y"}, true},
+		"alternation, anchored": {Policy{Issuer: "https://i", SubjectPattern: "https://s|x"}, false},
+		"other issuer":          {Policy{Issuer: "https://j", Subject: "https://s/x"}, false},
+		"broken pattern":        {Policy{Issuer: "https://i", SubjectPattern: "("}, false},
+		"a key":                 {Policy{Key: "k"}, false},
+	} {
+		if got := c.policy.Allows(me); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if !me.Exactly().Allows(me) || me.Exactly().Allows(Identity{Issuer: "https://i", Subject: "https://s/y"}) {
+		t.Error("Exactly")
+	}
+	if key := (Identity{Key: "k"}); !key.Exactly().Allows(key) || key.Exactly().Allows(me) {
+		t.Error("Exactly a key")
+	}
+}
+
+// store is a repository in memory, for what needs no registry.
+type store struct {
+	manifests map[string][]byte
+	blobs     map[digest.Digest][]byte
+	referrers []ocispec.Descriptor
+}
+
+var errMissing = errors.New("missing")
+
+func newStore() *store {
+	return &store{manifests: map[string][]byte{}, blobs: map[digest.Digest][]byte{}}
+}
+
+func (s *store) Manifest(_ context.Context, ref string) (ocispec.Descriptor, []byte, error) {
+	raw, ok := s.manifests[ref]
+	if !ok {
+		return ocispec.Descriptor{}, nil, errMissing
+	}
+	return ocispec.Descriptor{}, raw, nil
+}
+
+func (s *store) Blob(_ context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error) {
+	raw, ok := s.blobs[desc.Digest]
+	if !ok || int64(len(raw)) > limit {
+		return nil, errMissing
+	}
+	return raw, nil
+}
+
+func (s *store) Referrers(context.Context, digest.Digest, string) ([]ocispec.Descriptor, error) {
+	return s.referrers, nil
+}
+
+func (s *store) PushBlob(_ context.Context, desc ocispec.Descriptor, data []byte) error {
+	s.blobs[desc.Digest] = data
+	return nil
+}
+
+func (s *store) PushManifest(_ context.Context, desc ocispec.Descriptor, raw []byte) error {
+	s.manifests[desc.Digest.String()] = raw
+	s.referrers = append(s.referrers, desc)
+	return nil
+}
+
+func (s *store) Tag(_ context.Context, desc ocispec.Descriptor, raw []byte, tag string) error {
+	s.manifests[tag] = raw
+	return nil
+}
+
+func keySigner(t *testing.T, format Format) (*Signer, *Verifier) {
+	t.Helper()
+	private, public, err := GenerateKey([]byte("pw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	key, pub := filepath.Join(dir, "k.key"), filepath.Join(dir, "k.pub")
+	for file, raw := range map[string][]byte{key: private, pub: public} {
+		if err := os.WriteFile(file, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	missing := func(err error) bool { return errors.Is(err, errMissing) }
+	v, err := NewVerifier(VerifierOptions{NotFound: missing}, pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSigner(Options{HTTP: http.DefaultClient, Format: format, Key: key, Now: time.Now, NotFound: missing,
+		Password: func() ([]byte, error) { return []byte("pw"), nil }})
+	return s, v
+}
+
+func artifact(content string) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromString(content), Size: int64(len(content))}
+}
+
+func signAll(t *testing.T, s *Signer, repo Repository, a ocispec.Descriptor) *Signature {
+	t.Helper()
+	sig, err := s.Prepare(t.Context(), repo, a, "example.com/a@"+a.Digest.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sig.Attach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return sig
+}
+
+func TestKeySignatures(t *testing.T) {
+	s, v := keySigner(t, Both)
+	policy, err := v.KeyPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, a := newStore(), artifact("a")
+	if _, err := v.Verify(t.Context(), repo, a.Digest, policy); !errors.Is(err, ErrUnsigned) {
+		t.Error("before:", err)
+	}
+	if sig := signAll(t, s, repo, a); !sig.New() || !policy.Allows(sig.Identity) {
+		t.Error(sig.Identity)
+	}
+	if _, err := v.Verify(t.Context(), repo, a.Digest, policy); err != nil {
+		t.Error(err)
+	}
+	before := len(repo.manifests)
+	if sig := signAll(t, s, repo, a); sig.New() || len(repo.manifests) != before {
+		t.Error("the same identity signed the digest twice")
+	}
+	// Both formats are bound to this digest: copied beside another artifact, they count for nothing.
+	other := artifact("other")
+	if _, err := v.Verify(t.Context(), repo, other.Digest, policy); !errors.Is(err, ErrUnsigned) {
+		t.Error("a bundle of another digest:", err)
+	}
+	repo.referrers = nil
+	if _, err := v.Verify(t.Context(), repo, a.Digest, policy); err != nil {
+		t.Error("legacy:", err)
+	}
+	repo.manifests[legacyTag(other.Digest)] = repo.manifests[legacyTag(a.Digest)]
+	if _, err := v.Verify(t.Context(), repo, other.Digest, policy); !errors.Is(err, ErrUnsigned) {
+		t.Error("a legacy signature of another digest:", err)
+	}
+	// Another key's signatures are not ours.
+	_, stranger := keySigner(t, Both)
+	strange, err := stranger.KeyPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Verify(t.Context(), repo, a.Digest, strange); !errors.Is(err, ErrUnsigned) {
+		t.Error(err)
+	}
+	// Others' legacy signatures stay when ours is added.
+	second, _ := keySigner(t, Both)
+	signAll(t, second, repo, a)
+	var m ocispec.Manifest
+	if err := json.Unmarshal(repo.manifests[legacyTag(a.Digest)], &m); err != nil || len(m.Layers) != 2 {
+		t.Errorf("%d legacy signatures, want 2", len(m.Layers))
+	}
+}
+
+// TestTamperedBundles: whatever is changed in a bundle, it does not verify, and nothing panics.
+func TestTamperedBundles(t *testing.T) {
+	s, v := keySigner(t, Bundle)
+	policy, err := v.KeyPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, a := newStore(), artifact("a")
+	signAll(t, s, repo, a)
+	for d, raw := range repo.blobs {
+		if !bytes.Contains(raw, []byte("dsseEnvelope")) {
+			continue
+		}
+		for name, change := range map[string][]byte{
+			"payload":   bytes.Replace(raw, []byte(`"payload":"`), []byte(`"payload":"AAAA`), 1),
+			"signature": bytes.Replace(raw, []byte(`"sig":"`), []byte(`"sig":"AAAA`), 1),
+			"empty":     {}, "no JSON": []byte("{"), "null": []byte("null"), "list": []byte("[]"), "cut": raw[:len(raw)/2],
+		} {
+			if bytes.Equal(change, raw) {
+				t.Fatalf("%s changes nothing: %s", name, raw)
+			}
+			repo.blobs[d] = change
+			if _, err := v.Verify(t.Context(), repo, a.Digest, policy); !errors.Is(err, ErrUnsigned) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestManySignaturesAreBounded(t *testing.T) {
+	_, v := keySigner(t, Bundle)
+	repo := newStore()
+	raw, err := json.Marshal(ocispec.Manifest{ArtifactType: bundleType, Layers: []ocispec.Descriptor{{Digest: "sha256:none"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := digest.FromBytes(raw)
+	repo.manifests[d.String()] = raw
+	for range 10_000 {
+		repo.referrers = append(repo.referrers, ocispec.Descriptor{Digest: d})
+	}
+	found, err := v.Signatures(t.Context(), repo, artifact("a").Digest)
+	if err != nil || len(found.Invalid) != maxSignatures+1 {
+		t.Error(len(found.Invalid), err)
+	}
+}
+
+func TestKeyFaults(t *testing.T) {
+	private, public, err := GenerateKey([]byte("pw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string, raw []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	wrong := func() ([]byte, error) { return []byte("wrong"), nil }
+	if _, err := loadKey(write("k.key", private), wrong); !errors.Is(err, ErrPassword) {
+		t.Error(err)
+	}
+	for _, file := range []string{write("k.pub", public), write("junk", []byte("junk")), filepath.Join(dir, "none")} {
+		if _, err := loadKey(file, wrong); err == nil || errors.Is(err, ErrPassword) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if private, err := IsPrivateKey(filepath.Join(dir, "k.key")); err != nil || !private {
+		t.Error(private, err)
+	}
+	if private, err := IsPrivateKey(filepath.Join(dir, "k.pub")); err != nil || private {
+		t.Error(private, err)
+	}
+}
+
+func TestTokenSources(t *testing.T) {
+	env := map[string]string{}
+	o := TokenOptions{HTTP: http.DefaultClient, Getenv: func(k string) string { return env[k] }}
+	if _, err := o.token(t.Context()); !errors.Is(err, ErrNoToken) || !strings.Contains(err.Error(), "--key") {
+		t.Error(err)
+	}
+	env["GITHUB_ACTIONS"] = "true"
+	if _, err := o.token(t.Context()); !errors.Is(err, ErrNoToken) || !strings.Contains(err.Error(), "id-token: write") {
+		t.Error(err)
+	}
+	env["SIGSTORE_ID_TOKEN"] = "from env"
+	if got, err := o.token(t.Context()); err != nil || got != "from env" {
+		t.Error(got, err)
+	}
+	o.File = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(o.File, []byte("from file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := o.token(t.Context()); err != nil || got != "from file" {
+		t.Error(got, err)
+	}
+	now := time.Unix(1_700_000_000, 0)
+	for token, want := range map[string]string{
+		"a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c": "expired", // {"sub":"s","exp":1699999999}
+		"a.b": "no JWT", "a.!.c": "no JWT", "a.eA.c": "no JSON", "a.e30.c": "no subject",
+	} {
+		if _, err := subject(token, now); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), token) {
+			t.Errorf("%s: %v", token, err)
+		}
+	}
+	if got, err := subject("a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c", now.Add(-time.Hour)); err != nil || got != "s" {
+		t.Error(got, err)
+	}
+}
+
+// TestCertificateIsRenewedInTime: a run that outlives its certificate asks for another before the old one ends.
+func TestCertificateIsRenewedInTime(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	a := &authority{now: func() time.Time { return now }, tokens: TokenOptions{Getenv: func(string) string { return "" }}}
+	a.current = &credential{leaf: &x509.Certificate{NotAfter: now.Add(10 * time.Minute)}}
+	first := a.current
+	for _, c := range []struct {
+		after time.Duration
+		same  bool
+	}{{0, true}, {8 * time.Minute, true}, {9*time.Minute + time.Second, false}, {11 * time.Minute, false}} {
+		now = time.Unix(1_700_000_000, 0).Add(c.after)
+		got, err := a.credential(t.Context())
+		if c.same && got != first {
+			t.Errorf("after %s: renewed", c.after)
+		}
+		if !c.same && !errors.Is(err, ErrNoToken) { // it asks for a token, of which there is none here
+			t.Errorf("after %s: not renewed: %v", c.after, err)
+		}
+	}
+}
