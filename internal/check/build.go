@@ -17,6 +17,7 @@ import (
 	securefs "github.com/fluxcd/pkg/kustomize/filesys"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
@@ -33,12 +34,22 @@ var kustomizeLock sync.Mutex
 // number. Nothing outside root is read and nothing at all is written: a kustomization that Flux would add or complete
 // exists in memory only. remoteBases allows URLs, which are fetched with Git or HTTP.
 func Render(ctx context.Context, root, dir string, remoteBases bool) (objects []byte, count int, err error) {
-	if err := ctx.Err(); err != nil {
+	built, err := render(ctx, root, dir, remoteBases)
+	if err != nil {
 		return nil, 0, err
+	}
+	objects, err = built.AsYaml()
+	return objects, built.Size(), err
+}
+
+// render builds without writing the objects out, which is half of the work.
+func render(ctx context.Context, root, dir string, remoteBases bool) (built resmap.ResMap, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	fs, err := overlay(root, remoteBases)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	kustomizeLock.Lock()
 	defer kustomizeLock.Unlock()
@@ -82,14 +93,14 @@ func (f cloneFS) RemoveAll(name string) error {
 // build is fluxcd/pkg/kustomize's Build but for one thing: Flux parses Kubernetes' OpenAPI schema anew for each build, 50 ms
 // that isolate builds which bring a schema of their own. Here the schema is loaded when first needed and thrown away only
 // after such a build; a test holds both to the same output.
-func build(fs filesys.FileSystem, root, dir string) (objects []byte, count int, err error) {
+func build(fs filesys.FileSystem, root, dir string) (resmap.ResMap, error) {
 	generator := fluxkustomize.NewGenerator(root, unstructured.Unstructured{})
 	manifest, file, _, err := generator.GenerateManifest(dir)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if err := fs.WriteFile(file, manifest); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if strings.Contains(string(manifest), "openapi:") {
 		_ = openapi.Schema() // as in Flux, a schema of its own adds to the builtin one only when that is loaded before
@@ -100,15 +111,10 @@ func build(fs filesys.FileSystem, root, dir string) (objects []byte, count int, 
 			openapi.ResetOpenAPI()
 		}
 	}()
-	built, err := krusty.MakeKustomizer(&krusty.Options{
+	return krusty.MakeKustomizer(&krusty.Options{
 		LoadRestrictions: types.LoadRestrictionsNone, // the file system restricts
 		PluginConfig:     types.DisabledPluginConfig(),
 	}).Run(fs, dir)
-	if err != nil {
-		return nil, 0, err
-	}
-	objects, err = built.AsYaml()
-	return objects, built.Size(), err
 }
 
 // buildVariants builds each variant from the artifact and, where that proves anything, from the checkout.
@@ -137,17 +143,17 @@ func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff)
 	if read.fault || g.reportHazards(read) {
 		return
 	}
-	objects, count, err := Render(ctx, g.c.Unpacked, variant, g.o.RemoteBases)
+	built, err := render(ctx, g.c.Unpacked, variant, g.o.RemoteBases)
 	switch {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
 		g.report(g.explain(err, variant, read))
 		return
-	case count == 0:
+	case built.Size() == 0:
 		g.warnEmpty(variant)
 	}
-	g.checkEqual(ctx, variant, objects, equal)
+	g.checkEqual(ctx, variant, built, equal)
 }
 
 // reportHazards keeps from kustomize what would cost it gigabytes or overflow its stack, which no recover can catch.
@@ -401,8 +407,13 @@ func (g *gate) sameFile(name string) (bool, error) {
 }
 
 // checkEqual builds a variant from the checkout too, and demands the same bytes.
-func (g *gate) checkEqual(ctx context.Context, variant string, objects []byte, diff treeDiff) {
+func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResMap, diff treeDiff) {
 	if diff.none() {
+		return
+	}
+	objects, err := built.AsYaml()
+	if err != nil {
+		g.report(g.explain(err, variant, g.closure(variant)))
 		return
 	}
 	root := filepath.Join(g.c.Workspace, filepath.FromSlash(g.c.Root))

@@ -406,9 +406,15 @@ func (j *job) release(ctx context.Context, a pack.Artifact, layer *pack.Layer, o
 	if layer != nil {
 		group.Go(func() error { return j.pushContent(gctx, a, *layer, ours) })
 	}
+	planned := make(chan struct{})
 	group.Go(func() (err error) {
-		if moves, err = plan(gctx); err != nil {
-			return err
+		moves, err = plan(gctx)
+		close(planned)
+		return err
+	})
+	group.Go(func() (err error) {
+		if !ours {
+			<-planned // its listing of the tags spares look-ups
 		}
 		signature, err = j.prepareSignature(gctx, a, policy)
 		return err
