@@ -23,6 +23,10 @@ quickstart: build ## publish the sample workspace twice to an embedded registry,
 test: $(SIGSTACK) ## unit tests, scenarios, and keyless end-to-end tests against a real Sigstore stack
 	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) go test -timeout 20m ./...
 
+.PHONY: race
+race: ## the packages' own tests under the race detector, which needs a C compiler
+	CGO_ENABLED=1 go test -race -timeout 20m ./internal/...
+
 .PHONY: interop
 interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) ## the cosign command lines accept what we sign
 	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) \

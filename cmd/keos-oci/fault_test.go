@@ -97,8 +97,8 @@ func TestKilledAtEveryRequest(t *testing.T) {
 	var steps []string
 	for which, proxy := range []string{"registry", "fulcio", "rekor"} {
 		for at := 0; ; at++ {
-			reached := killedRun(t, st, which, at, want)
-			if !reached {
+			before, after := killedRun(t, st, which, at, registrytest.Block, want), killedRun(t, st, which, at, registrytest.BlockAfter, want)
+			if !before && !after {
 				if at == 0 {
 					t.Errorf("%s was never asked", proxy)
 				}
@@ -113,8 +113,9 @@ func TestKilledAtEveryRequest(t *testing.T) {
 	}
 }
 
-// killedRun kills a publish while request number at of one service is open, and answers whether the run came that far.
-func killedRun(t *testing.T, st *stack, which, at int, want map[string]string) bool {
+// killedRun kills a publish while request number at of one service is open, before or after it took effect, and answers
+// whether the run came that far.
+func killedRun(t *testing.T, st *stack, which, at int, fault registrytest.Fault, want map[string]string) bool {
 	t.Helper()
 	s, v, args := faulty(t, st)
 	proxy := v.all()[which]
@@ -124,7 +125,7 @@ func killedRun(t *testing.T, st *stack, which, at int, want map[string]string) b
 			return registrytest.None
 		}
 		close(reached)
-		return registrytest.Block
+		return fault
 	})
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()

@@ -131,3 +131,72 @@ func TestTokenFaults(t *testing.T) {
 		})
 	}
 }
+
+// TestResign: --resign adds another identity to what has not changed, once.
+func TestResign(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	first, second := *s, *s
+	first.keyless(st, "publish.yaml", "refs/heads/main")
+	second.keyless(st, "other.yaml", "refs/heads/main")
+	first.must(append([]string{"publish"}, st.flags()...)...)
+	for i, signatures := range []int{1, 2, 2} {
+		if i > 0 {
+			second.must(append([]string{"publish", "--resign"}, st.flags()...)...)
+		}
+		r := s.must("verify", "frontend", "-o", "json", "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"], "--certificate-oidc-issuer", st.env["SIGSTORE_ISSUER"],
+			"--certificate-identity", "https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main")
+		if n := strings.Count(r.stdout, `"subject"`); n != signatures {
+			t.Errorf("run %d: %d signatures, want %d: %v", i, n, signatures, r)
+		}
+	}
+}
+
+// TestConfiguredIdentity: a run whose identity clusters would refuse is refused before anything is tagged.
+func TestConfiguredIdentity(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
+		", subject: https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main}\n")
+	s.commit("one")
+	stranger := *s
+	stranger.keyless(st, "evil.yaml", "refs/heads/main")
+	r := stranger.run(append([]string{"publish"}, st.flags()...)...)
+	if r.code != 3 || !strings.Contains(r.stderr, "clusters expect https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main") {
+		t.Error(r)
+	}
+	if r := s.must("list", "frontend"); r.stdout != "" {
+		t.Errorf("tagged: %v", r)
+	}
+	s.keyless(st, "publish.yaml", "refs/heads/main")
+	s.must(append([]string{"publish"}, st.flags()...)...)
+	s.must("verify", "frontend", "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"])
+}
+
+// TestSigningConfig: the services may come from a signing_config.json, as Sigstore's own TUF root gives them.
+func TestSigningConfig(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	s.keyless(st, "publish.yaml", "refs/heads/main")
+	s.must("publish", "--signing-config", st.env["SIGSTORE_SIGNING_CONFIG"], "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"])
+}
+
+// TestKeyWithLog: with --key and --rekor-url the signature is logged as well.
+func TestKeyWithLog(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	key := s.key()
+	rekor := registrytest.To(t, st.env["SIGSTORE_REKOR_URL"])
+	s.must("publish", "--key", key, "--rekor-url", rekor.URL, "--signature-format", "both")
+	if n := rekor.Count("POST /api/v1/log/entries"); n != 2 {
+		t.Errorf("%d log entries for a bundle and a legacy signature", n)
+	}
+	s.must("verify", "frontend", "--key", strings.TrimSuffix(key, ".key")+".pub")
+}

@@ -25,6 +25,7 @@ type signFlags struct {
 	format                        string
 	identity, identityPattern     string
 	certIssuer, certIssuerPattern string
+	verifies                      bool // the verb only verifies
 }
 
 // bindTrust adds what signing and verification share.
@@ -46,6 +47,7 @@ func (s *signFlags) bindSigner(f *pflag.FlagSet) {
 
 func (s *signFlags) bindVerifier(f *pflag.FlagSet) {
 	s.bindTrust(f)
+	s.verifies = true
 	f.StringVar(&s.identity, "certificate-identity", "", "expected subject of the signing certificate")
 	f.StringVar(&s.identityPattern, "certificate-identity-regexp", "", "expected subject as a regular expression; it must match the whole subject")
 	f.StringVar(&s.certIssuer, "certificate-oidc-issuer", "", "expected OIDC issuer of the signing certificate")
@@ -88,8 +90,14 @@ func (s *signFlags) publicKey() (string, error) {
 		return "", nil
 	}
 	private, err := sign.IsPrivateKey(s.key)
-	if err != nil || private {
+	if err != nil {
 		return "", err
+	}
+	if private && s.verifies {
+		return "", fmt.Errorf("%w: %s is a private key; verify with the public one", errUsage, s.key)
+	}
+	if private {
+		return "", nil
 	}
 	return s.key, nil
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -424,6 +426,36 @@ func TestAnswersAreLimited(t *testing.T) {
 	}
 	if _, err := r.Blob(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x"), Size: 100}, 99); err == nil {
 		t.Error("blob above the limit was read")
+	}
+}
+
+// TestOwnCertificates: a registry behind an own authority is trusted by --registry-ca and not without it.
+func TestOwnCertificates(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for ca, trusted := range map[string]bool{file: true, "": false} {
+		client, err := NewHTTPClient(ca, Retry{Attempts: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Get(server.URL + "/v2/")
+		if (err == nil) != trusted {
+			t.Errorf("CA %q: %v", ca, err)
+		}
+		if err == nil {
+			resp.Body.Close()
+		}
+	}
+	for _, bad := range []string{filepath.Join(t.TempDir(), "none"), os.Args[0]} {
+		if _, err := NewHTTPClient(bad, Retry{}); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 }
 

@@ -139,7 +139,7 @@ func (s *Signer) prepare() error {
 				return
 			}
 		}
-		if s.ends, s.err = s.opts.Services.resolve(s.opts.Now()); s.err != nil {
+		if s.ends, s.err = s.opts.Services.resolve(s.opts.Now(), s.key != nil); s.err != nil {
 			return
 		}
 		s.authority = &authority{http: s.opts.HTTP, url: s.ends.fulcio, tokens: s.opts.Tokens, now: s.opts.Now}

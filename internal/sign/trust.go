@@ -18,8 +18,6 @@ type Services struct {
 	RekorURL      string
 	TrustedRoot   string // file
 	SigningConfig string // file
-	TUFMirror     string // URL of another TUF repository
-	TUFRoot       []byte // its root.json
 }
 
 // endpoints are the services after all defaults are filled in.
@@ -31,9 +29,9 @@ type endpoints struct {
 	tsa          []string
 }
 
-// resolve picks the endpoints: flags first, then the signing config's file, then TUF.
-func (s Services) resolve(now time.Time) (endpoints, error) {
-	if s.FulcioURL != "" && s.RekorURL != "" && s.SigningConfig == "" {
+// resolve picks the endpoints: flags first, then the signing config's file, then TUF. A key pair needs no certificates.
+func (s Services) resolve(now time.Time, keyPair bool) (endpoints, error) {
+	if s.RekorURL != "" && (s.FulcioURL != "" || keyPair) && s.SigningConfig == "" {
 		return endpoints{fulcio: s.FulcioURL, rekor: s.RekorURL, rekorVersion: 1}, nil
 	}
 	config, err := s.signingConfig()
@@ -71,16 +69,11 @@ func (s Services) signingConfig() (*root.SigningConfig, error) {
 	if s.SigningConfig != "" {
 		return root.NewSigningConfigFromPath(s.SigningConfig)
 	}
-	return root.FetchSigningConfigWithOptions(s.tuf())
+	return root.FetchSigningConfigWithOptions(tufOptions())
 }
 
-func (s Services) tuf() *tuf.Options {
-	o := tuf.DefaultOptions().WithCacheValidity(1) // a day, as cosign does
-	if s.TUFMirror != "" {
-		o = o.WithRepositoryBaseURL(s.TUFMirror).WithRoot(s.TUFRoot)
-	}
-	return o
-}
+// tufOptions is the public instance's root, refreshed once a day as cosign does.
+func tufOptions() *tuf.Options { return tuf.DefaultOptions().WithCacheValidity(1) }
 
 // trust loads what certificates and log entries are checked against, once.
 type trust struct {
@@ -95,7 +88,7 @@ func (t *trust) load() (root.TrustedMaterial, error) {
 		if t.services.TrustedRoot != "" {
 			t.material, t.err = root.NewTrustedRootFromPath(t.services.TrustedRoot)
 		} else {
-			t.material, t.err = root.FetchTrustedRootWithOptions(t.services.tuf())
+			t.material, t.err = root.FetchTrustedRootWithOptions(tufOptions())
 		}
 		if t.err != nil {
 			t.err = fmt.Errorf("sigstore trusted root: %w", t.err)

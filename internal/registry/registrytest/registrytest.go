@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -43,7 +44,8 @@ type Proxy struct {
 type Fault int
 
 // The faults: the request is answered with 429 or 500, the connection is reset before or after the request took effect,
-// the answer's body is cut off, or bytes and digest header of the answer are changed. Block keeps it open forever.
+// the answer's body is cut off, or bytes and digest header of the answer are changed. Block keeps it open forever, BlockAfter
+// does so after the request took effect.
 const (
 	None Fault = iota
 	TooManyRequests
@@ -53,10 +55,11 @@ const (
 	Truncated
 	WrongDigest
 	Block
+	BlockAfter
 )
 
 func (f Fault) String() string {
-	return []string{"none", "429", "500", "reset before", "reset after", "truncated", "wrong digest", "block"}[f]
+	return []string{"none", "429", "500", "reset before", "reset after", "truncated", "wrong digest", "block", "block after"}[f]
 }
 
 // New starts a registry kept in a temporary folder and a proxy in front of it; both end with the test.
@@ -83,7 +86,8 @@ func To(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewProxy(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }})
+	return NewProxy(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) },
+		ErrorLog: log.New(io.Discard, "", 0)}) // clients that are killed are no news
 }
 
 // Host is host:port of the proxy.
@@ -190,6 +194,9 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, fault Fault) {
 		panic(http.ErrAbortHandler)
 	case Block:
 		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has gone
+		<-r.Context().Done()
+	case BlockAfter:
+		p.record(r)
 		<-r.Context().Done()
 	case Truncated:
 		rec := p.record(r)
