@@ -94,6 +94,9 @@ func (a Artifact) Layer() (ocispec.Descriptor, bool) {
 	return a.Parsed.Layers[0], true
 }
 
+// Dirty says that the artifact was made of files that differed from its revision's.
+func (a Artifact) Dirty() bool { return a.Parsed.Annotations[AnnotationDirty] == "true" }
+
 // Revision is the artifact's Git revision as its manifest claims it.
 func (a Artifact) Revision() string { return a.Parsed.Annotations[oci.RevisionAnnotation] }
 

@@ -26,23 +26,34 @@ func (s *Service) List(ctx context.Context, name string) (*ListResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, err := s.Open(c.Repository).Tags(ctx)
+	list, err := listTags(ctx, s.Open(c.Repository))
 	if err != nil {
 		return nil, err
 	}
-	res := &ListResult{Name: c.Name, Repository: c.Repository.String(), Versions: []string{}, Tags: []string{}}
+	return &ListResult{Name: c.Name, Repository: c.Repository.String(), Versions: list.versions, Tags: list.others}, nil
+}
+
+// tagList is a repository's tags without those of signatures: versions, newest first, and the others by name.
+type tagList struct{ versions, others []string }
+
+func listTags(ctx context.Context, repo *registry.Repository) (tagList, error) {
+	tags, err := repo.Tags(ctx)
+	if err != nil {
+		return tagList{}, err
+	}
+	list := tagList{versions: []string{}, others: []string{}}
 	var versions []*semver.Version
 	for _, t := range tags {
 		if v, err := tag.ParseVersion(t); err == nil {
 			versions = append(versions, v)
 		} else if !registry.IsReferrersTag(t) {
-			res.Tags = append(res.Tags, t)
+			list.others = append(list.others, t)
 		}
 	}
 	slices.SortFunc(versions, func(a, b *semver.Version) int { return b.Compare(a) })
 	for _, v := range versions {
-		res.Versions = append(res.Versions, tag.Version(v))
+		list.versions = append(list.versions, tag.Version(v))
 	}
-	slices.SortFunc(res.Tags, strings.Compare)
-	return res, nil
+	slices.SortFunc(list.others, strings.Compare)
+	return list, nil
 }

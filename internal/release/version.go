@@ -85,19 +85,34 @@ func (j *job) versionPolicy() sign.Policy {
 }
 
 // find looks for the content under the tags that branches leave: the channel, this commit's, and that of the last commit
-// that touched the component.
+// that touched the component; then under the newest versions.
 func (j *job) find(ctx context.Context, layer pack.Layer) (pack.Artifact, string, error) {
 	candidates, err := j.candidates(ctx)
 	if err != nil {
 		return pack.Artifact{}, "", err
 	}
 	looked := map[digest.Digest]bool{}
+	a, name, err := j.findAmong(ctx, candidates, looked, layer)
+	if err != nil || name != "" {
+		return a, name, err
+	}
+	list, err := listTags(ctx, j.repo)
+	if err != nil {
+		return pack.Artifact{}, "", err
+	}
+	return j.findAmong(ctx, list.versions[:min(len(list.versions), maxVersions)], looked, layer)
+}
+
+// maxVersions is how many versions find reads.
+const maxVersions = 10
+
+func (j *job) findAmong(ctx context.Context, candidates []string, looked map[digest.Digest]bool, layer pack.Layer) (pack.Artifact, string, error) {
 	for _, name := range candidates {
 		a, found, err := j.artifact(ctx, name)
 		if err != nil {
 			return pack.Artifact{}, "", err
 		}
-		if !found || looked[a.Descriptor.Digest] {
+		if !found || a.Dirty() || looked[a.Descriptor.Digest] {
 			continue
 		}
 		looked[a.Descriptor.Digest] = true
