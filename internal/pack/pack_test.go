@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -201,6 +202,24 @@ func TestReadRefuses(t *testing.T) {
 				t.Fatalf("got %v, want %v at %s", err, c.want, c.path)
 			}
 		})
+	}
+}
+
+// denied is a file system whose files may be seen but not read.
+type denied struct{ fstest.MapFS }
+
+func (d denied) Open(name string) (fs.File, error) {
+	if path.Base(name) == "secret" {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return d.MapFS.Open(name)
+}
+
+func TestUnreadableFile(t *testing.T) {
+	fsys := denied{fstest.MapFS{"c/ok": {}, "c/secret": {}}}
+	_, err := Read(t.Context(), Source{FS: fsys, Root: "c", Files: []File{{Path: "c/ok"}, {Path: "c/secret"}}})
+	if !errors.Is(err, fs.ErrPermission) || !strings.HasPrefix(err.Error(), "c/secret: ") {
+		t.Error(err)
 	}
 }
 

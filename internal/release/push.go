@@ -27,6 +27,9 @@ func (j *job) dryRun(ctx context.Context, plan func(context.Context) (tag.Plan, 
 // side, but the signature becomes visible only after the content, and tags only after both. A nil layer means that the
 // content is in the repository already.
 func (j *job) release(ctx context.Context, a pack.Artifact, layer *pack.Layer, ours bool, plan func(context.Context) (tag.Plan, error), policy sign.Policy) error {
+	if err := j.identify(ctx, policy); err != nil {
+		return err // with nothing uploaded
+	}
 	var moves tag.Plan
 	var signature *sign.Signature
 	group, gctx := errgroup.WithContext(ctx)
@@ -43,7 +46,7 @@ func (j *job) release(ctx context.Context, a pack.Artifact, layer *pack.Layer, o
 		if !ours {
 			<-planned // its listing of the tags spares look-ups
 		}
-		signature, err = j.prepareSignature(gctx, a, policy)
+		signature, err = j.prepareSignature(gctx, a)
 		return err
 	})
 	if err := group.Wait(); err != nil {
@@ -97,21 +100,28 @@ func (j *job) pushConfig(ctx context.Context, a pack.Artifact) error {
 	return j.repo.PushBlob(ctx, a.Parsed.Config, ocispec.DescriptorEmptyJSON.Data)
 }
 
-// prepareSignature signs a and refuses when the policy of the channel would refuse the signer.
-func (j *job) prepareSignature(ctx context.Context, a pack.Artifact, policy sign.Policy) (*sign.Signature, error) {
+// identify finds out who signs, and refuses whom the policy of the channel would refuse.
+func (j *job) identify(ctx context.Context, policy sign.Policy) error {
 	id, err := j.Signer.Identity(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !policy.IsZero() && !policy.Allows(id) {
-		return nil, fmt.Errorf("%w: this run signs as %s, and clusters expect %s", sign.ErrWrongIdentity, id, policy)
+		return fmt.Errorf("%w: this run signs as %s, and clusters expect %s", sign.ErrWrongIdentity, id, policy)
 	}
+	return nil
+}
+
+func (j *job) prepareSignature(ctx context.Context, a pack.Artifact) (*sign.Signature, error) {
 	return j.Signer.Prepare(ctx, j.repo, a.Descriptor, j.component.Repository.Digest(a.Descriptor.Digest.String()).String())
 }
 
 // addSignature signs an artifact that is in the repository; new tells whether this identity had not signed it before.
 func (j *job) addSignature(ctx context.Context, a pack.Artifact, policy sign.Policy) (added bool, err error) {
-	signature, err := j.prepareSignature(ctx, a, policy)
+	if err := j.identify(ctx, policy); err != nil {
+		return false, err
+	}
+	signature, err := j.prepareSignature(ctx, a)
 	if err != nil {
 		return false, err
 	}
