@@ -303,7 +303,7 @@ func TestLoad_hostileConfig(t *testing.T) {
 			if !errors.Is(err, ErrConfig) {
 				t.Errorf("Load = %.200v", err)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 		})
