@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
@@ -52,10 +53,13 @@ func single(err error) []error {
 	return []error{err}
 }
 
-// explain writes the error to stderr, with what to do about it where that is known.
+// explain writes the error to stderr, with what to do about it where that is known. Each line bears the word error: a
+// registry's answer must not pass for output of ours or for a command to the CI system.
 func (a *app) explain(err error) {
 	for _, e := range single(err) {
-		fmt.Fprintln(a.err, a.paint(red, "error:"), e)
+		for line := range strings.Lines(e.Error()) {
+			fmt.Fprintln(a.err, a.paint(red, "error:"), printable(strings.TrimSuffix(line, "\n")))
+		}
 	}
 	if h := hint(err); h != "" {
 		fmt.Fprintln(a.err, a.paint(bold, "hint:"), h)

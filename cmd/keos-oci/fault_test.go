@@ -331,3 +331,28 @@ func TestTimeout(t *testing.T) {
 		t.Error(time.Since(start), r)
 	}
 }
+
+// TestHostileAnswers: what a registry makes up reaches neither the terminal nor the CI system as a command.
+func TestHostileAnswers(t *testing.T) {
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	hostile := registrytest.NewProxy(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if strings.HasSuffix(r.URL.Path, "/tags/list") {
+			fmt.Fprint(w, `{"name":"x","tags":["v1.0.0","\u001b[2Jevil","a\n::set-env name=X::y"]}`)
+			return
+		}
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprint(w, `{"errors":[{"code":"X","message":"\u001b[31m\n::set-env name=PATH::/evil"}]}`)
+	}))
+	s.registry = hostile
+	for _, args := range [][]string{{"list", "frontend"}, {"publish", "--key", s.key()}, {"verify", "frontend", "--key", strings.Replace(s.key(), ".key", ".pub", 1)}} {
+		r := s.run(args...)
+		for line := range strings.Lines(r.stdout + r.stderr) {
+			if strings.Contains(line, "\x1b") || strings.HasPrefix(strings.TrimSpace(line), "::") {
+				t.Errorf("%v: %q", args, line)
+			}
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -69,7 +70,7 @@ func (a *app) printText(result any) error {
 		a.printVerify(w, r)
 	case *release.ListResult:
 		for _, t := range append(r.Versions, r.Tags...) {
-			fmt.Fprintln(w, t)
+			fmt.Fprintln(w, printable(t))
 		}
 	}
 	return w.Flush()
@@ -118,6 +119,16 @@ func (a *app) printVerify(w io.Writer, r *release.VerifyResult) {
 	for _, s := range r.Signatures {
 		fmt.Fprintf(w, "signed by  %s\n", s.Identity)
 	}
+}
+
+// printable takes out what would steer a terminal: errors and tags may hold what a registry made up.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
 
 // short is a digest as people compare it.

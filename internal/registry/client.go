@@ -95,6 +95,9 @@ func (c *Client) HTTP() *http.Client { return c.http }
 // Open names a repository; nothing is requested yet.
 func (c *Client) Open(repo name.Repository) *Repository {
 	host := repo.RegistryStr()
+	if host == name.DefaultRegistry {
+		host = "docker.io" // under this name oras-go finds both the registry and docker's login for it
+	}
 	r := &Repository{client: c, name: repo, remote: &remote.Repository{
 		Client:          c.auth,
 		Reference:       registry.Reference{Registry: host, Repository: repo.RepositoryStr()},

@@ -44,13 +44,13 @@ var ErrRef = errors.New("no git reference to publish")
 
 // ParseRef reads a full reference such as refs/heads/main, refs/tags/frontend/v1.2.3 or refs/pull/7/merge.
 func ParseRef(ref string) (Ref, error) {
-	for prefix, make := range map[string]func(string) Ref{
+	for prefix, parse := range map[string]func(string) Ref{
 		"refs/heads/": func(s string) Ref { return Ref{Branch: s} },
 		"refs/tags/":  func(s string) Ref { return Ref{Tag: s} },
 		"refs/pull/":  func(s string) Ref { return Ref{Branch: "pull/" + s} },
 	} {
 		if rest, ok := strings.CutPrefix(ref, prefix); ok && rest != "" {
-			return make(rest), nil
+			return parse(rest), nil
 		}
 	}
 	return Ref{}, fmt.Errorf("%w: %q is not of the form refs/heads/<branch> or refs/tags/<tag>", ErrRef, ref)

@@ -41,6 +41,7 @@ type authority struct {
 
 	mu      sync.Mutex
 	current *credential
+	failed  error // the other components of the run need not ask, wait and fail as well
 }
 
 // renewBefore leaves time for a log upload that starts with the old certificate: Rekor's time must fall within it.
@@ -52,8 +53,14 @@ func (a *authority) credential(ctx context.Context) (*credential, error) {
 	if a.current != nil && a.current.leaf.NotAfter.Sub(a.now()) > renewBefore {
 		return a.current, nil
 	}
+	if a.failed != nil {
+		return nil, a.failed
+	}
 	c, err := a.request(ctx)
 	if err != nil {
+		if ctx.Err() == nil {
+			a.failed = err
+		}
 		return nil, err
 	}
 	a.current = c

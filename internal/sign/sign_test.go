@@ -311,6 +311,7 @@ func TestCertificateIsRenewedInTime(t *testing.T) {
 		same  bool
 	}{{0, true}, {8 * time.Minute, true}, {9*time.Minute + time.Second, false}, {11 * time.Minute, false}} {
 		now = time.Unix(1_700_000_000, 0).Add(c.after)
+		a.failed = nil
 		got, err := a.credential(t.Context())
 		if c.same && got != first {
 			t.Errorf("after %s: renewed", c.after)
@@ -318,5 +319,24 @@ func TestCertificateIsRenewedInTime(t *testing.T) {
 		if !c.same && !errors.Is(err, ErrNoToken) { // it asks for a token, of which there is none here
 			t.Errorf("after %s: not renewed: %v", c.after, err)
 		}
+	}
+}
+
+// TestFailureIsSharedByTheRun: a hundred components do not each wait for a certificate authority that does not answer.
+func TestFailureIsSharedByTheRun(t *testing.T) {
+	asked := 0
+	a := &authority{now: time.Now, tokens: TokenOptions{Getenv: func(k string) string {
+		if k == "SIGSTORE_ID_TOKEN" {
+			asked++
+		}
+		return ""
+	}}}
+	for range 3 {
+		if _, err := a.credential(t.Context()); !errors.Is(err, ErrNoToken) {
+			t.Error(err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("looked for a token %d times", asked)
 	}
 }
