@@ -90,7 +90,7 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
-	cmd.AddCommand(a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.verifyCmd(), a.listCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.docsCmd())
+	cmd.AddCommand(a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.statusCmd(), a.historyCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.docsCmd())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -152,6 +152,7 @@ func (a *app) service(ctx context.Context, s *signFlags) (*release.Service, erro
 		Open:        func(repo name.Repository) *registry.Repository { return client.Open(repo) },
 		Log:         slog.New(a.progress),
 		Concurrency: a.global.concurrency,
+		Now:         time.Now,
 	}
 	if s != nil {
 		if err := a.sigstore(svc, s, client.HTTP()); err != nil {

@@ -19,7 +19,7 @@ const (
 	exitDone   = 0 // done, or nothing to do
 	exitFailed = 1
 	exitUsage  = 2 // usage or config
-	exitNo     = 3 // the answer is no: unsigned, immutable, backwards
+	exitNo     = 3 // the answer is no: unsigned, differs, immutable, backwards
 )
 
 // exitCode: any fault outweighs a "no", since the fault may hide another answer.
@@ -28,7 +28,7 @@ func (a *app) exitCode(err error) int {
 		return exitUsage
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
-		git.ErrNotCheckout, release.ErrRef, release.ErrNoPolicy, tag.ErrVersion, errUsage} {
+		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, release.ErrNoPolicy, tag.ErrVersion, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}

@@ -36,12 +36,14 @@ type sandbox struct {
 	t        testing.TB
 	dir      string
 	registry *registrytest.Proxy
+	content  string // the registry's folder
 	env      []string
 }
 
 func newSandbox(t testing.TB) *sandbox {
 	t.Helper()
-	s := &sandbox{t: t, dir: filepath.Join(t.TempDir(), "w"), registry: registrytest.New(t)}
+	content := t.TempDir()
+	s := &sandbox{t: t, dir: filepath.Join(t.TempDir(), "w"), registry: registrytest.NewIn(t, content), content: content}
 	home := t.TempDir()
 	s.env = append(cleanEnv(), "HOME="+home, "DOCKER_CONFIG="+home, "COSIGN_PASSWORD=pw", "TMPDIR="+t.TempDir(), runMain+"=1",
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")

@@ -66,8 +66,18 @@ func (a *app) printText(result any) error {
 		a.printCheck(w, r)
 	case *release.PublishResult:
 		a.printPublish(w, r)
+	case *release.MoveResult:
+		a.printMoves(w, r)
+	case *release.StatusResult:
+		a.printStatus(w, r)
+	case *release.HistoryResult:
+		a.printHistory(w, r)
 	case *release.VerifyResult:
 		a.printVerify(w, r)
+	case *release.PullResult:
+		a.printPull(w, r)
+	case *release.DiffResult:
+		return a.printDiff(a.out, r)
 	case *release.ListResult:
 		for _, t := range append(r.Versions, r.Tags...) {
 			fmt.Fprintln(w, printable(t))
@@ -191,6 +201,7 @@ const (
 	red    = "31"
 	green  = "32"
 	yellow = "33"
+	cyan   = "36"
 	bold   = "1"
 )
 

@@ -19,7 +19,8 @@ func (a *app) publishCmd() *cobra.Command {
 		Long: `On a branch, each component whose content changed becomes a signed artifact with the tag <branch>-<commit>; the channels
 that follow the branch, such as latest, move to it after its signature stands. On a Git tag such as frontend/v1.2.3 (or
 with --version) the version tag is given to the digest that has this content already, which the release identity signs as
-well; only content that no branch published is built anew.
+well; only content that no branch published is built anew. Then latest-stable follows, unless the channel says promote:
+manual, the version is a pre-release or older than the channel's, or it was rolled back.
 
 Every component passes the gate of "keos-oci check" first. A run that was killed is completed by running it again.`,
 		Example: `  keos-oci publish                                          every changed component of the current branch
@@ -35,7 +36,8 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
 	f.BoolVar(&req.Resign, "resign", false, "sign unchanged artifacts as well, where this identity has not")
 	f.BoolVar(&req.AllowOlder, "allow-older", false, "let a channel go back to an older commit")
-	signing.bindSigner(f)
+	f.BoolVar(&req.NoPromote, "no-promote", false, "publish a version without moving the channels that follow versions")
+	signing.bindMover(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		req.Names = args
 		if version != "" {
@@ -48,6 +50,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 				return err
 			}
 		}
+		req.Actor, req.RunURL = a.whoRuns()
 		svc, err := a.service(cmd.Context(), &signing)
 		if err != nil {
 			return err

@@ -48,6 +48,16 @@ func (s *signFlags) bindSigner(f *pflag.FlagSet) {
 func (s *signFlags) bindVerifier(f *pflag.FlagSet) {
 	s.bindTrust(f)
 	s.verifies = true
+	s.bindPolicy(f)
+}
+
+// bindMover is for verbs that verify artifacts and sign records. With --key, the private key alone serves both.
+func (s *signFlags) bindMover(f *pflag.FlagSet) {
+	s.bindSigner(f)
+	s.bindPolicy(f)
+}
+
+func (s *signFlags) bindPolicy(f *pflag.FlagSet) {
 	f.StringVar(&s.identity, "certificate-identity", "", "expected subject of the signing certificate")
 	f.StringVar(&s.identityPattern, "certificate-identity-regexp", "", "expected subject as a regular expression; it must match the whole subject")
 	f.StringVar(&s.certIssuer, "certificate-oidc-issuer", "", "expected OIDC issuer of the signing certificate")

@@ -41,12 +41,17 @@ func listTags(ctx context.Context, repo *registry.Repository) (tagList, error) {
 	if err != nil {
 		return tagList{}, err
 	}
+	return sortTags(tags), nil
+}
+
+// sortTags leaves out what belongs to signatures and journals.
+func sortTags(tags []string) tagList {
 	list := tagList{versions: []string{}, others: []string{}}
 	var versions []*semver.Version
 	for _, t := range tags {
 		if v, err := tag.ParseVersion(t); err == nil {
 			versions = append(versions, v)
-		} else if !registry.IsReferrersTag(t) {
+		} else if _, _, record := tag.ParseRecordTag(t); !record && !registry.IsReferrersTag(t) {
 			list.others = append(list.others, t)
 		}
 	}
@@ -55,5 +60,5 @@ func listTags(ctx context.Context, repo *registry.Repository) (tagList, error) {
 		list.versions = append(list.versions, tag.Version(v))
 	}
 	slices.SortFunc(list.others, strings.Compare)
-	return list, nil
+	return list
 }

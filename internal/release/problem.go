@@ -37,7 +37,7 @@ func Code(err error) string {
 		code string
 	}{
 		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
-		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"},
+		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"}, {tag.ErrBackwards, "backwards"}, {tag.ErrPrerelease, "prerelease"}, {tag.ErrConflict, "conflict"}, {ErrExpect, "conflict"}, {tag.ErrNoPrevious, "no-previous"}, {ErrDiffers, "differs"},
 		{sign.ErrUnsigned, "unsigned"}, {sign.ErrWrongIdentity, "identity"},
 		{sign.ErrNoToken, "no-token"}, {sign.ErrTokenExpired, "token-expired"}, {sign.ErrPassword, "password"},
 		{registry.ErrUnauthorized, "unauthorized"}, {registry.ErrForbidden, "forbidden"}, {registry.ErrUnavailable, "unavailable"},
@@ -54,7 +54,7 @@ func Code(err error) string {
 // IsNo says that an error is an answer and not a fault: the registry or a policy was asked and says no.
 func IsNo(err error) bool {
 	switch Code(err) {
-	case "immutable", "backwards", "unsigned", "identity":
+	case "immutable", "backwards", "unsigned", "identity", "prerelease", "conflict", "no-previous", "differs":
 		return true
 	}
 	return false

@@ -30,6 +30,9 @@ type PublishRequest struct {
 	DryRun     bool            // decide and stop
 	Resign     bool            // add this run's identity to unchanged artifacts
 	AllowOlder bool            // let a channel follow to an older commit
+	NoPromote  bool            // publish a version without moving any channel
+	Actor      string          // who, for the journal
+	RunURL     string
 }
 
 // Statuses of a published component.

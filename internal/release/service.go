@@ -11,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,7 @@ type Service struct {
 	Log         *slog.Logger // progress and warnings
 	Concurrency int          // components in flight
 	TempDir     string       // where tarballs are unpacked for the gate
+	Now         func() time.Time
 }
 
 // Ref is the Git reference that a run publishes: exactly one of Branch and Tag is set.
@@ -68,10 +70,15 @@ func (r Ref) short() string { return r.Tag + r.Branch }
 
 // each runs f for all components side by side and never stops early: results are f's to keep.
 func (s *Service) each(ctx context.Context, set component.Set, f func(context.Context, int, component.Component)) {
+	s.sideBySide(len(set), func(i int) { f(ctx, i, set[i]) })
+}
+
+// sideBySide runs f for 0 to n-1, as many at once as the service may.
+func (s *Service) sideBySide(n int, f func(int)) {
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
-	for i, c := range set {
-		group.Go(func() error { f(ctx, i, c); return nil })
+	for i := range n {
+		group.Go(func() error { f(i); return nil })
 	}
 	_ = group.Wait()
 }

@@ -69,7 +69,7 @@ func (s *Service) Verify(ctx context.Context, req VerifyRequest) (*VerifyResult,
 		return nil, err
 	}
 	t := req.Target.orDefault(c)
-	policy, err := s.policyFor(ctx, c, t, req.Policy)
+	policy, err := s.policyFor(ctx, s.Verifier, c, t, req.Policy)
 	if err != nil {
 		return nil, err
 	}
@@ -114,28 +114,37 @@ func (t Target) reference(c component.Component) string {
 
 // policyFor is, strongest first: what the request says, the key, what the config says for the tag's channel, and on
 // GitHub the workflows of this repository on the ref that the tag stands for.
-func (s *Service) policyFor(ctx context.Context, c component.Component, t Target, asked sign.Policy) (sign.Policy, error) {
+func (s *Service) policyFor(ctx context.Context, v *sign.Verifier, c component.Component, t Target, asked sign.Policy) (sign.Policy, error) {
 	if !asked.IsZero() {
 		if err := asked.Validate(); err != nil {
 			return sign.Policy{}, fmt.Errorf("%w: %w", ErrNoPolicy, err)
 		}
 		return asked, nil
 	}
-	if key, err := s.Verifier.KeyPolicy(); err != nil || !key.IsZero() {
+	if key, err := v.KeyPolicy(); err != nil || !key.IsZero() {
 		return key, err
 	}
 	if p := configuredPolicy(t.channel(c).Identity); !p.IsZero() {
 		return p, p.Validate()
 	}
-	remote, err := s.Checkout.RemoteURL(ctx)
+	slug, err := s.githubSlug(ctx)
 	if err != nil {
 		return sign.Policy{}, fmt.Errorf("%w: %w: %s", ErrNoPolicy, err, policyHint)
 	}
+	return sign.Policy{Issuer: githubIssuer, SubjectPattern: githubSubject(slug, t.ref(c))}, nil
+}
+
+// githubSlug is owner/repository of the Git remote on github.com.
+func (s *Service) githubSlug(ctx context.Context) (string, error) {
+	remote, err := s.Checkout.RemoteURL(ctx)
+	if err != nil {
+		return "", err
+	}
 	slug, ok := strings.CutPrefix(sourceURL(remote), "https://github.com/")
 	if !ok {
-		return sign.Policy{}, fmt.Errorf("%w: the Git remote is not on github.com: %s", ErrNoPolicy, policyHint)
+		return "", errors.New("the Git remote is not on github.com")
 	}
-	return sign.Policy{Issuer: githubIssuer, SubjectPattern: githubSubject(slug, t.ref(c))}, nil
+	return slug, nil
 }
 
 const (

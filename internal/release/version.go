@@ -19,6 +19,41 @@ import (
 // publishVersion gives the run's version to the digest that holds its content: one that the repository has already, so
 // that what staging ran is what production gets, or a new one. The release identity adds its signature to it.
 func (j *job) publishVersion(ctx context.Context) error {
+	if err := j.giveVersion(ctx); err != nil {
+		return err
+	}
+	return j.promoteVersion(ctx)
+}
+
+// promoteVersion moves the channels that follow versions by themselves. What their rules refuse is a note and no error:
+// the version is published.
+func (j *job) promoteVersion(ctx context.Context) error {
+	for _, ch := range j.component.Channels.From(component.FromVersion) {
+		if ch.Promote != component.PromoteAuto || j.run.NoPromote {
+			continue
+		}
+		if j.run.DryRun {
+			j.out.Notes = append(j.out.Notes, ch.Name+" would follow, if its rules let it")
+			continue
+		}
+		m := &mover{Service: j.Service, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL}, action: tag.ActionPublish,
+			component: j.component, channel: ch, version: j.out.Version, repo: j.repo, out: MovedComponent{Name: j.component.Name}}
+		if m.prepare(ctx); m.out.err == nil {
+			m.act(ctx)
+		}
+		j.out.Notes = append(j.out.Notes, m.out.Notes...)
+		if m.out.err != nil {
+			return fmt.Errorf("%s is published, but %s did not follow: %w", j.out.Version, ch.Name, m.out.err)
+		}
+		if m.out.Status == StatusMoved {
+			j.out.Status = StatusPublished
+			j.out.Tags = append(j.out.Tags, tag.Move{Tag: ch.Name, From: m.view.Digest, To: m.target.Digest})
+		}
+	}
+	return nil
+}
+
+func (j *job) giveVersion(ctx context.Context) error {
 	version := tag.Version(j.run.Version)
 	j.out.Version = version
 	layer, err := j.pass(ctx)

@@ -10,7 +10,6 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
-	"github.com/sigstore/sigstore-go/pkg/sign"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
@@ -57,19 +56,7 @@ func (s *Signer) newBundle(ctx context.Context, artifact digest.Digest) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	for attempt := 1; ; attempt++ {
-		keys, opts, err := s.bundleOptions(ctx)
-		if err != nil {
-			return nil, err
-		}
-		b, err := sign.Bundle(&sign.DSSEData{Data: statement, PayloadType: intotoType}, keys, opts)
-		if err == nil {
-			return protojson.Marshal(b)
-		}
-		if !conflict(err) || attempt == 3 {
-			return nil, err
-		}
-	}
+	return s.bundle(ctx, statement)
 }
 
 // attachBundle lists the bundle as a referrer of the artifact. The empty config blob is mostly there already, since

@@ -201,6 +201,11 @@ func (v *Verifier) checkBundle(raw []byte, artifact digest.Digest) (Identity, er
 	if result.Statement == nil || result.Statement.GetPredicateType() != predicateType {
 		return Identity{}, fmt.Errorf("the bundle is no cosign signature: predicate type %q", result.Statement.GetPredicateType())
 	}
+	return v.identity(result)
+}
+
+// identity is who signed what was verified.
+func (v *Verifier) identity(result *verify.VerificationResult) (Identity, error) {
 	if v.opts.PublicKey != nil {
 		key, err := fingerprint(v.opts.PublicKey)
 		return Identity{Key: key}, err

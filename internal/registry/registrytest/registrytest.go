@@ -65,7 +65,13 @@ func (f Fault) String() string {
 // New starts a registry kept in a temporary folder and a proxy in front of it; both end with the test.
 func New(t testing.TB) *Proxy {
 	t.Helper()
-	handler, err := embedded.Handler(t.Context(), t.TempDir())
+	return NewIn(t, t.TempDir())
+}
+
+// NewIn is New for a registry that is kept in dir, such as the copy of another one's.
+func NewIn(t testing.TB, dir string) *Proxy {
+	t.Helper()
+	handler, err := embedded.Handler(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

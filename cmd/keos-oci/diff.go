@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/release"
+)
+
+func (a *app) diffCmd() *cobra.Command {
+	var req release.DiffRequest
+	var exitCode bool
+	cmd := &cobra.Command{
+		Use:   "diff COMPONENT FROM [TO]",
+		Short: "Compare two artifacts, or an artifact and the checkout",
+		Long: `FROM and TO are tags or digests (sha256:…) of the component. Without TO the artifact is compared with the checkout: with
+what publish would pack, which is the files that Git tracks, as they are now.
+
+With --variant the objects that the variant renders are compared in the place of the files, as a cluster would see the
+change. Values of Secrets are never shown: equal marks stand for equal values, within one run only. The files themselves
+are shown as they are.
+
+Signatures are not checked: "keos-oci verify" does that.`,
+		Example: `  keos-oci diff frontend latest-stable latest                what a promotion would bring
+  keos-oci diff frontend latest                              what publish would bring
+  keos-oci diff frontend v1.2.3 v1.3.0 --variant production  in the words of the cluster
+  keos-oci diff frontend latest --exit-code -o json          for scripts: 3 when they differ`,
+		Args: cobra.RangeArgs(2, 3),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return a.completeComponents(cmd, args, toComplete)
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	cmd.Flags().StringArrayVar(&req.Variants, "variant", nil, "compare the objects that the variant `NAME` renders; may be repeated")
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 when they differ")
+	_ = cmd.RegisterFlagCompletionFunc("variant", a.completeVariants)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err := parseSides(&req, args); err != nil {
+			return fmt.Errorf("%w: %w", errUsage, err)
+		}
+		svc, err := a.service(cmd.Context(), nil)
+		if err != nil {
+			return err
+		}
+		res, err := svc.Diff(cmd.Context(), req)
+		if err != nil {
+			return err
+		}
+		var differs error
+		if exitCode {
+			differs = res.Err()
+		}
+		return errors.Join(differs, a.print(res), a.printForActions(withoutHunks(res)))
+	}
+	return cmd
+}
+
+func parseSides(req *release.DiffRequest, args []string) (err error) {
+	req.Component = args[0]
+	if req.From, err = release.ParseTargetOf(args[0], args[1]); err != nil || len(args) < 3 {
+		return err
+	}
+	to, err := release.ParseTargetOf(args[0], args[2])
+	req.To = &to
+	return err
+}
+
+// completeVariants offers the variants of the component that is named already.
+func (a *app) completeVariants(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	svc, err := a.service(cmd.Context(), nil)
+	if err != nil || len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c, err := svc.Workspace.Components.Find(args[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c.Variants, cobra.ShellCompDirectiveNoFileComp
+}
+
+// withoutHunks is what a step's output has room for.
+func withoutHunks(r *release.DiffResult) *release.DiffResult {
+	brief := *r
+	brief.Files, brief.Objects = slices.Clone(r.Files), slices.Clone(r.Objects)
+	for i := range brief.Files {
+		brief.Files[i].Diff = ""
+	}
+	for i := range brief.Objects {
+		brief.Objects[i].Diff = ""
+	}
+	return &brief
+}
+
+// printDiff writes to w as it is: columns would move the text of others.
+func (a *app) printDiff(w io.Writer, r *release.DiffResult) error {
+	p := diffPrinter{app: a}
+	if r.Equal {
+		p.line("", fmt.Sprintf("no difference between %s and %s", r.From, r.To))
+	}
+	for _, f := range r.Files {
+		p.file(f)
+	}
+	for _, o := range r.Objects {
+		p.line(bold, objectTitle(o))
+		p.hunks(o.Diff)
+	}
+	_, err := io.WriteString(w, p.out.String())
+	return err
+}
+
+// diffPrinter makes what a registry gave fit for a terminal and a CI log, line by line.
+type diffPrinter struct {
+	*app
+	out strings.Builder
+}
+
+func (p *diffPrinter) file(f release.FileDiff) {
+	from, to := "a/"+printable(f.Path), "b/"+printable(f.Path)
+	switch f.Change {
+	case release.ChangeAdded:
+		from = "/dev/null"
+	case release.ChangeRemoved:
+		to = "/dev/null"
+	}
+	if f.Mode != "" {
+		p.line(bold, fmt.Sprintf("mode %s: %s", f.Mode, printable(f.Path)))
+	}
+	switch {
+	case f.Binary:
+		p.line(bold, fmt.Sprintf("Binary files %s and %s differ", from, to))
+	case f.TooLarge:
+		p.line(bold, fmt.Sprintf("Files %s and %s differ and are too large to show", from, to))
+	case f.Diff != "" || f.Mode == "":
+		p.line(bold, "--- "+from)
+		p.line(bold, "+++ "+to)
+	}
+	p.hunks(f.Diff)
+}
+
+func objectTitle(o release.ObjectDiff) string {
+	name := o.Name
+	if o.Namespace != "" {
+		name = o.Namespace + "/" + name
+	}
+	return printable(fmt.Sprintf("%s: %s %s %s %s", o.Variant, o.Change, o.APIVersion, o.Kind, name))
+}
+
+func (p *diffPrinter) hunks(diff string) {
+	colours := map[byte]string{'+': green, '-': red, '@': cyan}
+	for line := range strings.Lines(diff) {
+		line = visible(strings.TrimSuffix(line, "\n"))
+		p.line(colours[(line + " ")[0]], line)
+	}
+}
+
+func (p *diffPrinter) line(colour, text string) {
+	if p.getenv("GITHUB_ACTIONS") == "true" {
+		text = noCommand(text)
+	}
+	if colour != "" {
+		text = p.paint(colour, text)
+	}
+	p.out.WriteString(text + "\n")
+}
+
+// visible is printable for text, where a tab is no harm. Marks that turn the direction of writing could show another text
+// than a program reads.
+func visible(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '\uFFFD'
+		}
+		return r
+	}, line)
+}
+
+// noCommand keeps a line from being a command to GitHub Actions, which looks for "::" behind leading blanks and for "##["
+// anywhere.
+func noCommand(line string) string {
+	line = strings.ReplaceAll(line, "##[", "## [")
+	if text := strings.TrimLeftFunc(line, unicode.IsSpace); strings.HasPrefix(text, "::") {
+		line = line[:len(line)-len(text)] + ": :" + text[2:]
+	}
+	return line
+}

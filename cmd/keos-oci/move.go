@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+func (a *app) promoteCmd() *cobra.Command {
+	cmd := a.moveCmd("promote", func(ctx context.Context, svc *release.Service, req release.MoveRequest) (*release.MoveResult, error) {
+		return svc.Promote(ctx, req)
+	})
+	cmd.Use = "promote COMPONENT VERSION"
+	cmd.Short = "Move latest-stable to a published version"
+	cmd.Long = `Verifies the version's signature against the policy of the channel, records the move in the journal and moves the channel.
+An older version than the channel's is refused: that is what rollback is for. With --from-file, a file with a line
+"component version" each, all components are read, decided and verified before the first one moves.`
+	cmd.Example = `  keos-oci promote frontend v1.2.3
+  keos-oci promote frontend v1.2.3 --dry-run
+  keos-oci promote --from-file train.txt --reason "release 42"
+  keos-oci promote frontend v1.2.3 --expect sha256:…       only if the channel still names this`
+	return cmd
+}
+
+func (a *app) rollbackCmd() *cobra.Command {
+	cmd := a.moveCmd("rollback", func(ctx context.Context, svc *release.Service, req release.MoveRequest) (*release.MoveResult, error) {
+		return svc.Rollback(ctx, req)
+	})
+	cmd.Use = "rollback COMPONENT [VERSION]"
+	cmd.Short = "Move latest-stable back, to what was there before or to a version"
+	cmd.Long = `Without a version, the journal says what the channel named before; a second rollback goes one further back. With one, the
+channel goes there, wherever that is. The target's signature is verified first, and publish does not put the version that
+was left on the channel again: an explicit promote can.`
+	cmd.Example = `  keos-oci rollback frontend --reason "500s since 02:50"
+  keos-oci rollback frontend v1.2.2
+  keos-oci rollback frontend --dry-run`
+	return cmd
+}
+
+// moveCmd is what promote and rollback share.
+func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, release.MoveRequest) (*release.MoveResult, error)) *cobra.Command {
+	var req release.MoveRequest
+	var file, expect string
+	var signing signFlags
+	cmd := &cobra.Command{ValidArgsFunction: a.completeComponents}
+	f := cmd.Flags()
+	f.StringVar(&req.Channel, "channel", "", "channel to move (default the first that follows versions)")
+	f.StringVar(&req.Reason, "reason", "", "why, for the journal")
+	f.StringVar(&expect, "expect", "", "digest that the channel must name now, or nothing is done")
+	f.StringVar(&file, "from-file", "", "file with lines of COMPONENT VERSION; - is stdin")
+	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
+	signing.bindMover(f)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if req.Items, err = a.moveItems(verb, args, file); err != nil {
+			return err
+		}
+		if expect != "" {
+			if req.Expect, err = digest.Parse(expect); err != nil {
+				return fmt.Errorf("%w: --expect: %w", errUsage, err)
+			}
+		}
+		req.Actor, req.RunURL = a.whoRuns()
+		svc, err := a.service(cmd.Context(), &signing)
+		if err != nil {
+			return err
+		}
+		req.Policy = signing.policy()
+		res, err := run(cmd.Context(), svc, req)
+		if err != nil {
+			return err
+		}
+		return a.finish(res, res.Err())
+	}
+	return cmd
+}
+
+// moveItems reads what to move from the arguments or the file.
+func (a *app) moveItems(verb string, args []string, file string) ([]release.MoveItem, error) {
+	switch {
+	case file != "" && len(args) > 0:
+		return nil, fmt.Errorf("%w: either --from-file or arguments", errUsage)
+	case file != "":
+		return a.itemsFrom(verb, file)
+	case len(args) == 2:
+		return []release.MoveItem{{Component: args[0], Version: args[1]}}, nil
+	case len(args) == 1 && verb == "rollback":
+		return []release.MoveItem{{Component: args[0]}}, nil
+	}
+	return nil, fmt.Errorf("%w: %s takes a component and a version", errUsage, verb)
+}
+
+func (a *app) itemsFrom(verb, file string) ([]release.MoveItem, error) {
+	in := a.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	var items []release.MoveItem
+	line := 0
+	for sc := bufio.NewScanner(in); sc.Scan(); {
+		line++
+		text, _, _ := strings.Cut(sc.Text(), "#")
+		fields := strings.Fields(text)
+		switch {
+		case len(fields) == 0:
+			continue
+		case len(fields) == 2:
+			if _, err := tag.ParseVersion(fields[1]); err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", file, line, err)
+			}
+			items = append(items, release.MoveItem{Component: fields[0], Version: fields[1]})
+		case len(fields) == 1 && verb == "rollback":
+			items = append(items, release.MoveItem{Component: fields[0]})
+		default:
+			return nil, fmt.Errorf("%w: %s:%d: want COMPONENT VERSION", errUsage, file, line)
+		}
+	}
+	if len(items) == 0 {
+		return nil, fmt.Errorf("%w: %s names no component", errUsage, file)
+	}
+	return items, nil
+}
+
+// whoRuns is the actor and the run that the journal names: CI's, else the user at this machine.
+func (a *app) whoRuns() (actor, runURL string) {
+	if actor = a.getenv("GITHUB_ACTOR"); actor != "" {
+		if id := a.getenv("GITHUB_RUN_ID"); id != "" {
+			runURL = a.getenv("GITHUB_SERVER_URL") + "/" + a.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + id
+		}
+		return actor, runURL
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username, ""
+	}
+	return "", ""
+}
+
+func (a *app) statusCmd() *cobra.Command {
+	var signing signFlags
+	cmd := &cobra.Command{
+		Use:   "status [COMPONENT…]",
+		Short: "Show what each channel names, since when and by whom",
+		Long: `For each component and channel: version, digest, age, who moved it there, and whether the journal agrees: a move that was
+begun and not finished is pending, and one that another tool made is "moved outside".`,
+		Example: `  keos-oci status
+  keos-oci status frontend -o json`,
+		ValidArgsFunction: a.completeComponents,
+	}
+	signing.bindVerifier(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		svc, err := a.service(cmd.Context(), &signing)
+		if err != nil {
+			return err
+		}
+		res, err := svc.Status(cmd.Context(), args, signing.policy())
+		if err != nil {
+			return err
+		}
+		return a.finish(res, res.Err())
+	}
+	return cmd
+}
+
+func (a *app) historyCmd() *cobra.Command {
+	var signing signFlags
+	var channel string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "history COMPONENT",
+		Short: "Show the journal of a channel: what moved, from where, when, by whom, why",
+		Example: `  keos-oci history frontend
+  keos-oci history frontend --limit 100 -o json`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeComponents,
+	}
+	cmd.Flags().StringVar(&channel, "channel", "", "channel (default the first that follows versions)")
+	cmd.Flags().IntVar(&limit, "limit", 20, "newest records to read")
+	signing.bindVerifier(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if limit < 1 {
+			return fmt.Errorf("%w: --limit %d: at least 1", errUsage, limit)
+		}
+		svc, err := a.service(cmd.Context(), &signing)
+		if err != nil {
+			return err
+		}
+		res, err := svc.History(cmd.Context(), args[0], channel, limit, signing.policy())
+		if err != nil {
+			return err
+		}
+		return a.print(res)
+	}
+	return cmd
+}

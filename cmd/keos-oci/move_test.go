@@ -1,0 +1,537 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// shelf is a sandbox in which frontend has the versions v1.0.0 to v3.0.0, all signed keyless, and latest-stable at v2.0.0.
+func shelf(t testing.TB, st *stack) *sandbox {
+	t.Helper()
+	s := newSandbox(t)
+	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  trustedRoot: "+st.env["SIGSTORE_TRUSTED_ROOT"]+
+		"\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/publish\\.yaml@refs/.*'}\n")
+	s.keyless(st, "publish.yaml", "refs/heads/main")
+	for _, v := range []string{"1", "2", "3"} {
+		s.component("frontend", v)
+		s.commit(v)
+		s.must(append([]string{"publish", "--version", "v" + v + ".0.0", "--no-promote", "frontend"}, st.flags()...)...)
+	}
+	for _, v := range []string{"v1.0.0", "v2.0.0"} {
+		s.must(append([]string{"promote", "frontend", v}, st.flags()...)...)
+	}
+	return s
+}
+
+// copyOf is the same sandbox on a copy of its registry.
+func (s *sandbox) copyOf(t testing.TB) *sandbox {
+	t.Helper()
+	c := *s
+	c.content = filepath.Join(t.TempDir(), "registry")
+	if err := os.CopyFS(c.content, os.DirFS(s.content)); err != nil {
+		t.Fatal(err)
+	}
+	c.t, c.registry = t, registrytest.NewIn(t, c.content)
+	return &c
+}
+
+func (s *sandbox) history(t testing.TB) release.HistoryResult {
+	t.Helper()
+	var h release.HistoryResult
+	r := s.must("history", "frontend", "--limit", "1000", "-o", "json")
+	if err := json.Unmarshal([]byte(r.stdout), &h); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// stands demands that the channel names a verified version, and answers with it.
+func (s *sandbox) stands(t testing.TB) string {
+	t.Helper()
+	repo := open(t, s, "frontend")
+	d, err := repo.Resolve(t.Context(), "latest-stable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.run("verify", "frontend:latest-stable"); r.code != 0 {
+		t.Errorf("latest-stable names what a cluster refuses: %v", r)
+	}
+	for _, v := range []string{"v1.0.0", "v2.0.0", "v3.0.0"} {
+		if got, err := repo.Resolve(t.Context(), v); err == nil && got == d {
+			return v
+		}
+	}
+	t.Errorf("latest-stable names no version: %s", d)
+	return ""
+}
+
+// TestKilledMoves: SIGKILL at each request of promote and rollback, before and after it took effect. The channel names a
+// verified version all the time, and the same command once more brings it where it was to go, with nothing pending.
+func TestKilledMoves(t *testing.T) {
+	st := sigstore(t)
+	origin := shelf(t, st)
+	for _, move := range []struct {
+		args []string
+		to   string
+	}{{[]string{"promote", "frontend", "v3.0.0"}, "v3.0.0"}, {[]string{"rollback", "frontend", "v1.0.0"}, "v1.0.0"}} {
+		t.Run(move.args[0], func(t *testing.T) {
+			t.Parallel()
+			args := append(slices.Clone(move.args), st.flags()...)
+			killed := 0
+			for at := 0; ; at++ {
+				hit := false
+				for _, fault := range []registrytest.Fault{registrytest.Block, registrytest.BlockAfter} {
+					s := origin.copyOf(t)
+					if killMove(t, s, at, fault, args) {
+						hit = true
+						killed++
+						checkSettles(t, s, fmt.Sprintf("killed at %d (%s)", at, fault), args, move.to)
+					}
+				}
+				if !hit {
+					break
+				}
+			}
+			if t.Logf("killed %d times", killed); killed < 20 {
+				t.Errorf("only %d kills", killed)
+			}
+		})
+	}
+}
+
+func killMove(t *testing.T, s *sandbox, at int, fault registrytest.Fault, args []string) bool {
+	t.Helper()
+	reached := make(chan struct{})
+	s.registry.FaultAt(func(n int, _ *http.Request) registrytest.Fault {
+		if n != at {
+			return registrytest.None
+		}
+		close(reached)
+		return fault
+	})
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	cmd := s.command(ctx, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case <-reached:
+		kill()
+		<-done
+		s.registry.FaultAt(nil)
+		return true
+	case <-done:
+		s.registry.FaultAt(nil)
+		return false
+	}
+}
+
+// checkSettles looks at the channel after an accident and runs the command again.
+func checkSettles(t *testing.T, s *sandbox, what string, args []string, to string) {
+	t.Helper()
+	s.stands(t)
+	if r := s.run(args...); r.code != 0 {
+		t.Errorf("%s: again: %v", what, r)
+		return
+	}
+	if got := s.stands(t); got != to {
+		t.Errorf("%s: again: latest-stable is %s, want %s", what, got, to)
+	}
+	h := s.history(t)
+	if h.Standing != tag.Settled || len(h.Findings) > 0 {
+		t.Errorf("%s: again: the journal is %s, %v", what, h.Standing, h.Findings)
+	}
+	for _, m := range h.Moves {
+		if m.State == tag.StatePending || m.State == tag.StateInvalid {
+			t.Errorf("%s: again: %s is %s", what, m.Tag, m.State)
+		}
+	}
+}
+
+// TestFaultyMoves: each request of a promote answered by each fault: repeated or reported, and never a wrong success.
+func TestFaultyMoves(t *testing.T) {
+	st := sigstore(t)
+	origin := shelf(t, st)
+	args := append([]string{"promote", "frontend", "v3.0.0"}, st.flags()...)
+	for _, fault := range []registrytest.Fault{registrytest.TooManyRequests, registrytest.InternalError, registrytest.ResetBefore,
+		registrytest.ResetAfter, registrytest.Truncated, registrytest.WrongDigest} {
+		t.Run(fault.String(), func(t *testing.T) {
+			t.Parallel()
+			for at := 0; ; at++ {
+				s, reached := origin.copyOf(t), false
+				s.registry.FaultAt(func(n int, _ *http.Request) registrytest.Fault {
+					if n != at {
+						return registrytest.None
+					}
+					reached = true
+					return fault
+				})
+				r := s.run(args...)
+				s.registry.FaultAt(nil)
+				if !reached {
+					break
+				}
+				if got := s.stands(t); r.code == 0 && got != "v3.0.0" {
+					t.Errorf("at %d: reported as done, but latest-stable is %s", at, got)
+				}
+				if r.code != 0 && fault != registrytest.WrongDigest {
+					t.Errorf("at %d: a single fault was not repeated away: %v", at, r)
+				}
+				checkSettles(t, s, fmt.Sprintf("%s at %d", fault, at), args, "v3.0.0")
+			}
+		})
+	}
+}
+
+// TestConcurrentMoves: processes promote, roll back and publish one component at once. Each either moved, and then its
+// move is on record, or says 3; the channel always names a verified version that a record names.
+func TestConcurrentMoves(t *testing.T) {
+	st := sigstore(t)
+	origin := shelf(t, st)
+	for _, processes := range []int{2, 8} {
+		t.Run(fmt.Sprint(processes), func(t *testing.T) {
+			s := origin.copyOf(t)
+			commands := [][]string{{"promote", "frontend", "v3.0.0"}, {"rollback", "frontend", "v1.0.0"}, {"promote", "frontend", "v2.0.0"}, {"rollback", "frontend"},
+				{"publish", "--version", "v3.0.0", "frontend"}}
+			var mu sync.Mutex
+			codes, records := map[int]int{}, map[string]bool{}
+			var wg sync.WaitGroup
+			for p := range processes {
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					for i := range 200 / processes {
+						r := s.run(append(append(slices.Clone(commands[(i*processes+p)%len(commands)]), "-o", "json"), st.flags()...)...)
+						var res release.MoveResult
+						_ = json.Unmarshal([]byte(r.stdout), &res)
+						mu.Lock()
+						codes[r.code]++
+						if r.code != 0 && r.code != 3 {
+							t.Errorf("%v", r)
+						}
+						for _, c := range res.Components {
+							if c.Status == release.StatusMoved && c.Record != "" {
+								records[c.Record] = true
+							}
+						}
+						mu.Unlock()
+					}
+				}()
+			}
+			wg.Wait()
+			version := s.stands(t)
+			h := s.history(t)
+			named, listed := false, map[string]bool{}
+			for _, m := range h.Moves {
+				listed[m.Tag] = m.State != tag.StateInvalid
+				named = named || m.To == h.Digest && m.State == tag.StateDone
+			}
+			for r := range records {
+				if !listed[r] {
+					t.Errorf("the reported move %s is not in the journal", r)
+				}
+			}
+			if !named {
+				t.Errorf("no record names what latest-stable is: %s", h.Digest)
+			}
+			t.Logf("exit codes %v, %d moves reported, %d records, latest-stable %s, journal %s", codes, len(records), len(h.Moves), version, h.Standing)
+			if codes[0] == 0 || len(records) < 10 {
+				t.Error("hardly anything moved")
+			}
+		})
+	}
+}
+
+// TestTamperedJournal: what somebody with write access to the registry can do to records is seen, and steers no rollback.
+func TestTamperedJournal(t *testing.T) {
+	st := sigstore(t)
+	origin := shelf(t, st)
+	origin.component("backend", "1")
+	origin.commit("backend")
+	origin.must(append([]string{"publish", "--version", "v1.0.0", "backend"}, st.flags()...)...)
+	clean := origin.history(t)
+	newest, oldest := clean.Moves[0], clean.Moves[1]
+	later := func(t2 string) string {
+		return strings.Replace(newest.Tag, newest.Tag[len("latest-stable."):len("latest-stable.")+4], t2, 1)
+	}
+	for name, c := range map[string]struct {
+		tamper func(t *testing.T, s *sandbox)
+		say    string
+		back   string // where a rollback goes then
+	}{
+		"edited": {func(t *testing.T, s *sandbox) {
+			rewrite(t, s, newest.Tag, newest.Tag, func(m *ocispec.Manifest) {
+				m.Layers[0].Data = []byte(strings.Replace(string(m.Layers[0].Data), `"payload":"`, `"payload":"AAAA`, 1))
+				m.Layers[0].Digest, m.Layers[0].Size = digest.FromBytes(m.Layers[0].Data), int64(len(m.Layers[0].Data))
+			})
+		}, "invalid", ""},
+		"tagged to another time": {func(t *testing.T, s *sandbox) {
+			rewrite(t, s, oldest.Tag, later("2099"), func(*ocispec.Manifest) {})
+		}, "it is a record of 20", "v1.0.0"},
+		"tagged to another channel": {func(t *testing.T, s *sandbox) {
+			rewrite(t, s, oldest.Tag, strings.Replace(later("2099"), "latest-stable", "other", 1), func(*ocispec.Manifest) {})
+		}, "", "v1.0.0"},
+		"unsigned": {func(t *testing.T, s *sandbox) {
+			rewrite(t, s, newest.Tag, later("2099"), func(m *ocispec.Manifest) {
+				m.Layers[0].Data = []byte(`{}`)
+				m.Layers[0].Digest, m.Layers[0].Size = digest.FromString("{}"), 2
+			})
+		}, "invalid", "v1.0.0"},
+		"signed by a stranger": {func(t *testing.T, s *sandbox) {
+			evil := *s
+			evil.keyless(st, "evil.yaml", "refs/heads/main")
+			// the stranger's own config would allow himself; the reader's does not
+			evil.write("evil.yaml", strings.Replace(mustRead(t, filepath.Join(s.dir, "keos-oci.yaml")), `publish\.yaml`, `(publish|evil)\.yaml`, 1))
+			if r := evil.run(append([]string{"promote", "frontend", "v3.0.0", "--config", filepath.Join(s.dir, "evil.yaml")}, st.flags()...)...); r.code != 0 {
+				t.Fatal(r)
+			}
+			os.Remove(filepath.Join(s.dir, "evil.yaml"))
+		}, "not signed by the expected identity", ""},
+		"copied from another component": {func(t *testing.T, s *sandbox) {
+			var h release.HistoryResult
+			if err := json.Unmarshal([]byte(s.must("history", "backend", "-o", "json").stdout), &h); err != nil {
+				t.Fatal(err)
+			}
+			copyRecord(t, s, "backend", h.Moves[0].Tag, "frontend", later("2099"))
+		}, "it is a record of backend", "v1.0.0"},
+		"dropped": {func(t *testing.T, s *sandbox) {
+			repo := open(t, s, "frontend")
+			desc, _, err := repo.Manifest(t.Context(), oldest.Tag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			remove(t, s, "frontend", desc.Digest)
+		}, "dangling: the record before", "v1.0.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := origin.copyOf(t)
+			c.tamper(t, s)
+			r := s.must("history", "frontend")
+			if !strings.Contains(r.stdout, c.say) {
+				t.Errorf("history does not say %q: %v", c.say, r)
+			}
+			back := s.run(append([]string{"rollback", "frontend"}, st.flags()...)...)
+			if c.back == "" {
+				if back.code == 0 && name != "edited" && name != "signed by a stranger" {
+					t.Errorf("rolled back by a record that counts for nothing: %v", back)
+				}
+				s.stands(t)
+				return
+			}
+			if got := s.stands(t); back.code != 0 || got != c.back {
+				t.Errorf("rolled back to %s, want %s: %v", got, c.back, back)
+			}
+		})
+	}
+}
+
+func mustRead(t testing.TB, file string) string {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// rewrite stores a changed copy of a record under another tag, or its own.
+func rewrite(t *testing.T, s *sandbox, from, to string, change func(*ocispec.Manifest)) {
+	t.Helper()
+	repo := open(t, s, "frontend")
+	_, raw, err := repo.Manifest(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	change(&m)
+	put(t, s, "frontend", m, to)
+}
+
+func put(t *testing.T, s *sandbox, component string, m ocispec.Manifest, name string) {
+	t.Helper()
+	repo := open(t, s, component)
+	raw, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.PushBlob(t.Context(), m.Layers[0], m.Layers[0].Data); err != nil {
+		t.Fatal(err)
+	}
+	desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	if err := repo.Tag(t.Context(), desc, raw, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyRecord(t *testing.T, s *sandbox, fromComponent, from, toComponent, to string) {
+	t.Helper()
+	_, raw, err := open(t, s, fromComponent).Manifest(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, toComponent, m, to)
+}
+
+// remove deletes a manifest from the registry.
+func remove(t *testing.T, s *sandbox, component string, d digest.Digest) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.registry.URL+"/v2/r/apps/"+component+"/manifests/"+d.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode != http.StatusAccepted {
+		t.Fatal(resp, err)
+	}
+	resp.Body.Close()
+}
+
+// TestMovedOutside: what another tool did is told, adopted by the next move and never silently overwritten.
+func TestMovedOutside(t *testing.T) {
+	st := sigstore(t)
+	s := shelf(t, st)
+	repo := open(t, s, "frontend")
+	desc, raw, err := repo.Manifest(t.Context(), "v3.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Tag(t.Context(), desc, raw, "latest-stable"); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.must("status", "frontend"); !strings.Contains(r.stdout, "moved outside") {
+		t.Error(r)
+	}
+	r := s.must(append([]string{"rollback", "frontend", "v1.0.0"}, st.flags()...)...)
+	if !strings.Contains(r.stdout, "moved outside keos-oci") {
+		t.Error(r)
+	}
+	h := s.history(t)
+	if h.Standing != tag.Settled || h.Moves[1].Action != tag.ActionAdopt || h.Moves[1].Version != "v3.0.0" || h.Moves[0].From != desc.Digest {
+		t.Errorf("%+v", h)
+	}
+}
+
+// TestPromoteDemandsTheReleaseIdentity: a version that only the branch signed is not put on a channel whose clusters
+// expect the tag's identity; once the release has signed it, it is.
+func TestPromoteDemandsTheReleaseIdentity(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	identity := "{issuer: " + st.env["SIGSTORE_ISSUER"] + ", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/.*@refs/%s'}"
+	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nchannels:\n  latest: {identity: "+fmt.Sprintf(identity, "heads/main")+
+		"}\n  latest-stable: {identity: "+fmt.Sprintf(identity, "tags/frontend/v.*")+", movers: ["+fmt.Sprintf(identity, ".*")+"]}\n")
+	s.commit("one")
+	branch, tagged := *s, *s
+	branch.keyless(st, "publish.yaml", "refs/heads/main")
+	tagged.keyless(st, "release.yaml", "refs/tags/frontend/v1.0.0")
+	branch.must(append([]string{"publish"}, st.flags()...)...)
+	repo := open(t, s, "frontend")
+	desc, raw, err := repo.Manifest(t.Context(), "latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Tag(t.Context(), desc, raw, "v1.0.0"); err != nil { // by another tool
+		t.Fatal(err)
+	}
+	promote := append([]string{"promote", "frontend", "v1.0.0"}, st.flags()...)
+	if r := branch.run(promote...); r.code != 3 || !strings.Contains(r.stderr, "not signed by the expected identity") {
+		t.Error(r)
+	}
+	if d, err := open(t, s, "frontend").Resolve(t.Context(), "latest-stable"); err == nil {
+		t.Errorf("latest-stable was moved to %s", d)
+	}
+	tagged.must(append([]string{"publish", "--ref", "refs/tags/frontend/v1.0.0"}, st.flags()...)...)
+	if got, err := open(t, s, "frontend").Resolve(t.Context(), "latest-stable"); err != nil || got != desc.Digest {
+		t.Errorf("latest-stable is %s %v, want what staging ran: %s", got, err, desc.Digest)
+	}
+}
+
+// TestReleaseTrain: with several components, all are verified before the first moves.
+func TestReleaseTrain(t *testing.T) {
+	s := newSandbox(t)
+	for _, c := range []string{"a", "b", "c"} {
+		s.component(c, "1")
+	}
+	s.commit("one")
+	key := s.key()
+	s.must("publish", "a", "b", "c", "--version", "v1.0.0", "--no-promote", "--key", key)
+	train := filepath.Join(t.TempDir(), "train")
+	writeFile(t, train, "# release 1\na v1.0.0\nb v1.0.0 # comment\n\nc v9.0.0\n")
+	r := s.run("promote", "--from-file", train, "--key", key)
+	if r.code != 1 || !strings.Contains(r.stdout, "0 moved, 0 unchanged, 1 failed, 2 held back") || !strings.Contains(r.stderr, "c: ") {
+		t.Error(r)
+	}
+	writeFile(t, train, "a v1.0.0\nb v1.0.0\nc v1.0.0\n")
+	s.registry.Reset()
+	if r = s.must("promote", "--from-file", train, "--key", key, "--reason", "train"); !strings.Contains(r.stdout, "3 moved") {
+		t.Error(r)
+	}
+	t.Logf("%d requests for 3 promotes", s.registry.Count(""))
+	pub := strings.TrimSuffix(key, ".key") + ".pub"
+	s.registry.Reset()
+	s.must("status", "--key", pub)
+	if n := s.registry.Count(""); n > 4*3 {
+		t.Errorf("status took %d requests for 3 components: %v", n, s.registry.Requests())
+	}
+	for what, bad := range map[string]string{"malformed": "a\n", "bad version": "a 1.0.0\n", "twice": "a v1.0.0\na v1.0.0\n", "unknown": "nosuch v1.0.0\n", "empty": "# nothing\n"} {
+		writeFile(t, train, bad)
+		if r := s.run("promote", "--from-file", train, "--key", key); r.code != 2 {
+			t.Errorf("%s: %v", what, r)
+		}
+	}
+}
+
+// TestJournalSurvivesGarbageCollection: distribution's collector, told to delete what has no tag, leaves the journal and
+// the signatures that keos-oci reads.
+func TestJournalSurvivesGarbageCollection(t *testing.T) {
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	key := s.key()
+	s.must("publish", "frontend", "--version", "v1.0.0", "--key", key)
+	s.component("frontend", "2")
+	s.commit("two")
+	s.must("publish", "frontend", "--version", "v2.0.0", "--key", key)
+	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: s.content, MaxThreads: 100})
+	reg, err := storage.NewRegistry(t.Context(), driver, storage.EnableDelete)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storage.MarkAndSweep(t.Context(), driver, reg, storage.GCOpts{RemoveUntagged: true, Quiet: true}); err != nil {
+		t.Fatal(err)
+	}
+	pub := strings.TrimSuffix(key, ".key") + ".pub"
+	r := s.must("history", "frontend", "--key", pub, "-o", "json")
+	if strings.Count(r.stdout, `"state": "done"`) != 2 {
+		t.Error(r)
+	}
+	s.must("rollback", "frontend", "--key", key)
+	s.must("verify", "frontend:latest-stable", "--key", pub)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+func (a *app) printMoves(w io.Writer, r *release.MoveResult) {
+	fmt.Fprintln(w, "COMPONENT\tCHANNEL\tSTATUS\tFROM\tTO\tDIGEST")
+	for _, c := range r.Components {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, c.Channel, c.Status,
+			cmp.Or(c.FromVersion, short(c.From.String())), cmp.Or(c.Version, "-"), short(c.To.String()))
+	}
+	for _, c := range r.Components {
+		for _, n := range c.Notes {
+			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, printable(n))
+		}
+	}
+	fmt.Fprintf(w, "%d moved, %d unchanged, %d failed", r.Summary.Moved, r.Summary.Unchanged, r.Summary.Failed)
+	if r.Summary.Held > 0 {
+		fmt.Fprintf(w, ", %d held back", r.Summary.Held)
+	}
+	if r.Summary.Planned > 0 {
+		fmt.Fprintf(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
+	}
+	fmt.Fprintln(w)
+}
+
+func (a *app) printStatus(w io.Writer, r *release.StatusResult) {
+	fmt.Fprintln(w, "COMPONENT\tCHANNEL\tVERSION\tDIGEST\tSINCE\tBY\tSTATE")
+	for _, c := range r.Components {
+		for _, ch := range c.Channels {
+			since := "-"
+			if ch.Since != nil {
+				since = age(time.Since(*ch.Since))
+			}
+			state := string(ch.Standing)
+			if ch.Digest == "" && ch.Standing == tag.Settled {
+				state = ""
+			} else if c.Drift && ch.Standing == tag.Settled {
+				state += ", differs from " + c.Channels[0].Name
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, ch.Name, cmp.Or(ch.Version, shortRevision(ch.Revision), "-"),
+				short(ch.Digest.String()), since, printable(cmp.Or(ch.Actor, "-")), cmp.Or(state, "-"))
+		}
+	}
+	for _, c := range r.Components {
+		for _, ch := range c.Channels {
+			for _, n := range ch.Notes {
+				fmt.Fprintf(w, "%s: %s %s: %s\n", a.paint(yellow, "warning"), c.Name, ch.Name, printable(n))
+			}
+		}
+	}
+}
+
+// shortRevision is main@01234567 of main@sha1:0123456789….
+func shortRevision(revision string) string {
+	ref, commit, ok := strings.Cut(revision, "@sha1:")
+	if !ok {
+		return ""
+	}
+	return printable(ref) + "@" + printable(commit[:min(8, len(commit))])
+}
+
+// age is how people tell how long ago something was.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "now"
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+func (a *app) printHistory(w io.Writer, r *release.HistoryResult) {
+	fmt.Fprintf(w, "%s %s is %s at %s\n", r.Name, r.Channel, r.Standing, short(r.Digest.String()))
+	fmt.Fprintln(w, "WHEN\tACTION\tFROM\tTO\tBY\tSTATE\tREASON")
+	for _, m := range r.Moves {
+		if m.State == tag.StateInvalid {
+			fmt.Fprintf(w, "%s\t-\t-\t-\t-\t%s\t%s\n", printable(m.Tag), a.paint(red, m.State), printable(m.Error))
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Time.UTC().Format("2006-01-02 15:04:05"), m.Action,
+			printable(cmp.Or(m.FromVersion, short(m.From.String()))), printable(cmp.Or(m.Version, short(m.To.String()))), printable(cmp.Or(m.Actor, "-")), m.State, printable(m.Reason))
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), printable(f))
+	}
+	if r.More {
+		fmt.Fprintln(w, "older moves: --limit")
+	}
+}

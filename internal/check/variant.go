@@ -1,0 +1,70 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// ErrBuild says that a variant does not build, or must not be built here.
+var ErrBuild = errors.New("does not build")
+
+// RenderVariant is Render for an unpacked folder that did not pass the gate, such as what a registry holds: what would cost
+// kustomize the machine's memory is refused as in Run, and an error names file and line but no secret's value. What else Run
+// would find, a plaintext secret for one, is not looked at.
+func RenderVariant(ctx context.Context, c Component, variant string, remoteBases bool) ([]byte, error) {
+	g := newGate(c, Options{RemoteBases: remoteBases, Allow: []Allowance{{Path: "*", Reason: "nothing is published"}}})
+	for _, name := range c.Files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := g.inspect(name); err != nil {
+			return nil, err
+		}
+	}
+	g.checkReferences()
+	variant = path.Clean(variant)
+	if !g.dirs[variant] {
+		return nil, fmt.Errorf("%s %w: it has no files", variant, ErrBuild)
+	}
+	read := g.closure(variant)
+	if err := g.unbuildable(variant, read); err != nil {
+		return nil, err
+	}
+	objects, _, err := Render(ctx, g.c.Unpacked, variant, remoteBases)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %w: %s", variant, ErrBuild, g.explain(err, variant, read).place())
+	}
+	return objects, nil
+}
+
+// unbuildable is why a variant must be kept from kustomize: files too large to be looked at, whoever reads them, wrong
+// references, which it would only repeat or go and fetch, and hazards.
+func (g *gate) unbuildable(variant string, read closure) error {
+	g.reportHazards(read)
+	var reasons []string
+	for _, f := range g.sorted() {
+		inside := slices.ContainsFunc(read.files, func(name string) bool { return g.workspacePath(name) == f.File })
+		if f.Rule == RuleSize || f.Rule == RuleBuild || f.Rule == RuleReference && read.fault && inside {
+			reasons = append(reasons, f.place())
+		}
+	}
+	if len(reasons) == 0 && !read.fault {
+		return nil
+	}
+	return fmt.Errorf("%s %w: %s", variant, ErrBuild, strings.Join(reasons, "; "))
+}
+
+// place is the finding without rule and fix: what is not in the checkout cannot be edited.
+func (f Finding) place() string {
+	if f.Line > 0 {
+		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message)
+	}
+	return f.File + ": " + f.Message
+}

@@ -1,0 +1,495 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// ErrExpect reports a channel that does not name what --expect says.
+var ErrExpect = errors.New("unexpected digest")
+
+// MoveItem is one component to move. An empty Version is where a rollback goes by itself.
+type MoveItem struct{ Component, Version string }
+
+// MoveRequest says which components move, and why.
+type MoveRequest struct {
+	Items   []MoveItem
+	Channel string        // default: the first that follows versions
+	Expect  digest.Digest // move only if the channel names this now
+	Reason  string
+	Actor   string // who; default: the signing identity
+	RunURL  string
+	DryRun  bool
+	Policy  sign.Policy // whose signature the artifacts need; zero is the workspace's own policy
+}
+
+// Statuses of a moved component, beside those of publish.
+const (
+	StatusMoved = "moved"
+	StatusHeld  = "held"
+)
+
+// MoveResult is what promote or rollback did; its JSON is part of the contract.
+type MoveResult struct {
+	Registry   string           `json:"registry"`
+	Action     tag.Action       `json:"action"`
+	Components []MovedComponent `json:"components"`
+	Summary    MoveSummary      `json:"summary"`
+}
+
+// MoveSummary counts components by status.
+type MoveSummary struct {
+	Moved     int `json:"moved"`
+	Unchanged int `json:"unchanged"`
+	Failed    int `json:"failed"`
+	Held      int `json:"held,omitempty"`
+	Planned   int `json:"planned,omitempty"`
+}
+
+// MovedComponent is one component's part of the result. Record is the tag of the journal's entry.
+type MovedComponent struct {
+	Name        string        `json:"name"`
+	Repository  string        `json:"repository"`
+	Channel     string        `json:"channel"`
+	Status      string        `json:"status"`
+	Version     string        `json:"version,omitempty"`
+	FromVersion string        `json:"fromVersion,omitempty"`
+	From        digest.Digest `json:"from,omitempty"`
+	To          digest.Digest `json:"to,omitempty"`
+	Record      string        `json:"record,omitempty"`
+	Notes       []string      `json:"notes,omitempty"`
+	Error       *Problem      `json:"error,omitempty"`
+
+	err error
+}
+
+// Err joins the components' errors, nil when none failed.
+func (r *MoveResult) Err() error {
+	var failures Failures
+	for _, c := range r.Components {
+		if c.err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", c.Name, c.err))
+		}
+	}
+	return failures.orNil()
+}
+
+// Promote moves a channel of each component to a published version. All are read, decided and verified before the first
+// one moves.
+func (s *Service) Promote(ctx context.Context, req MoveRequest) (*MoveResult, error) {
+	return s.move(ctx, tag.ActionPromote, req)
+}
+
+// Rollback is a promote that may go back: to the named version, or to what the journal says was there before.
+func (s *Service) Rollback(ctx context.Context, req MoveRequest) (*MoveResult, error) {
+	return s.move(ctx, tag.ActionRollback, req)
+}
+
+func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) (*MoveResult, error) {
+	movers, err := s.movers(action, req)
+	if err != nil {
+		return nil, err
+	}
+	s.Log.Info(string(action), "components", len(movers), "registry", s.Workspace.Registry)
+	go func() { _, _ = s.Signer.Verifier() }() // opening a key takes a while: meanwhile the registry is asked
+	s.sideBySide(len(movers), func(i int) { movers[i].prepare(ctx) })
+	if !anyFailed(movers) && !req.DryRun {
+		s.sideBySide(len(movers), func(i int) { movers[i].act(ctx) })
+	}
+	return s.moveResult(action, movers, req.DryRun), nil
+}
+
+func (s *Service) movers(action tag.Action, req MoveRequest) ([]*mover, error) {
+	var list []*mover
+	seen := map[string]bool{}
+	for _, item := range req.Items {
+		c, err := s.Workspace.Components.Find(item.Component)
+		if err != nil {
+			return nil, err
+		}
+		if seen[c.Name] {
+			return nil, fmt.Errorf("%w: %s is named twice", ErrRef, c.Name)
+		}
+		seen[c.Name] = true
+		ch, err := movable(c, req.Channel)
+		if err != nil {
+			return nil, err
+		}
+		if item.Version != "" {
+			if _, err := tag.ParseVersion(item.Version); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, &mover{Service: s, MoveRequest: req, action: action, component: c, channel: ch, version: item.Version,
+			repo: s.Open(c.Repository), out: MovedComponent{Name: c.Name, Repository: c.Repository.String(), Channel: ch.Name}})
+	}
+	return list, nil
+}
+
+// movable finds the channel to move: only channels that follow versions are moved by hand.
+func movable(c component.Component, name string) (component.Channel, error) {
+	list := c.Channels.From(component.FromVersion)
+	if name == "" && len(list) > 0 {
+		return list[0], nil
+	}
+	ch, err := c.Channels.Find(name)
+	if err != nil {
+		return ch, err
+	}
+	if ch.From != component.FromVersion {
+		return ch, fmt.Errorf("%w: channel %s follows branch %s and is moved by publish alone", ErrRef, ch.Name, ch.Branch)
+	}
+	return ch, nil
+}
+
+func anyFailed(movers []*mover) bool {
+	for _, m := range movers {
+		if m.out.err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Service) moveResult(action tag.Action, movers []*mover, dryRun bool) *MoveResult {
+	res := &MoveResult{Registry: s.Workspace.Registry, Action: action, Components: make([]MovedComponent, len(movers))}
+	for i, m := range movers {
+		m.settleStatus(dryRun)
+		res.Components[i] = m.out
+		switch m.out.Status {
+		case StatusMoved:
+			res.Summary.Moved++
+		case StatusUnchanged:
+			res.Summary.Unchanged++
+		case StatusPlanned:
+			res.Summary.Planned++
+		case StatusHeld:
+			res.Summary.Held++
+		default:
+			res.Summary.Failed++
+		}
+	}
+	return res
+}
+
+// mover is one component's way through promote, rollback, or the end of publish.
+type mover struct {
+	*Service
+	MoveRequest
+	action    tag.Action
+	component component.Component
+	channel   component.Channel
+	version   string
+	repo      *registry.Repository
+
+	verifier *sign.Verifier
+	ledger   ledger
+	view     tag.View
+	tags     []string
+	target   tag.Target
+	artifact pack.Artifact
+	step     tag.Step
+	out      MovedComponent
+}
+
+func (m *mover) fail(err error) {
+	m.out.Status, m.out.Error, m.out.err = StatusFailed, problem(err), err
+	m.Log.Error("failed", "component", m.component.Name, "code", m.out.Error.Code)
+}
+
+func (m *mover) settleStatus(dryRun bool) {
+	switch {
+	case m.out.Status != "":
+	case !m.step.Move && !m.step.Adopt:
+		m.out.Status = StatusUnchanged
+	case dryRun:
+		m.out.Status = StatusPlanned
+	default:
+		m.out.Status = StatusHeld
+		m.out.Notes = append(m.out.Notes, "not moved, because another component may not move")
+	}
+}
+
+// prepare reads and decides; nothing is written.
+func (m *mover) prepare(ctx context.Context) {
+	err := m.read(ctx)
+	if err == nil {
+		err = m.decide(ctx)
+	}
+	if err == nil && m.target.Digest != "" && (m.step.Move || m.step.Adopt) {
+		err = m.verify(ctx)
+	}
+	m.out.From, m.out.FromVersion, m.out.To, m.out.Version = m.view.Digest, m.view.Version, m.target.Digest, m.target.Version
+	if m.step.Note != "" {
+		m.out.Notes = append(m.out.Notes, m.step.Note)
+	}
+	if err != nil {
+		m.fail(err)
+	}
+}
+
+// read asks for the target, the channel and the tags side by side, then for the newest record.
+func (m *mover) read(ctx context.Context) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		if m.version == "" {
+			return nil
+		}
+		m.artifact, err = m.find(gctx, m.version)
+		m.target = tag.Target{Version: m.version, Digest: m.artifact.Descriptor.Digest}
+		return err
+	})
+	group.Go(func() (err error) {
+		m.view.Digest, err = resolve(gctx, m.repo, m.channel.Name)
+		return err
+	})
+	group.Go(func() (err error) {
+		m.tags, err = m.repo.Tags(gctx)
+		return err
+	})
+	if err := group.Wait(); err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return err
+	}
+	if m.version != "" && m.target.Digest == "" {
+		return m.missing()
+	}
+	if m.Expect != "" && m.view.Digest != m.Expect {
+		return fmt.Errorf("%w: %s names %s", ErrExpect, m.channel.Name, orNothing(m.view.Digest))
+	}
+	return m.readJournal(ctx)
+}
+
+func (m *mover) find(ctx context.Context, ref string) (pack.Artifact, error) {
+	_, raw, err := m.repo.Manifest(ctx, ref)
+	if errors.Is(err, registry.ErrNotFound) {
+		return pack.Artifact{}, nil // told later, with what there is
+	}
+	if err != nil {
+		return pack.Artifact{}, err
+	}
+	return pack.ParseArtifact(raw)
+}
+
+func resolve(ctx context.Context, repo *registry.Repository, name string) (digest.Digest, error) {
+	d, err := repo.Resolve(ctx, name)
+	if errors.Is(err, registry.ErrNotFound) {
+		return "", nil
+	}
+	return d, err
+}
+
+func orNothing(d digest.Digest) string {
+	if d == "" {
+		return "nothing"
+	}
+	return d.String()
+}
+
+// missing says which versions there are instead.
+func (m *mover) missing() error {
+	v, err := tag.ParseVersion(m.version)
+	if err != nil {
+		return err
+	}
+	near := tag.Nearest(v, sortTags(m.tags).versions)
+	if len(near) == 0 {
+		return fmt.Errorf("%s:%s: %w: no version is published yet", m.component.Repository, m.version, registry.ErrNotFound)
+	}
+	return fmt.Errorf("%s:%s: %w: the nearest versions are %s", m.component.Repository, m.version, registry.ErrNotFound, strings.Join(near, ", "))
+}
+
+// readJournal reads the newest record, and more where it does not settle what the channel names.
+func (m *mover) readJournal(ctx context.Context) (err error) {
+	if m.verifier, err = m.Signer.Verifier(); err != nil {
+		return err
+	}
+	if err := m.settlePolicy(ctx); err != nil {
+		return err
+	}
+	movers, err := m.moversOf(ctx, m.verifier, m.component, m.channel, m.Policy)
+	if err != nil {
+		return err
+	}
+	m.ledger = ledger{repo: m.repo, component: m.component, channel: m.channel.Name, verifier: m.verifier, movers: movers}
+	m.view.Name = m.channel.Name
+	limit := 1
+	if m.version == "" || m.action == tag.ActionPublish {
+		limit = recordsRead
+	}
+	for ; ; limit = recordsRead {
+		if m.view.Journal, err = m.ledger.read(ctx, m.tags, limit, m.view.Digest); err != nil {
+			return err
+		}
+		newest, ok := m.view.Journal.Newest()
+		if limit == recordsRead || !m.view.Journal.Partial && ok || ok && newest.To == m.view.Digest {
+			break
+		}
+	}
+	if m.view.Version = m.view.Journal.VersionOf(m.view.Digest); m.view.Version == "" {
+		m.view.Version, err = m.versionOf(ctx, m.view.Digest)
+	}
+	return err
+}
+
+// settlePolicy finds out whose signature the channel's clusters expect. Where nothing says so, a publishing run vouches
+// for what it has just signed itself; a person who promotes has to say.
+func (m *mover) settlePolicy(ctx context.Context) (err error) {
+	m.Policy, err = m.policyFor(ctx, m.verifier, m.component, Target{Tag: m.channel.Name}, m.Policy)
+	if m.action != tag.ActionPublish || !errors.Is(err, ErrNoPolicy) {
+		return err
+	}
+	id, err := m.Signer.Identity(ctx)
+	m.Policy = id.Exactly()
+	return err
+}
+
+// versionOf looks for the version tag that names a digest of which the journal knows nothing.
+func (m *mover) versionOf(ctx context.Context, d digest.Digest) (string, error) {
+	if d == "" {
+		return "", nil
+	}
+	versions := sortTags(m.tags).versions
+	versions = versions[:min(len(versions), recordsRead)]
+	found := make([]digest.Digest, len(versions))
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i, v := range versions {
+		group.Go(func() (err error) {
+			found[i], err = resolve(ctx, m.repo, v)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	for i, v := range versions {
+		if found[i] == d {
+			return v, nil
+		}
+	}
+	return "", nil
+}
+
+// decide plans the step, and for a rollback without a version finds out where it goes.
+func (m *mover) decide(ctx context.Context) (err error) {
+	switch m.action {
+	case tag.ActionPromote:
+		m.step, err = m.view.Promote(m.target)
+		return err
+	case tag.ActionPublish:
+		m.step = m.view.Publish(m.target)
+		return nil
+	}
+	if m.version == "" {
+		if m.target, err = m.view.Previous(); err != nil {
+			return err
+		}
+		if m.artifact, err = m.find(ctx, m.target.Digest.String()); err != nil {
+			return err
+		}
+		if m.artifact.Manifest == nil {
+			return fmt.Errorf("%s@%s: %w: it was there before, but the registry has it no longer; name a version", m.component.Repository, m.target.Digest, registry.ErrNotFound)
+		}
+	}
+	m.step = m.view.Rollback(m.target)
+	return nil
+}
+
+// verify demands that clusters which follow the channel will accept the target.
+func (m *mover) verify(ctx context.Context) error {
+	_, err := m.verifier.Verify(ctx, m.repo, m.target.Digest, m.Policy)
+	if err != nil {
+		return fmt.Errorf("%s@%s (%s): %w", m.component.Repository, m.target.Digest, m.target.Version, err)
+	}
+	return nil
+}
+
+// act writes the record and then the channel.
+func (m *mover) act(ctx context.Context) {
+	if !m.step.Move && !m.step.Adopt {
+		return
+	}
+	if err := m.record(ctx); err != nil {
+		m.fail(err)
+		return
+	}
+	if m.step.Move {
+		if err := m.point(ctx); err != nil {
+			m.fail(err)
+			return
+		}
+	}
+	m.out.Status = StatusMoved
+	if !m.step.Move {
+		m.out.Status = StatusUnchanged
+	}
+	m.Log.Info(m.out.Status, "component", m.component.Name, "version", m.target.Version)
+}
+
+// record writes what the step says: the adoption of what another tool did, then the move itself.
+func (m *mover) record(ctx context.Context) error {
+	newest, _ := m.view.Journal.Newest()
+	if m.step.Adopt {
+		adopted, err := m.ledger.write(ctx, m.Signer, m.newRecord(tag.ActionAdopt, tag.Target{Version: m.view.Version, Digest: m.view.Digest}, newest))
+		if err != nil {
+			return err
+		}
+		newest, m.out.Record = adopted, adopted.Tag
+	}
+	if !m.step.Write {
+		return nil
+	}
+	r := m.newRecord(m.action, m.target, newest)
+	r.From, r.FromVersion = m.view.Digest, m.view.Version
+	written, err := m.ledger.write(ctx, m.Signer, r)
+	m.out.Record = written.Tag
+	return err
+}
+
+// newRecord is a record behind previous.
+func (m *mover) newRecord(action tag.Action, to tag.Target, previous tag.Entry) tag.Record {
+	at := m.Now().UTC().Truncate(time.Millisecond)
+	if !at.After(previous.Time) {
+		at = previous.Time.Add(time.Millisecond) // another machine's clock is ahead; the order of records is that of the moves
+	}
+	return tag.Record{Component: m.component.Name, Channel: m.channel.Name, Action: action, Version: to.Version, To: to.Digest,
+		From: previous.To, FromVersion: previous.Version, Time: at, Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest}
+}
+
+// point makes the channel name the target. Registries have no compare-and-swap, so it is read right before and right
+// after: who was overtaken says so instead of reporting a move that does not stand.
+func (m *mover) point(ctx context.Context) error {
+	now, err := resolve(ctx, m.repo, m.channel.Name)
+	if err != nil {
+		return err
+	}
+	if now != m.view.Digest {
+		return m.conflict("was moved to %s while this move was prepared", now)
+	}
+	if err := m.repo.Tag(ctx, m.artifact.Descriptor, m.artifact.Manifest, m.channel.Name); err != nil {
+		return err
+	}
+	if now, err = resolve(ctx, m.repo, m.channel.Name); err != nil {
+		return err
+	}
+	if now != m.target.Digest {
+		return m.conflict("was moved on to %s by another run", now)
+	}
+	return nil
+}
+
+func (m *mover) conflict(format string, now digest.Digest) error {
+	return fmt.Errorf("%w: %s "+format+"; see keos-oci history %s", tag.ErrConflict, m.channel.Name, orNothing(now), m.component.Name)
+}

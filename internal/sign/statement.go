@@ -1,0 +1,106 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	intoto "github.com/in-toto/attestation/go/v1"
+	"github.com/opencontainers/go-digest"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// BundleType is the media type of what SignStatement makes.
+const BundleType = bundleType
+
+// Statement is something signed about a digest in a repository, other than that it is signed.
+type Statement struct {
+	Repository string
+	Subject    digest.Digest
+	Type       string // predicate type
+	Predicate  map[string]any
+}
+
+// SignStatement signs a statement as a Sigstore bundle and checks it as a reader would. It is not attached to the
+// subject: beside an artifact, clusters would take it for a signature.
+func (s *Signer) SignStatement(ctx context.Context, st Statement) ([]byte, Identity, error) {
+	id, err := s.Identity(ctx)
+	if err != nil {
+		return nil, Identity{}, err
+	}
+	predicate, err := structpb.NewStruct(st.Predicate)
+	if err != nil {
+		return nil, Identity{}, err
+	}
+	payload, err := protojson.Marshal(&intoto.Statement{
+		Type: intoto.StatementTypeUri, PredicateType: st.Type, Predicate: predicate,
+		Subject: []*intoto.ResourceDescriptor{{Name: st.Repository, Digest: map[string]string{st.Subject.Algorithm().String(): st.Subject.Encoded()}}},
+	})
+	if err != nil {
+		return nil, Identity{}, err
+	}
+	raw, err := s.bundle(ctx, payload)
+	if err != nil {
+		return nil, Identity{}, err
+	}
+	if _, got, err := s.verifier.Statement(raw); err != nil || got != id {
+		return nil, Identity{}, fmt.Errorf("the new statement does not verify as %s: %w", id, err)
+	}
+	return raw, id, nil
+}
+
+// Verifier checks with this signer's own key or trust.
+func (s *Signer) Verifier() (*Verifier, error) {
+	return s.verifier, s.prepare()
+}
+
+// bundle signs a payload; an upload whose answer got lost is signed anew.
+func (s *Signer) bundle(ctx context.Context, payload []byte) ([]byte, error) {
+	for attempt := 1; ; attempt++ {
+		keys, opts, err := s.bundleOptions(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: intotoType}, keys, opts)
+		if err == nil {
+			return protojson.Marshal(b)
+		}
+		if !conflict(err) || attempt == 3 {
+			return nil, err
+		}
+	}
+}
+
+// Statement verifies a bundle and reads what it states. Whether its subject and signer are the right ones is the
+// caller's to judge.
+func (v *Verifier) Statement(raw []byte) (Statement, Identity, error) {
+	var b bundle.Bundle
+	if err := b.UnmarshalJSON(raw); err != nil {
+		return Statement{}, Identity{}, fmt.Errorf("bundle: %w", err)
+	}
+	verifier, err := v.bundleVerifier()
+	if err != nil {
+		return Statement{}, Identity{}, err
+	}
+	result, err := verifier.Verify(&b, verify.NewPolicy(verify.WithoutArtifactUnsafe(), v.policyOption()))
+	if err != nil {
+		return Statement{}, Identity{}, err
+	}
+	id, err := v.identity(result)
+	if err != nil {
+		return Statement{}, Identity{}, err
+	}
+	st := result.Statement
+	if st == nil || len(st.GetSubject()) != 1 || len(st.GetSubject()[0].GetDigest()) != 1 {
+		return Statement{}, Identity{}, errors.New("the bundle states nothing about one digest")
+	}
+	out := Statement{Repository: st.GetSubject()[0].GetName(), Type: st.GetPredicateType(), Predicate: st.GetPredicate().AsMap()}
+	for algorithm, hex := range st.GetSubject()[0].GetDigest() {
+		out.Subject = digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex)
+	}
+	return out, id, out.Subject.Validate()
+}
