@@ -8,6 +8,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keos-oci/tools
 SIGSTACK := $(CACHE)/sigstack-$(shell cat e2e/go.sum e2e/sigstack/* e2e/cmd/sigstack/* | git hash-object --stdin | cut -c1-12)
 COSIGN2 := $(CACHE)/cosign-v2.6.5
 COSIGN3 := $(CACHE)/cosign-v3.1.3
+CRANE := $(CACHE)/crane-v0.22.1
 LINT := $(CACHE)/golangci-lint-v2.15.0
 ACTIONLINT := $(CACHE)/actionlint-v1.7.12
 
@@ -54,8 +55,8 @@ docs-check:
 	@rm -rf .cache/cli && mkdir -p .cache && go run ./cmd/keos-oci docs .cache/cli && diff -r docs/cli .cache/cli || { echo "run make docs"; exit 1; }
 
 .PHONY: bench
-bench: build $(SIGSTACK) ## the table of requests, times and memory, against a floor client in the same run
-	cd bench && go build -ldflags '$(LDFLAGS)' -o ../bin/bench . && ../bin/bench -keos-oci ../bin/keos-oci -sigstack $(SIGSTACK) $(BENCH)
+bench: build $(SIGSTACK) $(CRANE) $(COSIGN2) ## the table of requests, times and memory, against a floor client, crane and cosign in the same run
+	cd bench && go build -ldflags '$(LDFLAGS)' -o ../bin/bench . && ../bin/bench -keos-oci ../bin/keos-oci -sigstack $(SIGSTACK) -crane $(CRANE) -cosign $(COSIGN2) $(BENCH)
 
 .PHONY: help
 help: ## this list
@@ -73,5 +74,6 @@ endef
 
 $(COSIGN2): ; $(call install,github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5)
 $(COSIGN3): ; $(call install,github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3)
+$(CRANE): ; $(call install,github.com/google/go-containerregistry/cmd/crane@v0.22.1)
 $(LINT): ; $(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0)
 $(ACTIONLINT): ; $(call install,github.com/rhysd/actionlint/cmd/actionlint@v1.7.12)

@@ -122,10 +122,13 @@ func TestTable(t *testing.T) {
 	rows := []row{
 		{job: publishChanged, tool: toolKeos, n: 100, runs: run(3*time.Second, 1301)},
 		{job: publishChanged, tool: toolFloor, n: 100, runs: run(time.Second, 1100)},
+		{job: promoteMany, tool: toolKeos, n: 100, runs: run(time.Second, 9000)},
+		{job: promoteMany, tool: toolCrane, n: 100, runs: run(8*time.Second, 9000)},
+		{job: status, tool: toolKeos, n: 100, runs: run(time.Second, 400)},
 		{job: help, tool: toolKeos, runs: run(20*time.Millisecond, 0)},
 	}
 	got := table(rows)
-	for _, want := range []string{"13.01 (≤ 14)", "3.00 (≤ 1.5)", "NO: keos-oci / floor", "0.020 (≤ 0.05)", "yes"} {
+	for _, want := range []string{"13.01 (≤ 14)", "3.00 (≤ 1.5)", "NO: keos-oci / other", "0.12 (≤ 0.167)", "4.00 (≤ 4)", "0.020 (≤ 0.05)", "yes"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -133,8 +136,18 @@ func TestTable(t *testing.T) {
 	if err := tooManyRequests(rows); err != nil {
 		t.Error(err)
 	}
-	rows[0].runs[0].requests = 1401
-	if tooManyRequests(rows) == nil {
-		t.Error("one run above the limit of requests was accepted")
+	for i, requests := range map[int]int{0: 1401, 4: 401} {
+		exceeding := slices.Clone(rows)
+		exceeding[i].runs = []sample{{}, {requests: requests}}
+		if tooManyRequests(exceeding) == nil {
+			t.Errorf("%s: one run above the limit of requests was accepted", rows[i])
+		}
+	}
+}
+
+func TestProcessesInTurn(t *testing.T) {
+	a, b := sample{wall: 1, cpu: 2, peak: 30, requests: 4}, sample{wall: 10, cpu: 20, peak: 3, requests: 40}
+	if got, want := a.then(b), (sample{wall: 11, cpu: 22, peak: 30, requests: 44}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

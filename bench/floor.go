@@ -116,7 +116,7 @@ func floorMain(ctx context.Context, args []string) error {
 		})
 	}
 	wg.Wait()
-	errs = append(errs, json.NewEncoder(os.Stdout).Encode(publishResult{Summary: out}))
+	errs = append(errs, json.NewEncoder(os.Stdout).Encode(result{Summary: out}))
 	return errors.Join(errs...)
 }
 

@@ -1,6 +1,8 @@
 // Command bench measures keos-oci beside a floor: a client that does the same job with the fewest requests the
 // distribution specification allows. Both are whole processes, in one run, in turns, against the same real registry
 // behind a proxy that counts requests and delays them, so their ratio holds on noisy machines where seconds do not.
+// Promotion is measured the same way beside the commands that people run instead: crane and cosign. The Sigstore services
+// of keyless runs are neither counted nor delayed.
 //
 // It prints one Markdown table with the limits beside the figures. It fails when a tool failed, did not say that it did
 // its job, or made more requests than it may; a missed limit of time or memory is only told. It needs git and the
@@ -49,7 +51,9 @@ func benchMain(ctx context.Context, args []string) error {
 	flags.IntVar(&o.reps, "reps", 3, "repetitions; the table has their medians")
 	flags.DurationVar(&o.delay, "delay", 30*time.Millisecond, "added to every request")
 	flags.IntVar(&o.big, "big", 500, "components of the memory runs, which have no delay; 0 skips them")
-	flags.StringVar(&o.stack, "sigstack", "", "binary of the Sigstore stack, for keyless memory runs")
+	flags.StringVar(&o.stack, "sigstack", "", "binary of the Sigstore stack, for keyless runs")
+	flags.StringVar(&o.crane, "crane", "", "crane, to compare promote with")
+	flags.StringVar(&o.cosign, "cosign", "", "cosign v2, to compare promote of one component with, after crane")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

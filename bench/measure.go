@@ -31,14 +31,18 @@ type options struct {
 	delay   time.Duration
 	big     int
 	stack   string // binary of the Sigstore stack; "" leaves the keyless runs out
+	crane   string // what promote is compared with; "" leaves the comparison out
+	cosign  string // the same
 }
 
 const (
-	inFlight  = "16" // components, for both tools
-	helpRuns  = 10
-	toolKeos  = "keos-oci"
-	toolFloor = "floor"
-	keyless   = "keos-oci, keyless"
+	inFlight        = "16" // components, for both tools
+	helpRuns        = 10
+	toolKeos        = "keos-oci"
+	keyless         = "keos-oci, keyless"
+	toolFloor       = "floor"
+	toolCrane       = "crane"
+	toolCraneCosign = "crane, cosign"
 )
 
 // job is what a tool is measured at.
@@ -48,6 +52,9 @@ const (
 	publishFirst     job = "publish-first"     // repositories that do not exist yet
 	publishChanged   job = "publish-changed"   // every component differs from what this tool published last
 	publishUnchanged job = "publish-unchanged" // a new commit that touches no component
+	promoteOne       job = "promote-one"       // one component, verified
+	promoteMany      job = "promote-many"      // all components, by one command where the tool has one
+	status           job = "status"
 	help             job = "--help"
 )
 
@@ -71,11 +78,26 @@ type row struct {
 type summary struct {
 	Published int `json:"published"`
 	Unchanged int `json:"unchanged"`
+	Moved     int `json:"moved"`
 	Failed    int `json:"failed"`
 }
 
-type publishResult struct {
-	Summary summary `json:"summary"`
+type result struct {
+	Summary    summary `json:"summary"`
+	Components []struct {
+		Signatures []struct{ Issuer, Subject string }         `json:"signatures"`
+		Channels   []struct{ Name, Version, Standing string } `json:"channels"`
+	} `json:"components,omitempty"`
+}
+
+func (r row) String() string { return fmt.Sprintf("%s, %s, %d components", r.job, r.tool, r.n) }
+
+// ours says that keos-oci was measured, and not what it is compared with.
+func (r row) ours() bool { return r.tool == toolKeos || r.tool == keyless }
+
+func (r *row) add(s sample) {
+	r.runs = append(r.runs, s)
+	fmt.Fprintf(os.Stderr, "%s: %.3f s, %d requests, %.0f MiB\n", r, s.wall.Seconds(), s.requests, mebibytes(s.peak))
 }
 
 // lab is all that is needed to measure: a registry behind the proxy, keys, and a clean environment.
@@ -86,7 +108,7 @@ type lab struct {
 	address       string // the proxy's
 	control       io.Writer
 	counts        *bufio.Scanner
-	sigstore      []string // flags of keyless signing
+	sigstore      []string // flags of keyless signing; none without a Sigstore stack
 }
 
 // bench measures everything and takes down what it set up, also when ctx ends early.
@@ -106,6 +128,18 @@ func bench(ctx context.Context, o options) (_ []row, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.stack != "" {
+		stop, err := l.startStack(ctx, o.stack)
+		if err != nil {
+			return nil, fmt.Errorf("sigstore stack: %w", err)
+		}
+		defer stop()
+	}
+	promotions, err := l.promotions(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, promotions...)
 	if o.big > 0 {
 		big, err := l.big(ctx, o)
 		if err != nil {
@@ -152,12 +186,7 @@ func (l *lab) big(ctx context.Context, o options) ([]row, error) {
 		return nil, err
 	}
 	tools := []string{toolKeos}
-	if o.stack != "" {
-		stop, err := l.startStack(ctx, o.stack)
-		if err != nil {
-			return nil, fmt.Errorf("sigstore stack: %w", err)
-		}
-		defer stop()
+	if l.sigstore != nil {
 		tools = []string{keyless, toolKeos}
 	}
 	var rows []row
@@ -238,13 +267,7 @@ func (l *lab) publish(ctx context.Context, r *row, c *checkout, prefix string) e
 	var args []string
 	switch r.tool {
 	case toolKeos, keyless:
-		args = []string{l.keosOCI, "-C", c.dir, "--registry", l.address + "/" + prefix + "/keos", "--concurrency", inFlight, "--log-level", "error",
-			"publish", "--ref", "refs/heads/main", "-o", "json"}
-		if r.tool == toolKeos {
-			args = append(args, "--key", l.path("keos.key"))
-		} else {
-			args = append(args, l.sigstore...)
-		}
+		args = append(l.keos(c, prefix+"/keos", "publish", "--ref", "refs/heads/main"), l.signing(r.tool)...)
 	case toolFloor:
 		commit, err := c.git(ctx, "rev-parse", "HEAD")
 		if err != nil {
@@ -252,25 +275,44 @@ func (l *lab) publish(ctx context.Context, r *row, c *checkout, prefix string) e
 		}
 		args = []string{l.self, "floor", "-C", c.dir, "-registry", l.address, "-prefix", prefix + "/floor", "-j", inFlight, "-commit", commit, "-key", l.path("floor.key")}
 	}
-	what := fmt.Sprintf("%s, %s, %d components", r.job, r.tool, r.n)
-	s, out, err := l.measure(ctx, r.delay, args...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
 	want := summary{Published: r.n}
 	if r.job == publishUnchanged {
 		want = summary{Unchanged: r.n}
 	}
-	var got publishResult
+	s, _, err := l.do(ctx, r.delay, want, args...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r, err)
+	}
+	r.add(s)
+	return nil
+}
+
+// keos is a command line of keos-oci for the repositories below prefix.
+func (l *lab) keos(c *checkout, prefix string, args ...string) []string {
+	return append([]string{l.keosOCI, "-C", c.dir, "--registry", l.address + "/" + prefix, "--concurrency", inFlight, "--log-level", "error", "-o", "json"}, args...)
+}
+
+// signing is the flags that a tool signs with.
+func (l *lab) signing(tool string) []string {
+	if tool == keyless {
+		return l.sigstore
+	}
+	return []string{"--key", l.path("keos.key")}
+}
+
+// do runs a command; it is an error if that does not say that it did what is wanted.
+func (l *lab) do(ctx context.Context, delay time.Duration, want summary, args ...string) (s sample, got result, err error) {
+	s, out, err := l.measure(ctx, delay, args...)
+	if err != nil {
+		return s, got, err
+	}
 	if err := json.Unmarshal(out, &got); err != nil {
-		return fmt.Errorf("%s: read its summary: %w", what, err)
+		return s, got, fmt.Errorf("read its summary: %w", err)
 	}
 	if got.Summary != want {
-		return fmt.Errorf("%s: it says %+v, want %+v", what, got.Summary, want)
+		return s, got, fmt.Errorf("it says %+v, want %+v", got.Summary, want)
 	}
-	r.runs = append(r.runs, s)
-	fmt.Fprintf(os.Stderr, "%s: %.3f s, %d requests, %.0f MiB\n", what, s.wall.Seconds(), s.requests, mebibytes(s.peak))
-	return nil
+	return s, got, nil
 }
 
 // measure runs a command; it is an error if that fails.

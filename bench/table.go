@@ -9,51 +9,55 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of keos-oci.
-const (
-	maxRequestsChanged   = 14.0
-	maxRequestsUnchanged = 1.0
-	maxRatio             = 1.5   // keos-oci's time to the floor's
-	maxPeak              = 100.0 // MiB, of the runs without a floor
-	maxHelp              = 50 * time.Millisecond
-)
+// limits of keos-oci; 0 is none.
+type limits struct {
+	wall     float64 // seconds
+	ratio    float64 // keos-oci's time to that of what it is compared with
+	requests float64 // per component
+	peak     float64 // MiB, of the runs that nothing is compared with
+}
+
+var limitsOf = map[job]limits{
+	publishFirst:     {ratio: 1.5, requests: 14, peak: 100},
+	publishChanged:   {ratio: 1.5, requests: 14, peak: 100},
+	publishUnchanged: {ratio: 1.5, requests: 1},
+	promoteOne:       {ratio: 1},
+	promoteMany:      {ratio: 1.0 / 6},
+	status:           {requests: 4},
+	help:             {wall: 0.05},
+}
 
 // table is Markdown: medians of the runs, and the most requests that any run made. A limit stands beside its figure.
 func table(rows []row) string {
-	lines := [][]string{{"job", "tool", "components", "delay", "runs", "wall s", "s/component", "keos-oci / floor", "requests/component", "CPU s", "peak MiB", "limits met"}}
+	lines := [][]string{{"job", "tool", "components", "delay", "runs", "wall s", "s/component", "keos-oci / other", "requests/component", "CPU s", "peak MiB", "limits met"}}
 	for _, r := range rows {
 		line := []string{string(r.job), r.tool, "", "", fmt.Sprint(len(r.runs)), "", "", "", "", fmt.Sprintf("%.2f", r.cpu().Seconds()), "", ""}
 		var missed []string
-		limits := false
+		limited := false
 		limit := func(column int, format string, value, limit float64) {
-			line[column] = fmt.Sprintf(format+" (≤ %v)", value, limit)
-			limits = true
+			line[column] = fmt.Sprintf(format, value)
+			if limit == 0 || !r.ours() {
+				return
+			}
+			line[column] += fmt.Sprintf(" (≤ %.3g)", limit)
+			limited = true
 			if value > limit {
 				missed = append(missed, lines[0][column])
 			}
 		}
-		line[5] = fmt.Sprintf("%.3f", r.wall().Seconds())
-		line[10] = fmt.Sprintf("%.0f", r.peak())
+		most := limitsOf[r.job]
+		if other := slices.IndexFunc(rows, func(o row) bool { return !o.ours() && o.job == r.job && o.n == r.n && o.delay == r.delay }); other >= 0 && r.ours() {
+			limit(7, "%.2f", r.wall().Seconds()/rows[other].wall().Seconds(), most.ratio)
+			most.peak = 0
+		}
+		limit(5, "%.3f", r.wall().Seconds(), most.wall)
+		limit(10, "%.0f", r.peak(), most.peak)
 		if r.n > 0 {
 			line[2], line[3] = fmt.Sprint(r.n), r.delay.String()
 			line[6] = fmt.Sprintf("%.4f", r.wall().Seconds()/float64(r.n))
-			line[8] = fmt.Sprintf("%.2f", r.requests())
+			limit(8, "%.2f", r.requests(), most.requests)
 		}
-		if r.tool != toolFloor {
-			floor := slices.IndexFunc(rows, func(f row) bool { return f.tool == toolFloor && f.job == r.job && f.n == r.n && f.delay == r.delay })
-			switch {
-			case r.job == help:
-				limit(5, "%.3f", r.wall().Seconds(), maxHelp.Seconds())
-			case floor >= 0:
-				limit(7, "%.2f", r.wall().Seconds()/rows[floor].wall().Seconds(), maxRatio)
-			default:
-				limit(10, "%.0f", r.peak(), maxPeak)
-			}
-			if r.n > 0 {
-				limit(8, "%.2f", r.requests(), r.maxRequests())
-			}
-		}
-		if limits {
+		if limited {
 			line[11] = "yes"
 		}
 		if len(missed) > 0 {
@@ -67,18 +71,11 @@ func table(rows []row) string {
 // tooManyRequests is the error of the rows that exceed the one limit which no noise can excuse.
 func tooManyRequests(rows []row) error {
 	for _, r := range rows {
-		if r.tool != toolFloor && r.n > 0 && r.requests() > r.maxRequests() {
-			return fmt.Errorf("%s, %d components: %.2f requests per component, at most %v are allowed", r.job, r.n, r.requests(), r.maxRequests())
+		if most := limitsOf[r.job].requests; most > 0 && r.ours() && r.requests() > most {
+			return fmt.Errorf("%s: %.2f requests per component, at most %v are allowed", r, r.requests(), most)
 		}
 	}
 	return nil
-}
-
-func (r row) maxRequests() float64 {
-	if r.job == publishUnchanged {
-		return maxRequestsUnchanged
-	}
-	return maxRequestsChanged
 }
 
 func (r row) wall() time.Duration {

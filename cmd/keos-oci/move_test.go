@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/distribution/distribution/v3/registry/storage"
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -534,4 +537,64 @@ func TestJournalSurvivesGarbageCollection(t *testing.T) {
 	}
 	s.must("rollback", "frontend", "--key", key)
 	s.must("verify", "frontend:latest-stable", "--key", pub)
+}
+
+// TestPendingIsTold: a move that was killed between its record and the channel is told as pending, and the same command
+// completes it without a second record.
+func TestPendingIsTold(t *testing.T) {
+	st := sigstore(t)
+	s := shelf(t, st)
+	args := append([]string{"promote", "frontend", "v3.0.0"}, st.flags()...)
+	at := -1
+	s.registry.FaultAt(func(n int, r *http.Request) registrytest.Fault {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest-stable") {
+			at = n
+			return registrytest.ResetBefore
+		}
+		if at >= 0 {
+			return registrytest.ResetBefore
+		}
+		return registrytest.None
+	})
+	if r := s.run(args...); r.code != 1 {
+		t.Error(r)
+	}
+	s.registry.FaultAt(nil)
+	if got := s.stands(t); got != "v2.0.0" {
+		t.Errorf("latest-stable is %s", got)
+	}
+	if r := s.must("status", "frontend"); !strings.Contains(r.stdout, "pending") || !strings.Contains(r.stdout, "a move to v3.0.0 was begun and not finished") {
+		t.Error(r)
+	}
+	before := s.history(t)
+	if before.Standing != tag.Pending || before.Moves[0].State != tag.StatePending {
+		t.Errorf("%+v", before)
+	}
+	if r := s.must(args...); !strings.Contains(r.stdout, "completes the pending move") {
+		t.Error(r)
+	}
+	if after := s.history(t); after.Standing != tag.Settled || len(after.Moves) != len(before.Moves) {
+		t.Errorf("%+v", after)
+	}
+}
+
+// TestRegistryWithReferrersAPI: publish, promote and rollback where signatures are listed by the registry itself.
+func TestRegistryWithReferrersAPI(t *testing.T) {
+	s := newSandbox(t)
+	s.registry = registrytest.NewProxy(t, ggcr.New(ggcr.WithReferrersSupport(true), ggcr.Logger(log.New(io.Discard, "", 0))))
+	key := s.key()
+	for _, v := range []string{"1", "2"} {
+		s.component("frontend", v)
+		s.commit(v)
+		s.must("publish", "frontend", "--version", "v"+v+".0.0", "--key", key)
+	}
+	s.must("rollback", "frontend", "--key", key)
+	pub := strings.TrimSuffix(key, ".key") + ".pub"
+	if r := s.must("history", "frontend", "--key", pub, "-o", "json"); strings.Count(r.stdout, `"state": "done"`) != 3 {
+		t.Error(r)
+	}
+	s.must("verify", "frontend:latest-stable", "--key", pub)
+	if r := s.must("list", "frontend"); strings.Contains(r.stdout, "sha256-") {
+		t.Error(r)
+	}
 }

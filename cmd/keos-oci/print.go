@@ -67,7 +67,9 @@ func (a *app) printText(result any) error {
 	case *release.PublishResult:
 		a.printPublish(w, r)
 	case *release.MoveResult:
-		a.printMoves(w, r)
+		if err := a.printMoves(w, r); err != nil {
+			return err
+		}
 	case *release.StatusResult:
 		a.printStatus(w, r)
 	case *release.HistoryResult:

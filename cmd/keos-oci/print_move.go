@@ -11,7 +11,7 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
-func (a *app) printMoves(w io.Writer, r *release.MoveResult) {
+func (a *app) printMoves(w io.Writer, r *release.MoveResult) error {
 	fmt.Fprintln(w, "COMPONENT\tCHANNEL\tSTATUS\tFROM\tTO\tDIGEST")
 	for _, c := range r.Components {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, c.Channel, c.Status,
@@ -30,6 +30,24 @@ func (a *app) printMoves(w io.Writer, r *release.MoveResult) {
 		fmt.Fprintf(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
 	}
 	fmt.Fprintln(w)
+	return a.printChanges(w, r)
+}
+
+// printChanges is a dry run's answer to what would be different.
+func (a *app) printChanges(w io.Writer, r *release.MoveResult) error {
+	for _, c := range r.Components {
+		for _, change := range c.Changes {
+			what := "files"
+			if change.Variant != "" {
+				what = "objects of " + change.Variant
+			}
+			fmt.Fprintf(w, "\n%s %s:\n", a.paint(bold, c.Name), what)
+			if err := a.printDiff(w, change); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (a *app) printStatus(w io.Writer, r *release.StatusResult) {

@@ -41,6 +41,7 @@ type DiffResult struct {
 	FromDigest digest.Digest `json:"fromDigest"`
 	ToDigest   digest.Digest `json:"toDigest,omitempty"`
 	Equal      bool          `json:"equal"`
+	Variant    string        `json:"variant,omitempty"` // of a dry run's objects
 	Files      []FileDiff    `json:"files,omitzero"`
 	Objects    []ObjectDiff  `json:"objects,omitzero"`
 }

@@ -69,6 +69,7 @@ type MovedComponent struct {
 	From        digest.Digest `json:"from,omitempty"`
 	To          digest.Digest `json:"to,omitempty"`
 	Record      string        `json:"record,omitempty"`
+	Changes     []*DiffResult `json:"changes,omitempty"` // of a dry run: the files, then the objects of each variant
 	Notes       []string      `json:"notes,omitempty"`
 	Error       *Problem      `json:"error,omitempty"`
 
@@ -105,7 +106,11 @@ func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) 
 	s.Log.Info(string(action), "components", len(movers), "registry", s.Workspace.Registry)
 	go func() { _, _ = s.Signer.Verifier() }() // opening a key takes a while: meanwhile the registry is asked
 	s.sideBySide(len(movers), func(i int) { movers[i].prepare(ctx) })
-	if !anyFailed(movers) && !req.DryRun {
+	switch {
+	case anyFailed(movers):
+	case req.DryRun:
+		s.sideBySide(len(movers), func(i int) { movers[i].compare(ctx) })
+	default:
 		s.sideBySide(len(movers), func(i int) { movers[i].act(ctx) })
 	}
 	return s.moveResult(action, movers, req.DryRun), nil
@@ -436,6 +441,34 @@ func (m *mover) act(ctx context.Context) {
 		m.out.Status = StatusUnchanged
 	}
 	m.Log.Info(m.out.Status, "component", m.component.Name, "version", m.target.Version)
+}
+
+// compare shows what the move would change for clusters.
+func (m *mover) compare(ctx context.Context) {
+	if !m.step.Move || m.view.Digest == "" {
+		return
+	}
+	to := Target{Component: m.component.Name, Digest: m.target.Digest}
+	req := DiffRequest{Component: m.component.Name, From: Target{Component: m.component.Name, Digest: m.view.Digest}, To: &to}
+	for _, variants := range append([][]string{nil}, singles(m.component.Variants)...) {
+		req.Variants = variants
+		diff, err := m.Diff(ctx, req)
+		if err != nil {
+			m.out.Notes = append(m.out.Notes, fmt.Sprintf("not compared: %v", err))
+			continue
+		}
+		diff.Variant = strings.Join(variants, "")
+		m.out.Changes = append(m.out.Changes, diff)
+	}
+}
+
+// singles makes a list of each element: variants are compared one by one, since either side may lack one.
+func singles(list []string) [][]string {
+	out := make([][]string, len(list))
+	for i, s := range list {
+		out[i] = []string{s}
+	}
+	return out
 }
 
 // record writes what the step says: the adoption of what another tool did, then the move itself.
