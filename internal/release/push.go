@@ -103,6 +103,9 @@ func (j *job) pushConfig(ctx context.Context, a pack.Artifact) error {
 // identify finds out who signs, and refuses whom the policy of the channel would refuse.
 func (j *job) identify(ctx context.Context, policy sign.Policy) error {
 	id, err := j.Signer.Identity(ctx)
+	if err == nil && policy.IsZero() && id.Issuer == githubIssuer {
+		policy, err = j.defaultPolicy(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -110,6 +113,28 @@ func (j *job) identify(ctx context.Context, policy sign.Policy) error {
 		return fmt.Errorf("%w: this run signs as %s, and clusters expect %s", sign.ErrWrongIdentity, id, policy)
 	}
 	return nil
+}
+
+// defaultPolicy is what clusters expect of a repository on GitHub that configures nothing. It keeps a run of another ref,
+// such as a manual one with --ref, from publishing what they would refuse.
+func (j *job) defaultPolicy(ctx context.Context) (sign.Policy, error) {
+	verifier, err := j.Signer.Verifier()
+	if err != nil {
+		return sign.Policy{}, err
+	}
+	t := Target{Tag: j.out.Version}
+	if t.Tag == "" {
+		channels := j.follows()
+		if len(channels) == 0 {
+			return sign.Policy{}, nil // no cluster follows this branch
+		}
+		t.Tag = channels.first()
+	}
+	policy, err := j.policyFor(ctx, verifier, j.component, t, sign.Policy{})
+	if errors.Is(err, ErrNoPolicy) {
+		return sign.Policy{}, nil
+	}
+	return policy, err
 }
 
 func (j *job) prepareSignature(ctx context.Context, a pack.Artifact) (*sign.Signature, error) {

@@ -196,7 +196,7 @@ func (j Journal) Findings() []string {
 			list = append(list, "fork: "+strings.Join(tags, " and ")+" were written at the same time")
 		}
 		last := i == len(j.Entries)-1
-		if e.Err == nil && e.Previous != "" && !known[e.Previous] && !(last && j.Partial) {
+		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (!last || !j.Partial) {
 			list = append(list, "dangling: the record before "+e.Tag+" is gone ("+e.Previous.String()+")")
 		}
 	}
