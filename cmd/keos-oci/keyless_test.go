@@ -201,3 +201,48 @@ func TestKeyWithLog(t *testing.T) {
 	}
 	s.must("verify", "frontend", "--key", strings.TrimSuffix(key, ".key")+".pub")
 }
+
+// TestGitHubDefaults: on GitHub nothing needs to be configured. Branch, release and mover each have the identity that the
+// default policy expects of them, and whoever has another one is refused before anything is written.
+func TestGitHubDefaults(t *testing.T) {
+	st := githubSigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.component("backend", "1")
+	s.commit("one")
+	s.git("remote", "add", "origin", "git@github.com:org/apps.git")
+	as := func(workflow, ref string) *sandbox {
+		c := *s
+		c.keyless(st, workflow, ref)
+		return &c
+	}
+	trust := []string{"--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"]}
+	run := func(s *sandbox, args ...string) result { return s.run(append(args, st.flags()...)...) }
+	expect := func(what string, code int, r result) {
+		t.Helper()
+		if r.code != code {
+			t.Errorf("%s: want exit %d: %v", what, code, r)
+		}
+	}
+	branch, release := as("publish.yaml", "refs/heads/main"), as("release.yaml", "refs/tags/frontend/v1.0.0")
+	expect("another branch that says it is main", 3, run(as("publish.yaml", "refs/heads/evil"), "publish", "--ref", "refs/heads/main"))
+	if n := s.registry.Count("PUT") + s.registry.Count("POST"); n != 0 {
+		t.Errorf("the refused run wrote: %v", s.registry.Requests())
+	}
+	expect("main", 0, run(branch, "publish"))
+	expect("verify latest", 0, s.run(append(trust, "verify", "frontend")...))
+	expect("another component's release", 3, run(as("release.yaml", "refs/tags/backend/v1.0.0"), "publish", "--version", "v1.0.0", "frontend"))
+	expect("the release", 0, run(release, "publish", "--ref", "refs/tags/frontend/v1.0.0"))
+	for _, tag := range []string{"v1.0.0", "latest-stable", "latest"} {
+		expect("verify "+tag, 0, s.run(append(trust, "verify", "frontend:"+tag)...))
+	}
+	s.component("frontend", "2")
+	s.commit("two")
+	expect("next release", 0, run(as("release.yaml", "refs/tags/frontend/v1.1.0"), "publish", "--ref", "refs/tags/frontend/v1.1.0", "--no-promote"))
+	expect("a mover from another branch", 3, run(as("promote.yaml", "refs/heads/evil"), "promote", "frontend", "v1.1.0"))
+	expect("a mover from main", 0, run(as("promote.yaml", "refs/heads/main"), "promote", "frontend", "v1.1.0"))
+	r := s.run(append(trust, "history", "frontend", "-o", "json")...)
+	if strings.Contains(r.stdout, `"invalid"`) || !strings.Contains(r.stdout, `"done"`) {
+		t.Error(r)
+	}
+}

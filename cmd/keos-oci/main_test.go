@@ -175,7 +175,12 @@ type stack struct {
 	stdin io.Closer // the stack ends when this closes, at the latest with the test process
 }
 
-var startStack = sync.OnceValues(func() (*stack, error) {
+var (
+	startStack       = sync.OnceValues(func() (*stack, error) { return newStack() })
+	startGitHubStack = sync.OnceValues(func() (*stack, error) { return newStack("-github") })
+)
+
+func newStack(args ...string) (*stack, error) {
 	exe := os.Getenv("KEOS_OCI_SIGSTACK")
 	if exe == "" {
 		return nil, nil
@@ -184,7 +189,7 @@ var startStack = sync.OnceValues(func() (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(exe, "-stdin", "-dir", dir)
+	cmd := exec.Command(exe, append(args, "-stdin", "-dir", dir)...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -200,7 +205,7 @@ var startStack = sync.OnceValues(func() (*stack, error) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return nil, fmt.Errorf("%s did not start", exe)
-})
+}
 
 func readEnv(file string) (map[string]string, error) {
 	raw, err := os.ReadFile(file)
@@ -218,9 +223,14 @@ func readEnv(file string) (map[string]string, error) {
 }
 
 // sigstore gives the stack, or skips where its binary was not built: make test builds it, go test alone does not.
-func sigstore(t testing.TB) *stack {
+func sigstore(t testing.TB) *stack { return started(t, startStack) }
+
+// githubSigstore is a stack whose tokens and certificates bear the issuer of GitHub Actions itself.
+func githubSigstore(t testing.TB) *stack { return started(t, startGitHubStack) }
+
+func started(t testing.TB, start func() (*stack, error)) *stack {
 	t.Helper()
-	s, err := startStack()
+	s, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
