@@ -148,7 +148,8 @@ func (t *train) move(ctx context.Context, r *row, verb, version string) (sample,
 }
 
 // byHand runs what people do without keos-oci, one process after the other: move the tag, and of a single component look
-// at the signature. cosign v2 wants a trusted root for bundles even with a key; an empty one does.
+// at the signature, made with a key: keyless promotes are compared with that, too, which spares cosign the certificate.
+// cosign v2 wants a trusted root for bundles even with a key; an empty one does.
 func (t *train) byHand(ctx context.Context, r *row, o options) (sum sample, err error) {
 	var commands [][]string
 	for _, name := range t.names[:r.n] {

@@ -68,6 +68,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 				return fmt.Errorf("%w: --expect: %w", errUsage, err)
 			}
 		}
+		signing.openKey(a)
 		req.Actor, req.RunURL = a.whoRuns()
 		svc, err := a.service(cmd.Context(), &signing)
 		if err != nil {

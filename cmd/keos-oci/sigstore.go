@@ -26,6 +26,7 @@ type signFlags struct {
 	identity, identityPattern     string
 	certIssuer, certIssuerPattern string
 	verifies                      bool // the verb only verifies
+	opened                        *sign.PrivateKey
 }
 
 // bindTrust adds what signing and verification share.
@@ -83,7 +84,7 @@ func (a *app) sigstore(svc *release.Service, s *signFlags, client *http.Client) 
 	notFound := func(err error) bool { return errors.Is(err, registry.ErrNotFound) }
 	svc.Signer = sign.NewSigner(sign.Options{
 		HTTP: client, Services: s.services, Format: sign.Format(s.format),
-		Key: s.key, Password: a.password, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: notFound,
+		Key: s.privateKey(a), LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: notFound,
 		Tokens: sign.TokenOptions{HTTP: client, Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
 	})
 	key, err := s.publicKey()
@@ -92,6 +93,21 @@ func (a *app) sigstore(svc *release.Service, s *signFlags, client *http.Client) 
 	}
 	svc.Verifier, err = sign.NewVerifier(sign.VerifierOptions{Services: s.services, NotFound: notFound}, key)
 	return err
+}
+
+// privateKey is the key that signs, nil for none: always the same one, so that opening it may begin early.
+func (s *signFlags) privateKey(a *app) *sign.PrivateKey {
+	if s.opened == nil && s.key != "" {
+		s.opened = sign.NewPrivateKey(s.key, a.password)
+	}
+	return s.opened
+}
+
+// openKey begins to open the key that a flag names, before anything else is looked at.
+func (s *signFlags) openKey(a *app) {
+	if s.key != "" {
+		s.privateKey(a).Open()
+	}
 }
 
 // publicKey is the key that verification uses: none when --key names the private one, which only signs.

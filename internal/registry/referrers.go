@@ -111,14 +111,35 @@ func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artif
 	if r.seen.empty() {
 		return nil, nil
 	}
-	list, supported, err := r.referrersAPI(ctx, subject)
-	if err == nil && !supported && !r.seen.lacks(fallbackTag(subject)) {
-		list, err = r.referrersIndex(ctx, subject)
-	}
+	list, err := r.referrersOf(ctx, subject)
 	if err != nil {
 		return nil, r.fault("list referrers of", subject.String(), err)
 	}
 	return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool { return !mayBe(d.ArtifactType, artifactType) }), nil
+}
+
+// referrersOf asks in the way that the host is known to answer; while that is unknown, in both ways at once.
+func (r *Repository) referrersOf(ctx context.Context, subject digest.Digest) (list []ocispec.Descriptor, err error) {
+	state := r.client.referrers.of(r.remote.Reference.Registry).state.Load()
+	var index []ocispec.Descriptor
+	supported := false
+	group, gctx := errgroup.WithContext(ctx)
+	if state != apiMissing {
+		group.Go(func() (err error) {
+			list, supported, err = r.referrersAPI(gctx, subject)
+			return err
+		})
+	}
+	if state != apiSupported && !r.seen.lacks(fallbackTag(subject)) {
+		group.Go(func() (err error) {
+			index, err = r.referrersIndex(gctx, subject)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil || supported {
+		return list, err
+	}
+	return index, nil
 }
 
 // mayBe says whether a listed type can stand for the wanted one: some registries list the config's media type instead,

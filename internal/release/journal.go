@@ -21,11 +21,12 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
-// How records are stored: one manifest per move, whose only layer is a Sigstore bundle that stands in its descriptor.
+// How records are stored: one manifest per move, with a Sigstore bundle as an annotation. A record is written with one
+// request and read with one.
 const (
 	recordType    = "application/vnd.stratio.keos-oci.move.v1+json"
+	recordBundle  = "com.stratio.keos-oci.move"
 	recordMeaning = "https://keos-oci.stratio.com/move/v1"
-	maxRecord     = 1 << 20
 	// recordsRead is how many of the newest records are read where one does not tell enough.
 	recordsRead = 50
 )
@@ -36,7 +37,7 @@ type ledger struct {
 	component component.Component
 	channel   string
 	verifier  *sign.Verifier
-	movers    []sign.Policy
+	movers    func() ([]sign.Policy, error) // asked when a record is checked: a key may take a while to open
 }
 
 // read gives the newest records, at most limit, verified. names is what the channel names.
@@ -66,30 +67,13 @@ func (l *ledger) entry(ctx context.Context, name string) (tag.Entry, error) {
 		return e, err
 	}
 	e.Digest = desc.Digest
-	bundle, err := l.bundle(ctx, raw)
-	if errors.Is(err, registry.ErrUnavailable) {
-		return e, err
-	}
-	if err == nil {
-		err = l.verify(&e, bundle)
-	}
-	e.Err = err
-	return e, nil
-}
-
-func (l *ledger) bundle(ctx context.Context, raw []byte) ([]byte, error) {
 	var m ocispec.Manifest
-	if err := json.Unmarshal(raw, &m); err != nil || m.ArtifactType != recordType || len(m.Layers) != 1 {
-		return nil, errors.New("it is no record of a move")
+	if err := json.Unmarshal(raw, &m); err != nil || m.ArtifactType != recordType {
+		e.Err = errors.New("it is no record of a move")
+		return e, nil
 	}
-	layer := m.Layers[0]
-	if len(layer.Data) == 0 {
-		return l.repo.Blob(ctx, layer, maxRecord)
-	}
-	if digest.FromBytes(layer.Data) != layer.Digest {
-		return nil, errors.New("its content does not have its digest")
-	}
-	return layer.Data, nil
+	e.Err = l.verify(&e, []byte(m.Annotations[recordBundle]))
+	return e, nil
 }
 
 // verify checks who signed and that the statement is about this very repository, channel and time: a record that was
@@ -100,8 +84,8 @@ func (l *ledger) verify(e *tag.Entry, bundle []byte) error {
 		return err
 	}
 	e.Signer = id.String()
-	if !anyAllows(l.movers, id) {
-		return fmt.Errorf("%w: signed by %s", sign.ErrWrongIdentity, id)
+	if err := l.allows(id); err != nil {
+		return fmt.Errorf("%w: signed by %s", err, id)
 	}
 	predicate, err := json.Marshal(st.Predicate)
 	if err != nil {
@@ -139,13 +123,18 @@ func recordSubject(r tag.Record) digest.Digest {
 	return r.To
 }
 
-func anyAllows(policies []sign.Policy, id sign.Identity) bool {
-	for _, p := range policies {
+// allows says whether id may sign moves of the channel.
+func (l *ledger) allows(id sign.Identity) error {
+	movers, err := l.movers()
+	if err != nil {
+		return err
+	}
+	for _, p := range movers {
 		if p.Allows(id) {
-			return true
+			return nil
 		}
 	}
-	return false
+	return sign.ErrWrongIdentity
 }
 
 // write signs and stores a record under a tag of its own and gives it as it will be read. Nothing is ever replaced: the
@@ -160,16 +149,16 @@ func (l *ledger) write(ctx context.Context, signer *sign.Signer, r tag.Record) (
 	if err != nil {
 		return e, fmt.Errorf("sign the record: %w", err)
 	}
-	if !anyAllows(l.movers, id) {
-		return e, fmt.Errorf("%w: %s may not move %s", sign.ErrWrongIdentity, id, l.channel)
+	if err := l.allows(id); err != nil {
+		return e, fmt.Errorf("%w: %s may not move %s", err, id, l.channel)
 	}
-	layer := ocispec.Descriptor{MediaType: sign.BundleType, Digest: digest.FromBytes(bundle), Size: int64(len(bundle)), Data: bundle}
-	config := ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
+	empty := ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
 	raw, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: recordType,
-		Config: config, Layers: []ocispec.Descriptor{layer},
+		Config: empty, Layers: []ocispec.Descriptor{empty},
 		Annotations: map[string]string{
 			ocispec.AnnotationCreated: r.Time.UTC().Format(time.RFC3339),
+			recordBundle:              string(bundle),
 			ocispec.AnnotationTitle:   strings.TrimSpace(fmt.Sprintf("%s %s %s to %s %s", r.Action, r.Component, r.Channel, r.Version, r.To)),
 		},
 	})
@@ -182,19 +171,16 @@ func (l *ledger) write(ctx context.Context, signer *sign.Signer, r tag.Record) (
 		return e, err
 	}
 	e.Tag, e.Digest, e.Signer = tag.RecordTag(l.channel, r.Time, salt), desc.Digest, id.String()
-	return e, l.store(ctx, e.Tag, desc, raw, layer, config)
+	return e, l.store(ctx, e.Tag, desc, raw, empty)
 }
 
-// store uploads the record. The empty config is there wherever keos-oci published; elsewhere the registry misses it.
-func (l *ledger) store(ctx context.Context, name string, desc ocispec.Descriptor, raw []byte, layer, config ocispec.Descriptor) error {
-	if err := l.repo.PushBlob(ctx, layer, layer.Data); err != nil {
-		return err
-	}
+// store writes the record. The empty blob is there wherever keos-oci published; elsewhere the registry misses it.
+func (l *ledger) store(ctx context.Context, name string, desc ocispec.Descriptor, raw []byte, empty ocispec.Descriptor) error {
 	err := l.repo.Tag(ctx, desc, raw, name)
 	if !errors.Is(err, registry.ErrMissingBlob) {
 		return err
 	}
-	if err := l.repo.PushBlob(ctx, config, ocispec.DescriptorEmptyJSON.Data); err != nil {
+	if err := l.repo.PushBlob(ctx, empty, ocispec.DescriptorEmptyJSON.Data); err != nil {
 		return err
 	}
 	return l.repo.Tag(ctx, desc, raw, name)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -104,7 +105,6 @@ func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) 
 		return nil, err
 	}
 	s.Log.Info(string(action), "components", len(movers), "registry", s.Workspace.Registry)
-	go func() { _, _ = s.Signer.Verifier() }() // opening a key takes a while: meanwhile the registry is asked
 	s.sideBySide(len(movers), func(i int) { movers[i].prepare(ctx) })
 	switch {
 	case anyFailed(movers):
@@ -199,8 +199,8 @@ type mover struct {
 	version   string
 	repo      *registry.Repository
 
-	verifier *sign.Verifier
 	ledger   ledger
+	policy   func() (sign.Policy, error)
 	view     tag.View
 	tags     []string
 	target   tag.Target
@@ -231,10 +231,7 @@ func (m *mover) settleStatus(dryRun bool) {
 func (m *mover) prepare(ctx context.Context) {
 	err := m.read(ctx)
 	if err == nil {
-		err = m.decide(ctx)
-	}
-	if err == nil && m.target.Digest != "" && (m.step.Move || m.step.Adopt) {
-		err = m.verify(ctx)
+		err = m.judge(ctx)
 	}
 	m.out.From, m.out.FromVersion, m.out.To, m.out.Version = m.view.Digest, m.view.Version, m.target.Digest, m.target.Version
 	if m.step.Note != "" {
@@ -273,7 +270,44 @@ func (m *mover) read(ctx context.Context) error {
 	if m.Expect != "" && m.view.Digest != m.Expect {
 		return fmt.Errorf("%w: %s names %s", ErrExpect, m.channel.Name, orNothing(m.view.Digest))
 	}
-	return m.readJournal(ctx)
+	return nil
+}
+
+// judge reads the journal and, beside it, the target's signature, and decides. A key that is still being opened is
+// waited for only when the first of them is checked.
+func (m *mover) judge(ctx context.Context) error {
+	m.open(ctx)
+	var verified error
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return m.readJournal(gctx) })
+	if m.version != "" {
+		group.Go(func() error { verified = m.verify(gctx); return nil })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := m.decide(ctx); err != nil || !m.step.Move && !m.step.Adopt {
+		return err
+	}
+	if m.version == "" {
+		return m.verify(ctx)
+	}
+	return verified
+}
+
+// open sets up what the journal and the verification share.
+func (m *mover) open(ctx context.Context) {
+	verifier := m.Signer.Verifier()
+	m.policy = sync.OnceValues(func() (sign.Policy, error) { return m.settlePolicy(ctx, verifier) })
+	movers := sync.OnceValues(func() ([]sign.Policy, error) {
+		own, err := m.policy()
+		if err != nil {
+			return nil, err
+		}
+		return m.moversOf(ctx, verifier, m.component, m.channel, own)
+	})
+	m.ledger = ledger{repo: m.repo, component: m.component, channel: m.channel.Name, verifier: verifier, movers: movers}
+	m.view.Name = m.channel.Name
 }
 
 func (m *mover) find(ctx context.Context, ref string) (pack.Artifact, error) {
@@ -317,18 +351,6 @@ func (m *mover) missing() error {
 
 // readJournal reads the newest record, and more where it does not settle what the channel names.
 func (m *mover) readJournal(ctx context.Context) (err error) {
-	if m.verifier, err = m.Signer.Verifier(); err != nil {
-		return err
-	}
-	if err := m.settlePolicy(ctx); err != nil {
-		return err
-	}
-	movers, err := m.moversOf(ctx, m.verifier, m.component, m.channel, m.Policy)
-	if err != nil {
-		return err
-	}
-	m.ledger = ledger{repo: m.repo, component: m.component, channel: m.channel.Name, verifier: m.verifier, movers: movers}
-	m.view.Name = m.channel.Name
 	limit := 1
 	if m.version == "" || m.action == tag.ActionPublish {
 		limit = recordsRead
@@ -350,14 +372,13 @@ func (m *mover) readJournal(ctx context.Context) (err error) {
 
 // settlePolicy finds out whose signature the channel's clusters expect. Where nothing says so, a publishing run vouches
 // for what it has just signed itself; a person who promotes has to say.
-func (m *mover) settlePolicy(ctx context.Context) (err error) {
-	m.Policy, err = m.policyFor(ctx, m.verifier, m.component, Target{Tag: m.channel.Name}, m.Policy)
+func (m *mover) settlePolicy(ctx context.Context, verifier *sign.Verifier) (sign.Policy, error) {
+	policy, err := m.policyFor(ctx, verifier, m.component, Target{Tag: m.channel.Name}, m.Policy)
 	if m.action != tag.ActionPublish || !errors.Is(err, ErrNoPolicy) {
-		return err
+		return policy, err
 	}
 	id, err := m.Signer.Identity(ctx)
-	m.Policy = id.Exactly()
-	return err
+	return id.Exactly(), err
 }
 
 // versionOf looks for the version tag that names a digest of which the journal knows nothing.
@@ -414,7 +435,7 @@ func (m *mover) decide(ctx context.Context) (err error) {
 
 // verify demands that clusters which follow the channel will accept the target.
 func (m *mover) verify(ctx context.Context) error {
-	_, err := m.verifier.Verify(ctx, m.repo, m.target.Digest, m.Policy)
+	_, err := m.ledger.verifier.VerifyLate(ctx, m.repo, m.target.Digest, m.policy)
 	if err != nil {
 		return fmt.Errorf("%s@%s (%s): %w", m.component.Repository, m.target.Digest, m.target.Version, err)
 	}
@@ -426,12 +447,19 @@ func (m *mover) act(ctx context.Context) {
 	if !m.step.Move && !m.step.Adopt {
 		return
 	}
-	if err := m.record(ctx); err != nil {
+	var now digest.Digest
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return m.record(gctx) })
+	group.Go(func() (err error) {
+		now, err = resolve(gctx, m.repo, m.channel.Name)
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		m.fail(err)
 		return
 	}
 	if m.step.Move {
-		if err := m.point(ctx); err != nil {
+		if err := m.point(ctx, now); err != nil {
 			m.fail(err)
 			return
 		}
@@ -501,20 +529,17 @@ func (m *mover) newRecord(action tag.Action, to tag.Target, previous tag.Entry) 
 		From: previous.To, FromVersion: previous.Version, Time: at, Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest}
 }
 
-// point makes the channel name the target. Registries have no compare-and-swap, so it is read right before and right
+// point makes the channel name the target. Registries have no compare-and-swap, so it is read right before (now) and right
 // after: who was overtaken says so instead of reporting a move that does not stand.
-func (m *mover) point(ctx context.Context) error {
-	now, err := resolve(ctx, m.repo, m.channel.Name)
-	if err != nil {
-		return err
-	}
+func (m *mover) point(ctx context.Context, now digest.Digest) error {
 	if now != m.view.Digest {
 		return m.conflict("was moved to %s while this move was prepared", now)
 	}
 	if err := m.repo.Tag(ctx, m.artifact.Descriptor, m.artifact.Manifest, m.channel.Name); err != nil {
 		return err
 	}
-	if now, err = resolve(ctx, m.repo, m.channel.Name); err != nil {
+	now, err := resolve(ctx, m.repo, m.channel.Name)
+	if err != nil {
 		return err
 	}
 	if now != m.target.Digest {

@@ -118,10 +118,6 @@ func (j *job) identify(ctx context.Context, policy sign.Policy) error {
 // defaultPolicy is what clusters expect of a repository on GitHub that configures nothing. It keeps a run of another ref,
 // such as a manual one with --ref, from publishing what they would refuse.
 func (j *job) defaultPolicy(ctx context.Context) (sign.Policy, error) {
-	verifier, err := j.Signer.Verifier()
-	if err != nil {
-		return sign.Policy{}, err
-	}
 	t := Target{Tag: j.out.Version}
 	if t.Tag == "" {
 		channels := j.follows()
@@ -130,7 +126,7 @@ func (j *job) defaultPolicy(ctx context.Context) (sign.Policy, error) {
 		}
 		t.Tag = channels.first()
 	}
-	policy, err := j.policyFor(ctx, verifier, j.component, t, sign.Policy{})
+	policy, err := j.policyFor(ctx, j.Signer.Verifier(), j.component, t, sign.Policy{})
 	if errors.Is(err, ErrNoPolicy) {
 		return sign.Policy{}, nil
 	}

@@ -165,7 +165,7 @@ func (s *Service) reader(ctx context.Context, c component.Component, ch componen
 		return nil, err
 	}
 	movers, err := s.moversOf(ctx, s.Verifier, c, ch, policy)
-	return &ledger{repo: repo, component: c, channel: ch.Name, verifier: s.Verifier, movers: movers}, err
+	return &ledger{repo: repo, component: c, channel: ch.Name, verifier: s.Verifier, movers: func() ([]sign.Policy, error) { return movers, nil }}, err
 }
 
 // HistoryResult is the journal of one channel, newest first.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
@@ -27,6 +28,17 @@ type keypair struct {
 	details signature.AlgorithmDetails
 	hint    string
 }
+
+// PrivateKey is a cosign private key that is opened once, when it is needed or ahead of that.
+type PrivateKey struct{ open func() (*keypair, error) }
+
+// NewPrivateKey names a key file; nothing is read yet.
+func NewPrivateKey(file string, password func() ([]byte, error)) *PrivateKey {
+	return &PrivateKey{open: sync.OnceValues(func() (*keypair, error) { return loadKey(file, password) })}
+}
+
+// Open starts opening the key, which takes a while, so that it is open when it is needed; whoever needs it gets the error.
+func (k *PrivateKey) Open() { go func() { _, _ = k.open() }() }
 
 // loadKey reads a cosign private key; password is asked only when the file is one.
 func loadKey(file string, password func() ([]byte, error)) (*keypair, error) {
@@ -50,7 +62,7 @@ func loadKey(file string, password func() ([]byte, error)) (*keypair, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	debug.FreeOSMemory() // scrypt took 64 MiB, which would double the heap that is allowed before the next collection
+	go debug.FreeOSMemory() // scrypt took 64 MiB, which would double the heap that is allowed before the next collection
 	return newKeypair(sv)
 }
 

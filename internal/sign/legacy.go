@@ -189,6 +189,9 @@ func parseLegacy(layer ocispec.Descriptor, body []byte) (oci.Signature, error) {
 // checkLegacy verifies one layer of the .sig manifest. The claim verifier is what makes the signature one of *this*
 // digest and not of whatever its payload names.
 func (v *Verifier) checkLegacy(ctx context.Context, layer ocispec.Descriptor, body []byte, artifact digest.Digest) (Identity, error) {
+	if err := v.open(); err != nil {
+		return Identity{}, err
+	}
 	signed, err := parseLegacy(layer, body)
 	if err != nil {
 		return Identity{}, err

@@ -46,11 +46,10 @@ type Options struct {
 	Services Services
 	Tokens   TokenOptions
 	Format   Format
-	Key      string                 // file of a cosign private key; "" signs keyless
-	Password func() ([]byte, error) // of Key
-	LogKey   bool                   // upload signatures of Key to the transparency log, too
-	Now      func() time.Time       // the clock that certificates are renewed by
-	NotFound func(error) bool       // says of a Repository's error that the thing is not there
+	Key      *PrivateKey      // nil signs keyless
+	LogKey   bool             // upload signatures of Key to the transparency log, too
+	Now      func() time.Time // the clock that certificates are renewed by
+	NotFound func(error) bool // says of a Repository's error that the thing is not there
 }
 
 // Signer signs digests with one key or, keyless, with one certificate per run. It is safe for concurrent use. Keys,
@@ -71,6 +70,9 @@ type Signer struct {
 func NewSigner(o Options) *Signer {
 	s := &Signer{opts: o}
 	s.verifier = &Verifier{opts: VerifierOptions{Services: o.Services, NotFound: o.NotFound}, trust: trust{services: o.Services}}
+	if o.Key != nil {
+		s.verifier.ready = s.prepare
+	}
 	return s
 }
 
@@ -130,8 +132,8 @@ func (s *Signature) Attach(ctx context.Context) error {
 // prepare loads the key or finds the services, once.
 func (s *Signer) prepare() error {
 	s.once.Do(func() {
-		if s.opts.Key != "" {
-			if s.key, s.err = loadKey(s.opts.Key, s.opts.Password); s.err != nil {
+		if s.opts.Key != nil {
+			if s.key, s.err = s.opts.Key.open(); s.err != nil {
 				return
 			}
 			s.verifier.opts.PublicKey = s.key.pub

@@ -14,9 +14,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// BundleType is the media type of what SignStatement makes.
-const BundleType = bundleType
-
 // Statement is something signed about a digest in a repository, other than that it is signed.
 type Statement struct {
 	Repository string
@@ -53,10 +50,8 @@ func (s *Signer) SignStatement(ctx context.Context, st Statement) ([]byte, Ident
 	return raw, id, nil
 }
 
-// Verifier checks with this signer's own key or trust.
-func (s *Signer) Verifier() (*Verifier, error) {
-	return s.verifier, s.prepare()
-}
+// Verifier checks with this signer's own key or trust. The key is opened when the first signature is checked.
+func (s *Signer) Verifier() *Verifier { return s.verifier }
 
 // bundle signs a payload; an upload whose answer got lost is signed anew.
 func (s *Signer) bundle(ctx context.Context, payload []byte) ([]byte, error) {

@@ -40,6 +40,7 @@ type VerifierOptions struct {
 type Verifier struct {
 	opts  VerifierOptions
 	trust trust
+	ready func() error // opens what opts.PublicKey comes from; nil when it is there
 }
 
 // NewVerifier makes a Verifier. keyFile, if not "", is a PEM public key.
@@ -56,11 +57,22 @@ func NewVerifier(o VerifierOptions, keyFile string) (*Verifier, error) {
 
 // KeyPolicy is the policy of the public key that v checks with, zero when it checks certificates.
 func (v *Verifier) KeyPolicy() (Policy, error) {
+	if err := v.open(); err != nil {
+		return Policy{}, err
+	}
 	if v.opts.PublicKey == nil {
 		return Policy{}, nil
 	}
 	key, err := fingerprint(v.opts.PublicKey)
 	return Policy{Key: key}, err
+}
+
+// open waits until the key is there. Everything that checks calls it first, and nothing that only reads from a registry.
+func (v *Verifier) open() error {
+	if v.ready == nil {
+		return nil
+	}
+	return v.ready()
 }
 
 // Signed is one valid signature.
@@ -106,10 +118,19 @@ func (v *Verifier) Signatures(ctx context.Context, repo Repository, artifact dig
 // Verify demands a valid signature that policy allows and gives all valid ones. The error is ErrUnsigned or
 // ErrWrongIdentity when the answer is no.
 func (v *Verifier) Verify(ctx context.Context, repo Repository, artifact digest.Digest, policy Policy) ([]Signed, error) {
-	if err := policy.Validate(); err != nil {
+	return v.VerifyLate(ctx, repo, artifact, func() (Policy, error) { return policy, nil })
+}
+
+// VerifyLate is Verify for a policy that is known only once the key is open: the signatures are fetched meanwhile.
+func (v *Verifier) VerifyLate(ctx context.Context, repo Repository, artifact digest.Digest, late func() (Policy, error)) ([]Signed, error) {
+	found, err := v.Signatures(ctx, repo, artifact)
+	if err != nil {
 		return nil, err
 	}
-	found, err := v.Signatures(ctx, repo, artifact)
+	policy, err := late()
+	if err == nil {
+		err = policy.Validate()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +196,11 @@ func readBundle(ctx context.Context, repo Repository, desc ocispec.Descriptor) (
 	if err := json.Unmarshal(raw, &m); err != nil || m.ArtifactType != bundleType || len(m.Layers) != 1 {
 		return nil, errNoBundle
 	}
-	return repo.Blob(ctx, m.Layers[0], maxSignature)
+	layer := m.Layers[0]
+	if len(layer.Data) > 0 && digest.FromBytes(layer.Data) == layer.Digest {
+		return layer.Data, nil
+	}
+	return repo.Blob(ctx, layer, maxSignature)
 }
 
 // checkBundle verifies one bundle: the signature, its certificate and log entry, that it is cosign's statement "signed"
@@ -224,6 +249,9 @@ func (v *Verifier) policyOption() verify.PolicyOption {
 }
 
 func (v *Verifier) bundleVerifier() (*verify.Verifier, error) {
+	if err := v.open(); err != nil {
+		return nil, err
+	}
 	if v.opts.PublicKey != nil {
 		material, _, err := keyMaterial(v.opts.PublicKey)
 		if err != nil {
