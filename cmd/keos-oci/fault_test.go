@@ -122,28 +122,7 @@ func TestKilledAtEveryRequest(t *testing.T) {
 func killedRun(t *testing.T, st *stack, which, at int, fault registrytest.Fault, want map[string]string) bool {
 	t.Helper()
 	s, v, args := faulty(t, st)
-	proxy := v.all()[which]
-	reached := make(chan struct{})
-	proxy.FaultAt(func(n int, _ *http.Request) registrytest.Fault {
-		if n != at {
-			return registrytest.None
-		}
-		close(reached)
-		return fault
-	})
-	ctx, kill := context.WithCancel(t.Context())
-	defer kill()
-	cmd := s.command(ctx, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-reached:
-		kill() // SIGKILL
-		<-done
-	case <-done:
+	if !s.killedAt(t, v.all()[which], at, fault, args) {
 		return false
 	}
 	for _, p := range v.all() {
@@ -159,6 +138,36 @@ func killedRun(t *testing.T, st *stack, which, at int, fault registrytest.Fault,
 		t.Errorf("%d/%d: the second run made %v, want %v", which, at, got, want)
 	}
 	return true
+}
+
+// killedAt runs the command and kills it while request number at of one service is open; false when it ended before.
+func (s *sandbox) killedAt(t *testing.T, proxy *registrytest.Proxy, at int, fault registrytest.Fault, args []string) bool {
+	t.Helper()
+	reached := make(chan struct{})
+	proxy.FaultAt(func(n int, _ *http.Request) registrytest.Fault {
+		if n != at {
+			return registrytest.None
+		}
+		close(reached)
+		return fault
+	})
+	defer proxy.FaultAt(nil)
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	cmd := s.command(ctx, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case <-reached:
+		kill() // SIGKILL
+		<-done
+		return true
+	case <-done:
+		return false
+	}
 }
 
 // TestEveryFault: each request answered in turn by each fault. The run repeats it away or reports it; a run that says

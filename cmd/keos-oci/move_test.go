@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -102,7 +101,7 @@ func TestKilledMoves(t *testing.T) {
 				hit := false
 				for _, fault := range []registrytest.Fault{registrytest.Block, registrytest.BlockAfter} {
 					s := origin.copyOf(t)
-					if killMove(t, s, at, fault, args) {
+					if s.killedAt(t, s.registry, at, fault, args) {
 						hit = true
 						killed++
 						checkSettles(t, s, fmt.Sprintf("killed at %d (%s)", at, fault), args, move.to)
@@ -116,36 +115,6 @@ func TestKilledMoves(t *testing.T) {
 				t.Errorf("only %d kills", killed)
 			}
 		})
-	}
-}
-
-func killMove(t *testing.T, s *sandbox, at int, fault registrytest.Fault, args []string) bool {
-	t.Helper()
-	reached := make(chan struct{})
-	s.registry.FaultAt(func(n int, _ *http.Request) registrytest.Fault {
-		if n != at {
-			return registrytest.None
-		}
-		close(reached)
-		return fault
-	})
-	ctx, kill := context.WithCancel(t.Context())
-	defer kill()
-	cmd := s.command(ctx, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-reached:
-		kill()
-		<-done
-		s.registry.FaultAt(nil)
-		return true
-	case <-done:
-		s.registry.FaultAt(nil)
-		return false
 	}
 }
 
@@ -319,6 +288,15 @@ func TestTamperedJournal(t *testing.T) {
 			}
 			os.Remove(filepath.Join(s.dir, "evil.yaml"))
 		}, "not signed by the expected identity", ""},
+		"broken": {func(t *testing.T, s *sandbox) {
+			rewrite(t, s, oldest.Tag, later("2099"), func(*ocispec.Manifest) {})
+			s.registry.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
+				if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, later("2099")) {
+					return registrytest.WrongDigest
+				}
+				return registrytest.None
+			})
+		}, "invalid", "v1.0.0"},
 		"copied from another component": {func(t *testing.T, s *sandbox) {
 			var h release.HistoryResult
 			if err := json.Unmarshal([]byte(s.must("history", "backend", "-o", "json").stdout), &h); err != nil {

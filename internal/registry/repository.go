@@ -214,6 +214,8 @@ func classify(err error) error {
 	switch code := status(err); {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
+	case errors.Is(err, errDamaged):
+		return err // the registry answers: trying later will not help
 	case errors.Is(err, errdef.ErrNotFound):
 		return ErrNotFound // oras-go repeats the reference
 	case code == http.StatusNotFound:

@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/pack"
-	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
 )
@@ -114,7 +112,7 @@ func (j *job) planBranch(ctx context.Context, state tag.State, channels followin
 	}
 	for i, c := range channels {
 		if i > 0 {
-			if state[c.Name], err = j.resolve(ctx, c.Name); err != nil {
+			if state[c.Name], err = resolve(ctx, j.repo, c.Name); err != nil {
 				return nil, err
 			}
 		}
@@ -131,15 +129,7 @@ func (j *job) exists(ctx context.Context, name string, ours bool) (digest.Digest
 			return "", err
 		}
 	}
-	return j.resolve(ctx, name)
-}
-
-func (j *job) resolve(ctx context.Context, name string) (digest.Digest, error) {
-	d, err := j.repo.Resolve(ctx, name)
-	if errors.Is(err, registry.ErrNotFound) {
-		return "", nil
-	}
-	return d, err
+	return resolve(ctx, j.repo, name)
 }
 
 // unchanged has nothing to do but, with Resign, to sign what is there.

@@ -59,12 +59,16 @@ func (l *ledger) read(ctx context.Context, tags []string, limit int, names diges
 func (l *ledger) entry(ctx context.Context, name string) (tag.Entry, error) {
 	e := tag.Entry{Tag: name}
 	desc, raw, err := l.repo.Manifest(ctx, name)
-	if errors.Is(err, registry.ErrNotFound) {
+	switch {
+	case err == nil:
+	case errors.Is(err, registry.ErrNotFound):
 		e.Err = errors.New("its manifest is gone")
 		return e, nil
-	}
-	if err != nil {
+	case ctx.Err() != nil, errors.Is(err, registry.ErrUnavailable), errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrForbidden):
 		return e, err
+	default: // damaged or too large: a record that somebody broke must not keep anybody from rolling back
+		e.Err = err
+		return e, nil
 	}
 	e.Digest = desc.Digest
 	var m ocispec.Manifest

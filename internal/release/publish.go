@@ -31,6 +31,7 @@ type PublishRequest struct {
 	Resign     bool            // add this run's identity to unchanged artifacts
 	AllowOlder bool            // let a channel follow to an older commit
 	NoPromote  bool            // publish a version without moving any channel
+	Policy     sign.Policy     // whose signature the channels that follow versions need; zero is the workspace's own policy
 	Actor      string          // who, for the journal
 	RunURL     string
 }
@@ -224,7 +225,12 @@ type job struct {
 
 // artifact reads what a tag names, false when there is none.
 func (j *job) artifact(ctx context.Context, ref string) (pack.Artifact, bool, error) {
-	_, raw, err := j.repo.Manifest(ctx, ref)
+	return readArtifact(ctx, j.repo, ref)
+}
+
+// readArtifact reads what a tag or digest names, false when there is none.
+func readArtifact(ctx context.Context, repo *registry.Repository, ref string) (pack.Artifact, bool, error) {
+	_, raw, err := repo.Manifest(ctx, ref)
 	if errors.Is(err, registry.ErrNotFound) {
 		return pack.Artifact{}, false, nil
 	}

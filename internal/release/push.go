@@ -65,7 +65,7 @@ func (j *job) release(ctx context.Context, a pack.Artifact, layer *pack.Layer, o
 // the version to other content meanwhile.
 func (j *job) write(ctx context.Context, a pack.Artifact, name string) error {
 	if j.run.Version != nil {
-		now, err := j.resolve(ctx, name)
+		now, err := resolve(ctx, j.repo, name)
 		if err != nil {
 			return err
 		}

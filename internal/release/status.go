@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/component"
-	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
@@ -108,15 +107,8 @@ func (s *Service) statusOf(ctx context.Context, c component.Component, asked sig
 
 func readChannel(ctx context.Context, repo *registry.Repository, ch component.Channel, out *ChannelStatus) error {
 	out.Name = ch.Name
-	_, raw, err := repo.Manifest(ctx, ch.Name)
-	if errors.Is(err, registry.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	a, err := pack.ParseArtifact(raw)
-	if err != nil {
+	a, found, err := readArtifact(ctx, repo, ch.Name)
+	if err != nil || !found {
 		return err
 	}
 	out.Digest, out.Revision, out.content = a.Descriptor.Digest, a.Revision(), a.ContentDigest()

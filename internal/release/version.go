@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/opencontainers/go-digest"
 
@@ -36,7 +37,9 @@ func (j *job) promoteVersion(ctx context.Context) error {
 			j.out.Notes = append(j.out.Notes, ch.Name+" would follow, if its rules let it")
 			continue
 		}
-		m := &mover{Service: j.Service, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL}, action: tag.ActionPublish,
+		quiet := *j.Service
+		quiet.Log = slog.New(slog.DiscardHandler) // the component is told once, at the end of publish
+		m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL, Policy: j.run.Policy}, action: tag.ActionPublish,
 			component: j.component, channel: ch, version: j.out.Version, repo: j.repo, out: MovedComponent{Name: j.component.Name}}
 		if m.prepare(ctx); m.out.err == nil {
 			m.act(ctx)

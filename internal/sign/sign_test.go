@@ -294,6 +294,10 @@ func TestTokenSources(t *testing.T) {
 	if got, err := o.token(t.Context()); err != nil || got != "from file" {
 		t.Error(got, err)
 	}
+	o.File = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl"
+	if _, err := o.token(t.Context()); !errors.Is(err, ErrNoToken) || strings.Contains(err.Error(), "eyJ") {
+		t.Error("a token on the command line:", err)
+	}
 	now := time.Unix(1_700_000_000, 0)
 	for token, want := range map[string]string{
 		"a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c": "expired", // {"sub":"s","exp":1699999999}

@@ -38,6 +38,8 @@ const audience = "sigstore"
 // token fetches an ID token. Its text is a secret: errors never hold it.
 func (o TokenOptions) token(ctx context.Context) (string, error) {
 	switch {
+	case strings.HasPrefix(o.File, "eyJ") && strings.Count(o.File, ".") == 2: // a file's error would repeat it
+		return "", fmt.Errorf("%w: the identity token was given itself, where everybody can read it: put it into a file or SIGSTORE_ID_TOKEN", ErrNoToken)
 	case o.File != "":
 		raw, err := os.ReadFile(o.File)
 		if err != nil {

@@ -1,0 +1,372 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// mover is one component's way through promote, rollback, or the end of publish.
+type mover struct {
+	*Service
+	MoveRequest
+	action    tag.Action
+	component component.Component
+	channel   component.Channel
+	version   string
+	repo      *registry.Repository
+
+	ledger   ledger
+	policy   func() (sign.Policy, error)
+	view     tag.View
+	tags     []string
+	target   tag.Target
+	artifact pack.Artifact
+	step     tag.Step
+	out      MovedComponent
+}
+
+func (m *mover) fail(err error) {
+	m.out.Status, m.out.Error, m.out.err = StatusFailed, problem(err), err
+	m.Log.Error("failed", "component", m.component.Name, "code", m.out.Error.Code)
+}
+
+func (m *mover) settleStatus(dryRun bool) {
+	switch {
+	case m.out.Status != "":
+	case !m.step.Move && !m.step.Adopt:
+		m.out.Status = StatusUnchanged
+	case dryRun:
+		m.out.Status = StatusPlanned
+	default:
+		m.out.Status = StatusHeld
+		m.out.Notes = append(m.out.Notes, "not moved, because another component may not move")
+	}
+}
+
+// prepare reads and decides; nothing is written.
+func (m *mover) prepare(ctx context.Context) {
+	err := m.read(ctx)
+	if err == nil {
+		err = m.judge(ctx)
+	}
+	m.out.From, m.out.FromVersion, m.out.To, m.out.Version = m.view.Digest, m.view.Version, m.target.Digest, m.target.Version
+	if m.step.Note != "" {
+		m.out.Notes = append(m.out.Notes, m.step.Note)
+	}
+	if err != nil {
+		m.fail(err)
+	}
+}
+
+// read asks for the target, the channel and the tags side by side, then for the newest record.
+func (m *mover) read(ctx context.Context) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		if m.version == "" {
+			return nil
+		}
+		m.artifact, _, err = readArtifact(gctx, m.repo, m.version)
+		m.target = tag.Target{Version: m.version, Digest: m.artifact.Descriptor.Digest}
+		return err
+	})
+	group.Go(func() (err error) {
+		m.view.Digest, err = resolve(gctx, m.repo, m.channel.Name)
+		return err
+	})
+	group.Go(func() (err error) {
+		m.tags, err = m.repo.Tags(gctx)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if m.version != "" && m.target.Digest == "" {
+		return m.missing()
+	}
+	if m.Expect != "" && m.view.Digest != m.Expect {
+		return fmt.Errorf("%w: %s names %s", ErrExpect, m.channel.Name, orNothing(m.view.Digest))
+	}
+	return nil
+}
+
+// judge reads the journal and, beside it, the target's signature, and decides. A key that is still being opened is
+// waited for only when the first of them is checked.
+func (m *mover) judge(ctx context.Context) error {
+	m.open(ctx)
+	var verified error
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return m.readJournal(gctx) })
+	if m.version != "" {
+		group.Go(func() error { verified = m.verify(gctx); return nil })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := m.decide(ctx); err != nil || !m.step.Move && !m.step.Adopt {
+		return err
+	}
+	if m.version == "" {
+		return m.verify(ctx)
+	}
+	return verified
+}
+
+// open sets up what the journal and the verification share.
+func (m *mover) open(ctx context.Context) {
+	verifier := m.Signer.Verifier()
+	m.policy = sync.OnceValues(func() (sign.Policy, error) { return m.settlePolicy(ctx, verifier) })
+	movers := sync.OnceValues(func() ([]sign.Policy, error) {
+		own, err := m.policy()
+		if err != nil {
+			return nil, err
+		}
+		return m.moversOf(ctx, verifier, m.component, m.channel, own)
+	})
+	m.ledger = ledger{repo: m.repo, component: m.component, channel: m.channel.Name, verifier: verifier, movers: movers}
+	m.view.Name = m.channel.Name
+}
+
+func resolve(ctx context.Context, repo *registry.Repository, name string) (digest.Digest, error) {
+	d, err := repo.Resolve(ctx, name)
+	if errors.Is(err, registry.ErrNotFound) {
+		return "", nil
+	}
+	return d, err
+}
+
+func orNothing(d digest.Digest) string {
+	if d == "" {
+		return "nothing"
+	}
+	return d.String()
+}
+
+// missing says which versions there are instead.
+func (m *mover) missing() error {
+	v, err := tag.ParseVersion(m.version)
+	if err != nil {
+		return err
+	}
+	near := tag.Nearest(v, sortTags(m.tags).versions)
+	if len(near) == 0 {
+		return fmt.Errorf("%s:%s: %w: no version is published yet", m.component.Repository, m.version, registry.ErrNotFound)
+	}
+	return fmt.Errorf("%s:%s: %w: the nearest versions are %s", m.component.Repository, m.version, registry.ErrNotFound, strings.Join(near, ", "))
+}
+
+// readJournal reads the newest record, and more where it does not settle what the channel names.
+func (m *mover) readJournal(ctx context.Context) (err error) {
+	limit := 1
+	if m.version == "" || m.action == tag.ActionPublish {
+		limit = recordsRead
+	}
+	for ; ; limit = recordsRead {
+		if m.view.Journal, err = m.ledger.read(ctx, m.tags, limit, m.view.Digest); err != nil {
+			return err
+		}
+		newest, ok := m.view.Journal.Newest()
+		if limit == recordsRead || !m.view.Journal.Partial && ok || ok && newest.To == m.view.Digest {
+			break
+		}
+	}
+	if m.view.Version = m.view.Journal.VersionOf(m.view.Digest); m.view.Version == "" {
+		m.view.Version, err = m.versionOf(ctx, m.view.Digest)
+	}
+	return err
+}
+
+// settlePolicy finds out whose signature the channel's clusters expect. Where nothing says so, a publishing run vouches
+// for what it has just signed itself; a person who promotes has to say.
+func (m *mover) settlePolicy(ctx context.Context, verifier *sign.Verifier) (sign.Policy, error) {
+	policy, err := m.policyFor(ctx, verifier, m.component, Target{Tag: m.channel.Name}, m.Policy)
+	if m.action != tag.ActionPublish || !errors.Is(err, ErrNoPolicy) {
+		return policy, err
+	}
+	id, err := m.Signer.Identity(ctx)
+	return id.Exactly(), err
+}
+
+// versionOf looks for the version tag that names a digest of which the journal knows nothing.
+func (m *mover) versionOf(ctx context.Context, d digest.Digest) (string, error) {
+	if d == "" {
+		return "", nil
+	}
+	versions := sortTags(m.tags).versions
+	versions = versions[:min(len(versions), recordsRead)]
+	found := make([]digest.Digest, len(versions))
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i, v := range versions {
+		group.Go(func() (err error) {
+			found[i], err = resolve(ctx, m.repo, v)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	for i, v := range versions {
+		if found[i] == d {
+			return v, nil
+		}
+	}
+	return "", nil
+}
+
+// decide plans the step, and for a rollback without a version finds out where it goes.
+func (m *mover) decide(ctx context.Context) (err error) {
+	switch m.action {
+	case tag.ActionPromote:
+		m.step, err = m.view.Promote(m.target)
+		return err
+	case tag.ActionPublish:
+		m.step = m.view.Publish(m.target)
+		return nil
+	}
+	if m.version == "" {
+		if m.target, err = m.view.Previous(); err != nil {
+			return err
+		}
+		var found bool
+		if m.artifact, found, err = readArtifact(ctx, m.repo, m.target.Digest.String()); err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%s@%s: %w: it was there before, but the registry has it no longer; name a version", m.component.Repository, m.target.Digest, registry.ErrNotFound)
+		}
+	}
+	m.step = m.view.Rollback(m.target)
+	return nil
+}
+
+// verify demands that clusters which follow the channel will accept the target.
+func (m *mover) verify(ctx context.Context) error {
+	_, err := m.ledger.verifier.VerifyLate(ctx, m.repo, m.target.Digest, m.policy)
+	if err != nil {
+		return fmt.Errorf("%s@%s (%s): %w", m.component.Repository, m.target.Digest, m.target.Version, err)
+	}
+	return nil
+}
+
+// act writes the record and then the channel.
+func (m *mover) act(ctx context.Context) {
+	if !m.step.Move && !m.step.Adopt {
+		return
+	}
+	var now digest.Digest
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return m.record(gctx) })
+	group.Go(func() (err error) {
+		now, err = resolve(gctx, m.repo, m.channel.Name)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		m.fail(err)
+		return
+	}
+	if m.step.Move {
+		if err := m.point(ctx, now); err != nil {
+			m.fail(err)
+			return
+		}
+	}
+	m.out.Status = StatusMoved
+	if !m.step.Move {
+		m.out.Status = StatusUnchanged
+	}
+	m.Log.Info(m.out.Status, "component", m.component.Name, "version", m.target.Version)
+}
+
+// compare shows what the move would change for clusters.
+func (m *mover) compare(ctx context.Context) {
+	if !m.step.Move || m.view.Digest == "" {
+		return
+	}
+	to := Target{Component: m.component.Name, Digest: m.target.Digest}
+	req := DiffRequest{Component: m.component.Name, From: Target{Component: m.component.Name, Digest: m.view.Digest}, To: &to}
+	for _, variants := range append([][]string{nil}, singles(m.component.Variants)...) {
+		req.Variants = variants
+		diff, err := m.Diff(ctx, req)
+		if err != nil {
+			m.out.Notes = append(m.out.Notes, fmt.Sprintf("not compared: %v", err))
+			continue
+		}
+		diff.Variant = strings.Join(variants, "")
+		m.out.Changes = append(m.out.Changes, diff)
+	}
+}
+
+// singles makes a list of each element: variants are compared one by one, since either side may lack one.
+func singles(list []string) [][]string {
+	out := make([][]string, len(list))
+	for i, s := range list {
+		out[i] = []string{s}
+	}
+	return out
+}
+
+// record writes what the step says: the adoption of what another tool did, then the move itself.
+func (m *mover) record(ctx context.Context) error {
+	newest, _ := m.view.Journal.Newest()
+	if m.step.Adopt {
+		adopted, err := m.ledger.write(ctx, m.Signer, m.newRecord(tag.ActionAdopt, tag.Target{Version: m.view.Version, Digest: m.view.Digest}, newest))
+		if err != nil {
+			return err
+		}
+		newest, m.out.Record = adopted, adopted.Tag
+	}
+	if !m.step.Write {
+		return nil
+	}
+	r := m.newRecord(m.action, m.target, newest)
+	r.From, r.FromVersion = m.view.Digest, m.view.Version
+	written, err := m.ledger.write(ctx, m.Signer, r)
+	m.out.Record = written.Tag
+	return err
+}
+
+// newRecord is a record behind previous.
+func (m *mover) newRecord(action tag.Action, to tag.Target, previous tag.Entry) tag.Record {
+	at := m.Now().UTC().Truncate(time.Millisecond)
+	if !at.After(previous.Time) {
+		at = previous.Time.Add(time.Millisecond) // another machine's clock is ahead; the order of records is that of the moves
+	}
+	return tag.Record{Component: m.component.Name, Channel: m.channel.Name, Action: action, Version: to.Version, To: to.Digest,
+		From: previous.To, FromVersion: previous.Version, Time: at, Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest}
+}
+
+// point makes the channel name the target. Registries have no compare-and-swap, so it is read right before (now) and right
+// after: who was overtaken says so instead of reporting a move that does not stand.
+func (m *mover) point(ctx context.Context, now digest.Digest) error {
+	if now != m.view.Digest {
+		return m.conflict("was moved to %s while this move was prepared", now)
+	}
+	if err := m.repo.Tag(ctx, m.artifact.Descriptor, m.artifact.Manifest, m.channel.Name); err != nil {
+		return err
+	}
+	now, err := resolve(ctx, m.repo, m.channel.Name)
+	if err != nil {
+		return err
+	}
+	if now != m.target.Digest {
+		return m.conflict("was moved on to %s by another run", now)
+	}
+	return nil
+}
+
+func (m *mover) conflict(format string, now digest.Digest) error {
+	return fmt.Errorf("%w: %s "+format+"; see keos-oci history %s", tag.ErrConflict, m.channel.Name, orNothing(now), m.component.Name)
+}
