@@ -90,7 +90,7 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
-	cmd.AddCommand(a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.statusCmd(), a.historyCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.docsCmd())
+	cmd.AddCommand(a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.statusCmd(), a.historyCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.docsCmd())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -105,6 +105,9 @@ func version() string {
 
 // begin checks the global flags and applies the timeout.
 func (a *app) begin(cmd *cobra.Command) error {
+	if err := cmd.ValidateRequiredFlags(); err != nil { // which cobra would do only after this
+		return err
+	}
 	formats := append([]string{"text", "json", "yaml"}, extraFormats(cmd)...)
 	if !slices.Contains(formats, a.global.output) {
 		return fmt.Errorf("--output %s is none of %v", a.global.output, formats)
@@ -124,9 +127,14 @@ func (a *app) begin(cmd *cobra.Command) error {
 	return nil
 }
 
-// service opens the checkout and joins everything that a verb needs.
+// service opens the checkout of -C and joins everything that a verb needs.
 func (a *app) service(ctx context.Context, s *signFlags) (*release.Service, error) {
-	checkout, err := git.Open(ctx, a.global.directory)
+	return a.serviceIn(ctx, a.global.directory, false, s)
+}
+
+// serviceIn is service for any checkout. One in which nothing is found may be a fleet without any cluster yet.
+func (a *app) serviceIn(ctx context.Context, dir string, newFleet bool, s *signFlags) (*release.Service, error) {
+	checkout, err := git.Open(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +142,7 @@ func (a *app) service(ctx context.Context, s *signFlags) (*release.Service, erro
 	if err != nil {
 		return nil, err
 	}
-	workspace, err := a.workspace(ctx, checkout, files)
+	workspace, err := a.workspace(ctx, checkout, files, newFleet)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +170,7 @@ func (a *app) service(ctx context.Context, s *signFlags) (*release.Service, erro
 	return svc, nil
 }
 
-func (a *app) workspace(ctx context.Context, checkout *git.Checkout, files []git.File) (*component.Workspace, error) {
+func (a *app) workspace(ctx context.Context, checkout *git.Checkout, files []git.File, newFleet bool) (*component.Workspace, error) {
 	config := a.global.config
 	if config != "" && !filepath.IsAbs(config) {
 		abs, err := filepath.Abs(config)
@@ -175,7 +183,7 @@ func (a *app) workspace(ctx context.Context, checkout *git.Checkout, files []git
 	for i, f := range files {
 		paths[i] = f.Path
 	}
-	return component.Load(component.Options{Dir: checkout.Top(), ConfigFile: config, Registry: a.global.registry, Files: paths,
+	return component.Load(component.Options{Dir: checkout.Top(), ConfigFile: config, Registry: a.global.registry, Files: paths, NewFleet: newFleet,
 		RemoteURL: func() (string, error) { return checkout.RemoteURL(ctx) }})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/release"
@@ -28,13 +29,13 @@ func (a *app) exitCode(err error) int {
 		return exitUsage
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
-		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, release.ErrNoPolicy, tag.ErrVersion, errUsage} {
+		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, release.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}
 	}
 	for _, e := range single(err) {
-		if !release.IsNo(e) {
+		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) {
 			return exitFailed
 		}
 	}

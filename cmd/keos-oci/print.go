@@ -78,6 +78,8 @@ func (a *app) printText(result any) error {
 		a.printVerify(w, r)
 	case *release.PullResult:
 		a.printPull(w, r)
+	case *generateResult:
+		return a.printGenerated(a.out, r)
 	case *release.DiffResult:
 		return a.printDiff(a.out, r)
 	case *release.ListResult:

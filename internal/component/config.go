@@ -15,6 +15,21 @@ type Config struct {
 	Secrets  []SecretException
 	Signing  Signing
 	Channels Channels
+	Generate Generate
+}
+
+// Generate is how clusters reach the registry and check signatures: the defaults of generate's flags, which bear the same
+// names. Secrets are named as they are in flux-system.
+type Generate struct {
+	ClusterRegistry   string `yaml:"clusterRegistry"`
+	PullSecret        string `yaml:"pullSecret"`
+	ServiceAccount    string `yaml:"serviceAccount"`
+	Provider          string `yaml:"provider"`
+	CertSecret        string `yaml:"certSecret"`
+	Insecure          bool   `yaml:"insecure"`
+	KeySecret         string `yaml:"keySecret"`
+	TrustedRootSecret string `yaml:"trustedRootSecret"`
+	Interval          string `yaml:"interval"`
 }
 
 // Artifact says what artifacts may hold.

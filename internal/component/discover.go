@@ -81,7 +81,7 @@ func (l *loader) guess() ([]*draft, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(found.clusters) > 0 {
+		if len(found.clusters) > 0 || l.newFleet && len(l.foldersOf(componentsDir)) == 0 {
 			whole := l.wholeFleet(found)
 			whole.guessed = true
 			return []*draft{whole}, nil

@@ -22,6 +22,7 @@ type (
 		ComponentKind Kind             `yaml:"componentKind"`
 		Discover      *[]discoverShape `yaml:"discover"`
 		Artifact      artifactShape    `yaml:"artifact"`
+		Generate      Generate         `yaml:"generate"`
 		Secrets       struct {
 			Allow []SecretException `yaml:"allow"`
 		} `yaml:"secrets"`
@@ -175,6 +176,7 @@ func (s *settings) fill() {
 		s.doc.add([]string{"artifact", "external"}, "%s is not supported yet: widen the component with root and paths under components",
 			s.config.Artifact.External)
 	}
+	s.config.Generate = s.shape.Generate
 	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)
 	s.config.Channels = finish(s.channels, s.config.Signing)
 }

@@ -26,6 +26,7 @@ type Options struct {
 	Registry   string                 // HOST/PREFIX, instead of the config file's
 	Files      []string               // the files Git tracks, relative to Dir; no others count
 	RemoteURL  func() (string, error) // address of the Git remote; asked only where no registry is given
+	NewFleet   bool                   // a checkout in which nothing is found is a fleet that has no cluster yet
 }
 
 // Workspace is a checkout and what it publishes.
@@ -43,6 +44,7 @@ type loader struct {
 	root     *os.Root
 	registry string
 	fleets   map[string]fleet
+	newFleet bool
 }
 
 // Load reads the config file, finds the components, and checks both. The error is an ErrConfig, mostly a *ConfigError
@@ -65,7 +67,7 @@ func Load(o Options) (*Workspace, error) {
 	if settings.config.File == "" && files.hasFile("keos-oci.yml") {
 		return nil, fmt.Errorf("%w: keos-oci.yml is to be called %s", ErrConfig, ConfigFile)
 	}
-	l := &loader{settings: settings, tree: files, root: root, registry: registry, fleets: map[string]fleet{}}
+	l := &loader{settings: settings, tree: files, root: root, registry: registry, fleets: map[string]fleet{}, newFleet: o.NewFleet}
 	components, err := l.components()
 	if err != nil {
 		return nil, err

@@ -134,6 +134,12 @@ func (s *Service) policyFor(ctx context.Context, v *sign.Verifier, c component.C
 	return sign.Policy{Issuer: githubIssuer, SubjectPattern: githubSubject(slug, t.ref(c))}, nil
 }
 
+// ClusterPolicy says whose signature an artifact of c needs on one of its channels: what promote checks, and what clusters are
+// to be told to check.
+func (s *Service) ClusterPolicy(ctx context.Context, c component.Component, channel string, asked sign.Policy) (sign.Policy, error) {
+	return s.policyFor(ctx, s.Verifier, c, Target{Component: c.Name, Tag: channel}, asked)
+}
+
 // githubSlug is owner/repository of the Git remote on github.com.
 func (s *Service) githubSlug(ctx context.Context) (string, error) {
 	remote, err := s.Checkout.RemoteURL(ctx)

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/flux"
+)
+
+// clusterFlags are those of a new cluster.
+type clusterFlags struct {
+	generateFlags
+	cluster  flux.Cluster
+	settings []string
+	fleetPin string
+	replace  bool
+}
+
+func (a *app) generateClusterCmd() *cobra.Command {
+	var c clusterFlags
+	cmd := &cobra.Command{
+		Use:   "cluster NAME",
+		Short: "All that a new cluster needs in the fleet",
+		Long: `Writes clusters/<name>: the FluxInstance that follows the fleet on a channel and verifies its signature, Flux Operator with
+its values, the cluster's settings and the tenants. It runs in the fleet's checkout; --workspace names those with the
+components that the cluster will run, which are checked for the environment. The Secrets that the cluster needs before it
+can follow the fleet are told on stderr.`,
+		Example: `  keos-oci generate cluster prod-eu --environment production --channel latest-stable --domain prodeu.example.com --dir .
+  keos-oci generate cluster staging --environment staging --channel latest --domain preview.example.com --dir .
+  keos-oci generate cluster edge --environment production --channel latest-stable --domain edge.example.com \
+      --set CONTAINER_REGISTRY_URL=registry.example.com:11443 --workspace ../apps --pin frontend=v1.2.3`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	c.bind(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c.cluster.Name = args[0]
+		if err := a.cluster(cmd.Context(), &c); err != nil {
+			return err
+		}
+		files, err := c.cluster.Files()
+		if err != nil {
+			return err
+		}
+		if err := a.checkNew(&c); err != nil {
+			return err
+		}
+		for _, s := range c.cluster.Secrets() {
+			c.output.notes = append(c.output.notes, fmt.Sprintf("the cluster needs the Secret %s in flux-system: %s", s.Key, s.Value))
+		}
+		return a.finishFiles(c.output, files, nil)
+	}
+	return cmd
+}
+
+func (c *clusterFlags) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	c.bindAccess(f)
+	c.output.bind(f, "top folder of the fleet's checkout, in which clusters/<name> is written")
+	f.StringArrayVar(&c.workspaces, "workspace", nil, "checkout with components that the cluster will run; may be given several times")
+	f.StringVar(&c.cluster.Environment, "environment", "", "environment whose variants the cluster runs (required)")
+	f.StringVar(&c.cluster.Channel, "channel", "", "channel that the cluster follows (required)")
+	f.StringVar(&c.cluster.Domain, "domain", "", "CLUSTER_DOMAIN in its settings (required)")
+	f.StringVar(&c.cluster.DisplayName, "cluster-name", "", "CLUSTER_NAME in its settings (default NAME)")
+	f.StringArrayVar(&c.settings, "set", nil, "KEY=VALUE: another of its settings, a ${KEY} to what it delivers")
+	f.StringArrayVar(&c.pins, "pin", nil, "COMPONENT=PIN: hold a component of --workspace, for ResourceSets generated with --cluster-pins")
+	f.StringVar(&c.fleetPin, "pin-fleet", "", "hold the fleet itself to a version or a digest")
+	f.StringVar(&c.cluster.Workflow, "signer-workflow", "", "regular expression of the workflow that signs components, without .yaml (default any)")
+	f.StringVar(&c.cluster.GitRef, "signer-ref", "", "regular expression of the Git ref on which it runs (default the channel's)")
+	f.BoolVar(&c.replace, "overwrite", false, "write over the files of a cluster that there is already")
+	d := &c.cluster.Flux
+	f.StringVar(&d.Version, "flux-version", "", `Flux to install (default "2.x")`)
+	f.StringVar(&d.Registry, "flux-registry", "", `registry of Flux's images (default "ghcr.io/fluxcd")`)
+	f.StringVar(&d.Artifact, "flux-artifact", "", "oci:// address of Flux Operator's manifests (default ControlPlane's)")
+	f.StringVar(&d.PullSecret, "flux-pull-secret", "", "Secret in flux-system with the login for Flux's images")
+	f.StringVar(&d.Chart, "operator-chart", "", "oci:// address of Flux Operator's chart (default ControlPlane's)")
+	f.StringVar(&d.ChartSecret, "operator-chart-secret", "", "Secret in flux-system with the login for the chart")
+	f.StringSliceVar(&d.Components, "flux-components", nil, "Flux's controllers (default those of D2)")
+	f.StringVar(&d.Type, "cluster-type", "", "kubernetes, openshift, aws, azure or gcp (default kubernetes)")
+	f.StringVar(&d.Size, "cluster-size", "", "small, medium or large (default medium)")
+	f.StringVar(&d.InternalDomain, "internal-domain", "", `domain of the cluster's Services (default "cluster.local")`)
+	for _, name := range []string{"environment", "channel", "domain"} {
+		_ = cmd.MarkFlagRequired(name)
+	}
+	for name, values := range map[string][]string{"cluster-type": {"kubernetes", "openshift", "aws", "azure", "gcp"}, "cluster-size": {"small", "medium", "large"}} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
+
+// cluster completes the cluster that the flags describe with what the fleet and the workspaces say.
+func (a *app) cluster(ctx context.Context, c *clusterFlags) (err error) {
+	if err := oneOf("cluster-type", c.cluster.Flux.Type, "kubernetes", "openshift", "aws", "azure", "gcp"); err != nil {
+		return err
+	}
+	if err := oneOf("cluster-size", c.cluster.Flux.Size, "small", "medium", "large"); err != nil {
+		return err
+	}
+	if c.cluster.Fleet, err = a.fleet(ctx, &c.generateFlags); err != nil {
+		return err
+	}
+	if c.fleetPin != "" {
+		if c.cluster.Fleet.Pin, err = flux.ParsePin(c.cluster.Fleet.Component, c.fleetPin); err != nil {
+			return err
+		}
+	}
+	c.cluster.Access, c.cluster.Trust = c.access, c.trust
+	if len(c.workspaces) > 0 {
+		global := a.global
+		a.global.registry, a.global.config = "", "" // which speak of the fleet
+		defer func() { a.global = global }()
+		inner := c.generateFlags // whose defaults are the fleet's already
+		if c.cluster.Follow, err = a.follow(ctx, &inner, nil, component.Infra, component.App); err != nil {
+			return err
+		}
+	} else if len(c.pins) > 0 {
+		return fmt.Errorf("%w: --pin needs --workspace: which component that is says its checkout", errUsage)
+	}
+	for _, f := range c.cluster.Follow {
+		if !f.Pin.IsZero() && !f.Pin.None {
+			c.cluster.Pins = append(c.cluster.Pins, flux.ComponentPin{Component: f.Component, Policies: f.Policies, Pin: f.Pin})
+		}
+	}
+	for _, text := range c.settings {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return fmt.Errorf("%w: --set %q: want KEY=VALUE", errUsage, text)
+		}
+		c.cluster.Settings = append(c.cluster.Settings, flux.Setting{Key: key, Value: value})
+	}
+	return nil
+}
+
+func oneOf(flag, value string, known ...string) error {
+	if value == "" || slices.Contains(known, value) {
+		return nil
+	}
+	return fmt.Errorf("%w: --%s %s is none of %s", errUsage, flag, value, strings.Join(known, ", "))
+}
+
+// fleet is the fleet of the workspace, be it one that has no cluster yet.
+func (a *app) fleet(ctx context.Context, g *generateFlags) (flux.Follow, error) {
+	svc, err := a.serviceIn(ctx, a.global.directory, true, nil)
+	if err != nil {
+		return flux.Follow{}, err
+	}
+	g.defaults(svc.Workspace)
+	var found []component.Component
+	for _, c := range svc.Workspace.Components {
+		if c.Kind == component.Fleet {
+			found = append(found, c)
+		}
+	}
+	if len(found) != 1 {
+		return flux.Follow{}, fmt.Errorf("%w: the workspace has %d fleets among its components (%s): name one under components in %s, with kind: fleet",
+			component.ErrNoComponents, len(found), strings.Join(svc.Workspace.Components.Names(), ", "), component.ConfigFile)
+	}
+	return g.one(ctx, svc, found[0])
+}
+
+// checkNew demands that the name is free, unless the files are only compared or may be written over.
+func (a *app) checkNew(c *clusterFlags) error {
+	dir := c.output.dir
+	if dir == "" {
+		dir = a.global.directory
+	}
+	known, err := knownClusters(dir)
+	if err != nil {
+		return err
+	}
+	if err := c.cluster.CheckNew(known); err != nil {
+		return err
+	}
+	c.output.mustBeNew = !c.replace
+	return nil
+}

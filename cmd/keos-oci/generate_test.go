@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// checkoutOf copies a folder into a Git checkout with a remote on GitHub.
+func checkoutOf(t testing.TB, folder, repository string) *sandbox {
+	t.Helper()
+	s := newSandbox(t)
+	if err := os.CopyFS(s.dir, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	s.commit("one")
+	s.git("remote", "add", "origin", "https://github.com/"+repository+".git")
+	return s
+}
+
+// generate runs the command without the registry of the sandbox: it is that of the Git remote.
+func (s *sandbox) generate(args ...string) string {
+	s.t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"-C", s.dir, "generate"}, args...)...)
+	cmd.Env = s.env
+	var out, err bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &err
+	if e := cmd.Run(); e != nil {
+		s.t.Fatalf("generate %v: %v\n%s", args, e, err.String())
+	}
+	return out.String()
+}
+
+func parsed(t testing.TB, text []byte) string {
+	t.Helper()
+	var v any
+	if err := yaml.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	out, err := yaml.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// TestGenerateD2 reproduces the D2 reference architecture's fleet: its tenants by meaning, its clusters byte for byte.
+func TestGenerateD2(t *testing.T) {
+	dir := corpora(t)
+	fleet := checkoutOf(t, filepath.Join(dir, "d2-fleet"), "controlplaneio-fluxcd/d2-fleet")
+	apps := checkoutOf(t, filepath.Join(dir, "d2-apps"), "controlplaneio-fluxcd/d2-apps")
+	infra := checkoutOf(t, filepath.Join(dir, "d2-infra"), "controlplaneio-fluxcd/d2-infra")
+	config, err := os.ReadFile("../../testdata/flux/d2-fleet.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet.write("keos-oci.yaml", string(config))
+	for file, got := range map[string]string{
+		"apps":  apps.generate("resourceset", "apps", "frontend", "backend", "--depends-on", "kustomization/monitoring/infra-configs"),
+		"infra": infra.generate("resourceset", "infra"),
+		"policies": fleet.generate("policies", "--allow-source", "https://github.com/controlplaneio-fluxcd/", "--allow-source", "oci://ghcr.io/controlplaneio-fluxcd/",
+			"--allow-source", "oci://ghcr.io/stefanprodan/charts/", "--allow-source", "oci://registry-1.docker.io/bitnamicharts/"),
+	} {
+		want, err := os.ReadFile(filepath.Join(fleet.dir, "tenants", file+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := parsed(t, []byte(got)), parsed(t, want); got != want {
+			t.Errorf("%s differs: got\n%s\nwant\n%s", file, got, want)
+		}
+	}
+	for name, flags := range map[string][]string{
+		"staging": {"--environment", "staging", "--channel", "latest", "--domain", "preview1.example.com", "--signer-workflow", "push-artifact"},
+		"prod-eu": {"--environment", "production", "--channel", "latest-stable", "--domain", "prodeu1.example.com", "--signer-workflow", "release-artifact", "--signer-ref", "refs/tags/.*"},
+		"prod-us": {"--environment", "production", "--channel", "latest-stable", "--domain", "produs1.example.com", "--signer-workflow", "release-artifact", "--signer-ref", "refs/tags/.*"},
+	} {
+		out := fleet.generate(append([]string{"cluster", name, "--cluster-name", name + "-1", "--dir", fleet.dir, "--check"}, flags...)...)
+		if n := strings.Count(out, "unchanged  "); n != 6 {
+			t.Errorf("%s: %d files are equal, want 6\n%s", name, n, out)
+		}
+	}
+	for kind, s := range map[string]*sandbox{"apps": apps, "infra": infra} { // which are onboarded already
+		if out := s.generate("inputs", "--into", filepath.Join(fleet.dir, "tenants", kind+".yaml")); !strings.HasPrefix(out, "unchanged") {
+			t.Errorf("%s: %s", kind, out)
+		}
+	}
+}
+
+// TestGenerateGolden generates a whole fleet for the sample workspaces and compares it with the files kept in testdata,
+// which UPDATE=1 writes.
+func TestGenerateGolden(t *testing.T) {
+	apps := checkoutOf(t, "../../testdata/repos/apps", "org/apps")
+	infra := checkoutOf(t, "../../testdata/repos/infra", "org/infra")
+	fleet := newSandbox(t)
+	fleet.git("remote", "add", "origin", "https://github.com/org/fleet.git")
+	golden, err := filepath.Abs("../../testdata/flux/golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := "--check"
+	if os.Getenv("UPDATE") != "" {
+		check = "--check=false"
+	}
+	both := []string{"--workspace", apps.dir, "--workspace", infra.dir}
+	for _, args := range [][]string{
+		{"cluster", "staging", "--environment", "staging", "--channel", "latest", "--domain", "staging.example.com", "--dir", golden, "--overwrite"},
+		append([]string{"cluster", "production", "--environment", "production", "--channel", "latest-stable", "--domain", "example.com", "--dir", golden, "--overwrite",
+			"--pin", "cart=v1.2.3", "--set", "CONTAINER_REGISTRY_URL=registry.example.com:11443"}, both...),
+		append([]string{"policies", "--dir", golden}, both...),
+		append([]string{"resourceset", "infra", "--dir", golden}, both...),
+		append([]string{"resourceset", "apps", "--dir", golden, "--signer", "component", "--cluster-pins", "--component-depends-on", "shop=cart"}, both...),
+		append([]string{"ocirepository", "--channel", "latest-stable", "--environment", "production", "--dir", filepath.Join(golden, "pairs"),
+			"--pull-secret", "registry-login", "--cluster-registry", "registry.example.com:11443/keos", "--trusted-root-secret", "sigstore"}, both...),
+	} {
+		fleet.generate(append(args, check)...)
+	}
+}

@@ -1,0 +1,402 @@
+package flux
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	kubernetes "sigs.k8s.io/yaml"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/flux/fluxtest"
+	"github.com/stratio/keos-oci/internal/sign"
+)
+
+// settingsOf is what a cluster of an environment has in its runtime-info, as generate cluster writes it.
+func settingsOf(t testing.TB, c Cluster) map[string]string {
+	t.Helper()
+	files, err := c.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f.Path, "runtime-info.yaml") {
+			data := map[string]string{}
+			for k, v := range documents(t, f.Content)[0]["data"].(map[string]any) {
+				data[k] = v.(string)
+			}
+			return data
+		}
+	}
+	t.Fatal("no runtime-info")
+	return nil
+}
+
+func cluster(t testing.TB, environment, channel string) Cluster {
+	fleet := follow(t, component.Fleet, "fleet", "clusters/prod")
+	return Cluster{Name: "c1", Environment: environment, Channel: channel, Domain: "c1.example.com", Fleet: fleet}
+}
+
+func documents(t testing.TB, content []byte) []map[string]any {
+	t.Helper()
+	all, err := fluxtest.Documents(content)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, content)
+	}
+	return all
+}
+
+// rendered is what a cluster makes of a file with a ResourceSet, all of it accepted by the API server.
+func rendered(t testing.TB, v *fluxtest.Validator, content []byte, settings map[string]string) []map[string]any {
+	t.Helper()
+	var set map[string]any
+	var providers []fluxtest.Provider
+	for _, d := range documents(t, content) {
+		for _, err := range v.Object(d) {
+			t.Errorf("%v\n%s", err, content)
+		}
+		if d["kind"] == "ResourceSetInputProvider" {
+			providers = append(providers, exported(t, v, d, settings))
+			continue
+		}
+		set = d
+	}
+	for _, err := range fluxtest.Expressions(set) {
+		t.Error(err)
+	}
+	objects, err := fluxtest.Render(set, settings, providers...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, content)
+	}
+	for _, o := range objects {
+		for _, err := range v.Object(o) {
+			t.Errorf("%v\n%v", err, o)
+		}
+	}
+	return objects
+}
+
+// exported is what a provider gives once it found its tag.
+func exported(t testing.TB, v *fluxtest.Validator, d map[string]any, settings map[string]string) fluxtest.Provider {
+	t.Helper()
+	d, err := fluxtest.Substitute(d, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range v.Object(d) {
+		t.Error(err)
+	}
+	inputs := maps.Clone(at(d, "spec", "defaultValues").(map[string]any))
+	tag := "v1.5.0"
+	if include, ok := at(d, "spec", "filter", "includeTag").(string); ok {
+		tag = strings.ReplaceAll(strings.Trim(include, "^$"), `\.`, ".")
+	}
+	maps.Copy(inputs, fluxtest.OCIArtifactTag(tag, "sha256:"+strings.Repeat("a", 64)))
+	labels := map[string]string{}
+	for k, value := range at(d, "metadata", "labels").(map[string]any) {
+		labels[k] = value.(string)
+	}
+	return fluxtest.Provider{Name: at(d, "metadata", "name").(string), Labels: labels, Inputs: []map[string]any{inputs}}
+}
+
+// at walks into an object.
+func at(o any, path ...any) any {
+	for _, step := range path {
+		switch key := step.(type) {
+		case string:
+			m, _ := o.(map[string]any)
+			o = m[key]
+		case int:
+			l, _ := o.([]any)
+			if key >= len(l) {
+				return nil
+			}
+			o = l[key]
+		}
+	}
+	return o
+}
+
+// find is the object of a kind in a namespace (or of a name, for those without).
+func find(t testing.TB, objects []map[string]any, kind, namespace, name string) map[string]any {
+	t.Helper()
+	for _, o := range objects {
+		if o["kind"] == kind && at(o, "metadata", "name") == name && (namespace == "" || at(o, "metadata", "namespace") == namespace) {
+			return o
+		}
+	}
+	t.Fatalf("no %s %s/%s among %d objects", kind, namespace, name, len(objects))
+	return nil
+}
+
+func subjectOf(o map[string]any) any {
+	return at(o, "spec", "verify", "matchOIDCIdentity", 0, "subject")
+}
+
+// TestTenantsAreAccepted renders ResourceSets with every option as two clusters do. All objects are accepted, and each
+// OCIRepository demands one anchored identity or a key.
+func TestTenantsAreAccepted(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	infra := func(name string) Follow {
+		return follow(t, component.Infra, name, "configs/production", "configs/staging", "controllers/production", "controllers/staging")
+	}
+	two := []Follow{app(t, "frontend"), app(t, "backend")}
+	with := func(f Follow, change func(*Follow)) Follow { change(&f); return f }
+	for what, c := range map[string]struct {
+		tenants Tenants
+		objects int
+		refused string
+	}{
+		"apps":            {Tenants{Kind: component.App, Follow: two, Access: Access{PullSecret: "ghcr-auth"}, DependsOn: []string{"resourceset/infra"}}, 14, ""},
+		"without a login": {Tenants{Kind: component.App, Follow: two}, 12, ""},
+		"infra":           {Tenants{Kind: component.Infra, Follow: []Follow{infra("ingress"), infra("dns")}, Access: Access{PullSecret: "x"}, DependsOn: []string{"kustomization/dns/infra-configs"}}, 16, ""},
+		"infra as one":    {Tenants{Kind: component.Infra, Follow: []Follow{follow(t, component.Infra, "ingress", "production", "staging")}}, 6, ""},
+		"phases that differ": {Tenants{Kind: component.Infra, Follow: []Follow{infra("ingress"),
+			follow(t, component.Infra, "crds", "controllers/production", "controllers/staging"), follow(t, component.Infra, "dns", "production", "staging")}}, 19, ""},
+		"phases that differ, and dependencies": {Tenants{Kind: component.Infra, Follow: []Follow{with(infra("ingress"), func(f *Follow) { f.DependsOn = []string{"dns"} }),
+			follow(t, component.Infra, "dns", "configs/production", "configs/staging")}}, 13, ""},
+		"signers of each component":               {Tenants{Kind: component.App, Follow: two, Signer: SignerComponent}, 12, ""},
+		"names that are no texts":                 {Tenants{Kind: component.App, Follow: []Follow{app(t, "1e3"), app(t, "on"), app(t, "007")}}, 18, ""},
+		"names that are no texts, with providers": {Tenants{Kind: component.App, Follow: []Follow{app(t, "1e3"), app(t, "on")}, Providers: true}, 12, ""},
+		"pins": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Tag = "v1.2.3" }),
+			with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) }), app(t, "d")}}, 24, ""},
+		"pins with signers of each": {Tenants{Kind: component.App, Signer: SignerComponent, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Tag = "latest" }),
+			with(app(t, "b"), func(f *Follow) { f.Pin.Semver = "1.x" }), app(t, "d")}}, 18, ""},
+		"pins of clusters":                      {Tenants{Kind: component.App, Follow: two, ClusterPins: true}, 12, ""},
+		"pins of clusters with signers of each": {Tenants{Kind: component.App, Follow: two, ClusterPins: true, Signer: SignerComponent}, 12, ""},
+		"dependencies and literal content": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "frontend"), func(f *Follow) { f.DependsOn = []string{"backend"} }),
+			with(app(t, "backend"), func(f *Follow) { f.NoSubstitute = true })}}, 12, ""},
+		"providers":                   {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{PullSecret: "login", CertSecret: "ca"}}, 16, ""},
+		"providers with signers":      {Tenants{Kind: component.App, Follow: two, Providers: true, Signer: SignerComponent}, 12, ""},
+		"providers of a cloud":        {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{Provider: "aws", ServiceAccount: "ecr"}}, 12, ""},
+		"providers with ranges":       {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"), func(f *Follow) { f.Pin.Tag = "v1.0.0" })}, Providers: true}, 12, ""},
+		"a private registry":          {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "registry.example.com:11443/keos/apps", PullSecret: "p", CertSecret: "c", Insecure: true}, Trust: Trust{Root: "sigstore"}}, 18, ""},
+		"a registry of each cluster":  {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "${CLUSTER_DOMAIN}:5000/apps"}}, 12, ""},
+		"a cloud":                     {Tenants{Kind: component.App, Follow: two, Access: Access{Provider: "azure"}}, 12, ""},
+		"one environment":             {Tenants{Kind: component.App, Follow: two, Environment: "staging"}, 12, ""},
+		"folders of another depth":    {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "apps/production/pod", "apps/staging/pod"), follow(t, component.App, "flat", ".")}}, 12, ""},
+		"folders of no pattern":       {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "a/b", "c/d")}}, 0, "cannot tell which part of its variants (a/b, c/d)"},
+		"a name that is too long":     {Tenants{Kind: component.App, Follow: []Follow{app(t, strings.Repeat("a", 64))}}, 0, "at most 63"},
+		"a key pair without a Secret": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "--key-secret"},
+		"a Secret without a key pair": {Tenants{Kind: component.App, Follow: two, Trust: Trust{Key: "k"}}, 0, "keyless"},
+		"a key and certificates":      {Tenants{Kind: component.App, Trust: Trust{Key: "k"}, Follow: []Follow{app(t, "b"), with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "keyless"},
+		"a key pair":                  {Tenants{Kind: component.App, Trust: Trust{Key: "cosign"}, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}, "latest-stable": {Key: "k"}} })}}, 7, ""},
+		"twice the same name":         {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), app(t, "a")}}, 0, "two components are named a"},
+		"a digest that is looked up":  {Tenants{Kind: component.App, Providers: true, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) })}}, 0, "cannot find"},
+		"no such environment":         {Tenants{Kind: component.App, Follow: two, Environment: "test"}, 0, "has no test"},
+		"an environment that is none": {Tenants{Kind: component.App, Follow: two, Environment: "on"}, 0, "does not read it as a text"},
+		"not GitHub, by the cluster":  {Tenants{Kind: component.App, Signer: SignerCluster, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b"}} })}}, 0, "workflows of one GitHub repository"},
+		"one identity for all": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) {
+			f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b+c@d.e"}, "latest-stable": {Issuer: "https://a", Subject: "b+c@d.e"}}
+		})}}, 6, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			file, err := c.tenants.File()
+			if c.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refused) {
+					t.Fatalf("%v, want %q", err, c.refused)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, of := range []Cluster{cluster(t, "staging", "latest"), cluster(t, "production", "latest-stable")} {
+				objects := rendered(t, v, file.Content, settingsOf(t, of))
+				if len(objects) != c.objects {
+					t.Errorf("%d objects, want %d\n%s", len(objects), c.objects, file.Content)
+				}
+				for _, o := range objects {
+					if o["kind"] == "OCIRepository" {
+						verifies(t, o)
+					}
+				}
+			}
+		})
+	}
+}
+
+// verifies demands that an OCIRepository accepts one signer and no other by accident.
+func verifies(t testing.TB, o map[string]any) {
+	t.Helper()
+	identities, _ := at(o, "spec", "verify", "matchOIDCIdentity").([]any)
+	if at(o, "spec", "verify", "secretRef", "name") != nil && len(identities) == 0 {
+		return
+	}
+	if len(identities) != 1 {
+		t.Fatalf("%d identities: %v", len(identities), o)
+	}
+	for _, field := range []string{"issuer", "subject"} {
+		if text, _ := at(identities[0], field).(string); len(text) < 5 || text[0] != '^' || text[len(text)-1] != '$' {
+			t.Errorf("%s %q is not anchored", field, text)
+		}
+	}
+}
+
+// TestSignersAndPins: what is followed, and whose signature that takes, on two clusters of which one has pins.
+func TestSignersAndPins(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	frontend, backend := app(t, "frontend"), app(t, "backend")
+	digest := "sha256:" + strings.Repeat("c", 64)
+	pinned := cluster(t, "staging", "latest")
+	pinned.Follow = []Follow{frontend, backend}
+	for pin, want := range map[string]struct {
+		pin           Pin
+		key, followed string
+	}{
+		"none": {Pin{}, "tag", "latest"}, "version": {Pin{Tag: "v1.2.3"}, "tag", "v1.2.3"}, "range": {Pin{Semver: ">=1.0.0 <2.0.0"}, "semver", ">=1.0.0 <2.0.0"}, "digest": {Pin{Digest: digest}, "digest", digest},
+	} {
+		for _, signer := range []Signer{SignerCluster, SignerComponent} {
+			t.Run(fmt.Sprint(pin, " ", signer), func(t *testing.T) {
+				file, err := Tenants{Kind: component.App, Follow: pinned.Follow, ClusterPins: true, Signer: signer}.File()
+				if err != nil {
+					t.Fatal(err)
+				}
+				of := pinned
+				if !want.pin.IsZero() {
+					of.Pins = []ComponentPin{{frontend.Component, frontend.Policies, want.pin}}
+				}
+				objects := rendered(t, v, file.Content, settingsOf(t, of))
+				source := find(t, objects, "OCIRepository", "frontend", "apps")
+				if got := at(source, "spec", "ref", want.key); got != want.followed {
+					t.Errorf("%s is %v, want %s", want.key, got, want.followed)
+				}
+				subject := subjectOf(source).(string)
+				release := strings.Contains(subject, "@refs/tags/frontend/v")
+				if release == want.pin.IsZero() {
+					t.Errorf("signed by %s", subject)
+				}
+				if other := subjectOf(find(t, objects, "OCIRepository", "backend", "apps")).(string); !strings.HasSuffix(other, "@refs/heads/main$") {
+					t.Errorf("the neighbour is signed by %s", other)
+				}
+			})
+		}
+	}
+	production := settingsOf(t, cluster(t, "production", "latest-stable"))
+	own, err := Tenants{Kind: component.App, Follow: pinned.Follow, Signer: SignerComponent}.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := rendered(t, v, own.Content, production)
+	if got := subjectOf(find(t, objects, "OCIRepository", "frontend", "apps")); got != `^https://github[.]com/org/apps/[.]github/workflows/[^/@]+@refs/tags/frontend/v[0-9]+[.][0-9]+[.][0-9]+$` {
+		t.Errorf("on production, frontend is signed by %v", got)
+	}
+}
+
+// TestTemplatesFailClosed: an input without a signer is an error, and not a pattern that accepts everybody.
+func TestTemplatesFailClosed(t *testing.T) {
+	file, err := Tenants{Kind: component.App, Follow: []Follow{app(t, "frontend")}, Signer: SignerComponent}.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := documents(t, file.Content)[0]
+	delete(at(set, "spec", "inputs", 0, "signers").(map[string]any), AnyVersion)
+	if objects, err := fluxtest.Render(set, settingsOf(t, cluster(t, "production", "latest-stable"))); err == nil {
+		raw, _ := json.Marshal(objects)
+		t.Errorf("rendered %s", raw)
+	}
+	if _, err := fluxtest.Render(set, settingsOf(t, cluster(t, "staging", "latest"))); err != nil {
+		t.Errorf("a channel that has its signer: %v", err)
+	}
+}
+
+// TestClustersAreAccepted: every file of a cluster, with and without options, and what its ResourceSet makes.
+func TestClustersAreAccepted(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	full := cluster(t, "production", "latest-stable")
+	full.Access = Access{PullSecret: "login", CertSecret: "ca", Insecure: true, Provider: "aws", ServiceAccount: "sa", Registry: "registry.example.com:5000/x"}
+	full.Trust = Trust{Root: "sigstore"}
+	full.Settings = []Setting{{"CONTAINER_REGISTRY_URL", "registry.example.com:11443"}, {"STRATIO_SIZE", "S"}, {"EMPTY", ""}, {"NUMBER", "7"}}
+	full.Flux = Distribution{Chart: "oci://registry.example.com/charts/flux-operator", ChartSecret: "c", PullSecret: "f", Type: "aws", Size: "large"}
+	keyed := cluster(t, "staging", "latest")
+	keyed.Fleet.Policies, keyed.Trust.Key = Policies{"latest": sign.Policy{Key: "k"}, "latest-stable": {Key: "k"}}, "cosign"
+	for what, c := range map[string]Cluster{"plain": cluster(t, "staging", "latest"), "full": full, "keyed": keyed} {
+		t.Run(what, func(t *testing.T) {
+			files, err := c.Files()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				if strings.HasSuffix(f.Path, "values.yaml") { // of a chart
+					continue
+				}
+				for _, err := range v.YAML(f.Content) {
+					t.Errorf("%s: %v\n%s", f.Path, err, f.Content)
+				}
+				if strings.HasSuffix(f.Path, "flux-operator.yaml") && len(rendered(t, v, f.Content, nil)) != 2 {
+					t.Errorf("%s renders to something else than a source and a release", f.Path)
+				}
+			}
+			synced(t, v, c, files)
+		})
+	}
+}
+
+// synced applies the FluxInstance's patch to the OCIRepository that Flux Operator makes of its sync.
+func synced(t testing.TB, v *fluxtest.Validator, c Cluster, files []File) {
+	t.Helper()
+	i := slices.IndexFunc(files, func(f File) bool { return strings.HasSuffix(f.Path, "flux-instance.yaml") })
+	instance := documents(t, files[i].Content)[0]
+	patch, _ := at(instance, "spec", "kustomize", "patches", 0, "patch").(string)
+	spec := map[string]any{"interval": "1m", "url": at(instance, "spec", "sync", "url"), "ref": map[string]any{"tag": at(instance, "spec", "sync", "ref")}}
+	source := map[string]any{"apiVersion": sourceAPI, "kind": "OCIRepository", "metadata": map[string]any{"name": "flux-system", "namespace": "flux-system"}, "spec": spec}
+	var operations []any
+	if err := json.Unmarshal(toJSON(t, patch), &operations); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range operations {
+		field, _ := strings.CutPrefix(at(o, "path").(string), "/spec/")
+		spec[field] = at(o, "value")
+	}
+	for _, err := range v.Object(source) {
+		t.Errorf("%v\n%v", err, source)
+	}
+	verifies(t, source)
+	if c.Trust.Root != "" && at(source, "spec", "verify", "trustedRootSecretRef", "name") != c.Trust.Root {
+		t.Errorf("the trusted root is not used: %v", source)
+	}
+}
+
+func TestPairsAreAccepted(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	infra := follow(t, component.Infra, "ingress", "configs/production", "controllers/production")
+	frontend := app(t, "frontend")
+	frontend.DependsOn, frontend.Pin = []string{"ingress"}, Pin{Semver: ">=1.0.0"}
+	files, err := Pairs{Follow: []Follow{infra, frontend}, Channel: "latest-stable", Environment: "production", TargetNamespace: "web", KustomizeAs: "flux",
+		SubstituteFrom: "settings", Access: Access{PullSecret: "p", CertSecret: "c", Provider: "generic"}, Trust: Trust{Root: "r"}}.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		for _, err := range v.YAML(f.Content) {
+			t.Errorf("%v\n%s", err, f.Content)
+		}
+	}
+	if after := at(documents(t, files[1].Content)[1], "spec", "dependsOn", 0, "name"); after != "ingress-configs" {
+		t.Errorf("frontend waits for %v, want the last phase of ingress", after)
+	}
+}
+
+func TestPoliciesAreAccepted(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	file, err := Allowlist{Sources: []string{"oci://ghcr.io/org/", "https://github.com/org/"}}.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := rendered(t, v, file.Content, nil)
+	if len(objects) != 3 || at(find(t, objects, "ConfigMap", "flux-system", "flux-allowlist"), "data", "sources") != "oci://ghcr.io/org/ https://github.com/org/" {
+		t.Errorf("%v", objects)
+	}
+}
+
+func toJSON(t testing.TB, text string) []byte {
+	t.Helper()
+	raw, err := kubernetes.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}

@@ -1,0 +1,334 @@
+package flux
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// insert writes a new input after the last one.
+func (d *inputsDocument) insert(node *yaml.Node) error {
+	lines, err := d.render(node)
+	if err != nil {
+		return err
+	}
+	d.appendLine(d.tail-1, strings.Join(lines, ""))
+	d.added = append(d.added, value(node))
+	return nil
+}
+
+// render gives the lines of an input, its dash and keys in the columns of its neighbours.
+func (d *inputsDocument) render(node *yaml.Node) ([]string, error) {
+	raw, err := encodeOne(node, false)
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
+	for i, line := range lines {
+		margin := strings.Repeat(" ", d.inner)
+		if i == 0 {
+			margin = strings.Repeat(" ", d.dash) + "-" + strings.Repeat(" ", d.inner-d.dash-1)
+		}
+		if line == "" {
+			margin = ""
+		}
+		lines[i] = margin + line + d.end
+	}
+	return lines, nil
+}
+
+// rewrite changes the lines of those keys of an input that differ in node, and tells whether any does.
+func (d *inputsDocument) rewrite(i int, node *yaml.Node) (bool, error) {
+	e := &d.entries[i]
+	before, after := value(e.node), value(node)
+	if reflect.DeepEqual(before, after) {
+		return false, nil
+	}
+	e.want = after
+	if e.node.Style&yaml.FlowStyle != 0 || lookup(node, e.node.Content[0].Value) == nil {
+		lines, err := d.render(node)
+		d.setLines(e.first, e.last, strings.Join(lines, ""))
+		return true, err
+	}
+	for j := 0; j+1 < len(e.node.Content); j += 2 {
+		if err := d.rewriteKey(e, j, node); err != nil {
+			return false, err
+		}
+	}
+	for j := 0; j+1 < len(node.Content); j += 2 {
+		if key := node.Content[j]; lookup(e.node, key.Value) == nil {
+			lines, err := d.render(pair(key, node.Content[j+1]))
+			if err != nil {
+				return false, err
+			}
+			d.appendLine(e.last-1, d.asInner(lines))
+		}
+	}
+	return true, nil
+}
+
+// rewriteKey replaces the lines of the jth key of an input, or removes them where node lacks the key.
+func (d *inputsDocument) rewriteKey(e *inputEntry, j int, node *yaml.Node) error {
+	key, old := e.node.Content[j], e.node.Content[j+1]
+	now := lookup(node, key.Value)
+	if now != nil && reflect.DeepEqual(value(old), value(now)) {
+		return nil
+	}
+	last := e.last
+	if j+2 < len(e.node.Content) {
+		last = e.node.Content[j+2].Line - 1
+	}
+	for last > key.Line && strings.HasPrefix(strings.TrimSpace(d.lines[last-1]), "#") { // a comment about the next key
+		last--
+	}
+	if now == nil {
+		d.setLines(key.Line-1, last, "")
+		return nil
+	}
+	now = styled(now, old)
+	now.LineComment = old.LineComment
+	lines, err := d.render(pair(key, now))
+	if err != nil {
+		return err
+	}
+	if key.Line-1 == e.first {
+		d.setLines(key.Line-1, last, strings.Join(lines, ""))
+		return nil
+	}
+	d.setLines(key.Line-1, last, d.asInner(lines))
+	return nil
+}
+
+// asInner is what render gave, without the dash.
+func (d *inputsDocument) asInner(lines []string) string {
+	lines[0] = strings.Repeat(" ", d.inner) + lines[0][d.inner:]
+	return strings.Join(lines, "")
+}
+
+func (d *inputsDocument) setLines(first, last int, text string) {
+	for n := first; n < last; n++ {
+		d.lines[n] = ""
+	}
+	d.lines[first] = text
+}
+
+func (d *inputsDocument) appendLine(n int, text string) {
+	if d.lines[n] != "" && !strings.HasSuffix(d.lines[n], "\n") {
+		d.lines[n] += d.end
+	}
+	d.lines[n] += text
+}
+
+// prune removes the inputs, with the comments right above them, of components that are not kept.
+func (d *inputsDocument) prune(keep func(string) bool) []string {
+	var removed []string
+	for i := range d.entries {
+		e := &d.entries[i]
+		if keep(e.name) {
+			continue
+		}
+		first := e.first
+		for i > 0 && first > d.entries[i-1].last && strings.HasPrefix(strings.TrimSpace(d.lines[first-1]), "#") {
+			first--
+		}
+		d.setLines(first, e.last, "")
+		e.want = nil
+		removed = append(removed, e.name)
+	}
+	return removed
+}
+
+// want is what the inputs are to be in the end.
+func (d *inputsDocument) want() []any {
+	want := []any{}
+	for _, e := range d.entries {
+		if e.want != nil {
+			want = append(want, e.want)
+		}
+	}
+	return append(want, d.added...)
+}
+
+func (d *inputsDocument) join() []byte { return []byte(strings.Join(d.lines, "")) }
+
+// verify reads the file as it would be and demands that the inputs are what they should be and all else is as it was.
+func (d *inputsDocument) verify(content []byte) error {
+	after, err := values(content)
+	if err != nil {
+		return fmt.Errorf("%w: the file is written in a way that cannot be edited: %w", ErrInput, err)
+	}
+	want := slices.Clone(d.before)
+	set, _ := want[d.at].(map[string]any)
+	spec, _ := set["spec"].(map[string]any)
+	spec["inputs"] = d.want()
+	if !reflect.DeepEqual(want, after) {
+		return fmt.Errorf("%w: the file is written in a way that cannot be edited without changing more than its inputs: write one input key on each line", ErrInput)
+	}
+	return nil
+}
+
+// parseAll reads the roots of all documents.
+func parseAll(content []byte) ([]*yaml.Node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	var documents []*yaml.Node
+	for {
+		var node yaml.Node
+		if err := decoder.Decode(&node); errors.Is(err, io.EOF) {
+			return documents, nil
+		} else if err != nil {
+			return nil, err
+		}
+		documents = append(documents, node.Content[0])
+	}
+}
+
+// values reads all documents as plain values.
+func values(content []byte) ([]any, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	var all []any
+	for {
+		var v any
+		if err := decoder.Decode(&v); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+}
+
+func value(node *yaml.Node) any {
+	var v any
+	if err := node.Decode(&v); err != nil {
+		return err
+	}
+	return v
+}
+
+// lookup returns the value of a key, nil where there is none.
+func lookup(node *yaml.Node, key string) *yaml.Node {
+	if node == nil || node.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			return node.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func text(node *yaml.Node) string {
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return node.Value
+}
+
+func pair(key, v *yaml.Node) *yaml.Node {
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{clean(key), v}}
+}
+
+func set(node *yaml.Node, key string, v *yaml.Node) {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			node.Content[i+1] = styled(v, node.Content[i+1])
+			return
+		}
+	}
+	node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, clean(v))
+}
+
+func remove(node *yaml.Node, key string) {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			node.Content = slices.Delete(node.Content, i, i+2)
+			return
+		}
+	}
+}
+
+// clean copies a node without its comments, which speak of something else.
+func clean(node *yaml.Node) *yaml.Node {
+	c := *node
+	c.HeadComment, c.LineComment, c.FootComment = "", "", ""
+	c.Content = make([]*yaml.Node, len(node.Content))
+	for i, child := range node.Content {
+		c.Content[i] = clean(child)
+	}
+	return &c
+}
+
+// styled is v, quoted like another value that it takes the place of.
+func styled(v, like *yaml.Node) *yaml.Node {
+	v = clean(v)
+	if v.Kind == yaml.ScalarNode && like.Kind == yaml.ScalarNode && like.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+		v.Style = like.Style
+	}
+	return v
+}
+
+// rename puts one name in the place of another wherever it stands as a word of its own.
+func rename(node *yaml.Node, from, to string) {
+	word := regexp.MustCompile(`(^|[^0-9A-Za-z_-])` + regexp.QuoteMeta(from) + `($|[^0-9A-Za-z_-])`)
+	if node.Kind == yaml.ScalarNode && word.MatchString(node.Value) {
+		node.Value = word.ReplaceAllString(node.Value, "${1}"+strings.ReplaceAll(to, "$", "$$")+"${2}")
+		node.Tag = "!!str"
+		if node.Style == 0 && !isText(node.Value) {
+			node.Style = yaml.DoubleQuotedStyle
+		}
+	}
+	if node.Kind == yaml.MappingNode {
+		for i := 1; i < len(node.Content); i += 2 {
+			rename(node.Content[i], from, to)
+		}
+		return
+	}
+	for _, child := range node.Content {
+		rename(child, from, to)
+	}
+}
+
+var (
+	needsInput    = regexp.MustCompile(`\binputs\.([A-Za-z0-9_]+)`)
+	mentionsInput = regexp.MustCompile(`\b(?:get|hasKey)\s+inputs\s+"([^"]+)"`)
+)
+
+// references lists the inputs that templates cannot do without, and all that they mention, each in the order of the text.
+func references(templates ...*yaml.Node) (needed, mentioned []string) {
+	var walk func(*yaml.Node)
+	walk = func(node *yaml.Node) {
+		for _, m := range needsInput.FindAllStringSubmatch(node.Value, -1) {
+			needed = append(needed, m[1])
+		}
+		for _, m := range mentionsInput.FindAllStringSubmatch(node.Value, -1) {
+			mentioned = append(mentioned, m[1])
+		}
+		for _, child := range node.Content {
+			walk(child)
+		}
+	}
+	for _, t := range templates {
+		if t != nil {
+			walk(t)
+		}
+	}
+	return unique(needed), unique(append(mentioned, needed...))
+}
+
+func unique(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package flux
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/stratio/keos-oci/internal/component"
+)
+
+// Pairs describes objects for clusters without Flux Operator: of each component one OCIRepository and a Kustomization, or
+// one Kustomization for each of its phases.
+type Pairs struct {
+	Follow          []Follow
+	Channel         string
+	Environment     string
+	Namespace       string // of the objects; flux-system where empty
+	TargetNamespace string // of what is delivered, where the content itself does not say
+	KustomizeAs     string // ServiceAccount that applies the content
+	SubstituteFrom  string // ConfigMap with ${VARIABLES}; none are replaced where empty
+	Interval        string // how often the tag is looked at; 5m where empty
+	Access          Access
+	Trust           Trust
+}
+
+// Files returns one file for each component, named after it.
+func (p Pairs) Files() ([]File, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	var files []File
+	var faults []error
+	for _, f := range p.Follow {
+		documents, err := p.of(f)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		content, err := encode(documents...)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, File{f.Component.Name + ".yaml", content})
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return files, nil
+}
+
+func (p Pairs) validate() error {
+	faults := []error{p.Access.validate(), checkTimes(p.Interval)}
+	for _, name := range []string{p.Namespace, p.TargetNamespace} {
+		if name != "" {
+			faults = append(faults, checkLabel(name))
+		}
+	}
+	for _, name := range []string{p.KustomizeAs, p.SubstituteFrom, p.Trust.Key, p.Trust.Root} {
+		if name != "" {
+			faults = append(faults, checkObjectName(name))
+		}
+	}
+	for _, f := range p.Follow {
+		if err := checkComponent(f.Component); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(append(faults, checkDependencies(p.Follow))...)
+}
+
+// of is the objects of one component.
+func (p Pairs) of(f Follow) ([]any, error) {
+	c := f.Component
+	if f.Pin.ref() == (ociRef{}) {
+		if _, err := c.Channels.Find(p.Channel); err != nil {
+			return nil, fmt.Errorf("component %s: %w", c.Name, err)
+		}
+	}
+	policy, err := f.Policies.of(f.Pin.policyKey(p.Channel))
+	if err != nil {
+		return nil, fmt.Errorf("component %s: %w", c.Name, err)
+	}
+	verify, err := p.Trust.verify(policy)
+	if err != nil {
+		return nil, fmt.Errorf("component %s: %w", c.Name, err)
+	}
+	documents := []any{p.source(f, verify)}
+	previous := ""
+	for _, phase := range phasesOf(c) {
+		k, err := p.kustomization(f, phase, previous)
+		if err != nil {
+			return nil, err
+		}
+		previous = k.Metadata.Name
+		documents = append(documents, k)
+	}
+	return documents, nil
+}
+
+func (p Pairs) source(f Follow, verify *verification) ociRepository {
+	a := p.Access
+	ref := f.Pin.ref()
+	if ref == (ociRef{}) {
+		ref.Tag = p.Channel
+	}
+	return ociRepository{
+		object: object{sourceAPI, "OCIRepository", p.metadata(f.Component.Name)},
+		Spec: ociRepositorySpec{
+			Interval: cmp.Or(p.Interval, defaultInterval), ServiceAccountName: a.ServiceAccount, URL: "oci://" + a.repository(f.Component),
+			Provider: a.Provider, Insecure: a.Insecure, SecretRef: refer(a.PullSecret), CertSecretRef: refer(a.CertSecret),
+			Ref: ref, Verify: verify,
+		},
+	}
+}
+
+// kustomization is the one of a phase, "" for a component without phases. It waits for the phase before it, and the first
+// one for the components that it depends on.
+func (p Pairs) kustomization(f Follow, phase, previous string) (kustomization, error) {
+	folder, err := phasePath(f.Component, phase, p.Environment)
+	if err != nil {
+		return kustomization{}, err
+	}
+	k := kustomization{
+		object: object{kustomizeAPI, "Kustomization", p.metadata(phaseName(f.Component.Name, phase))},
+		Spec: kustomizationSpec{
+			TargetNamespace: p.TargetNamespace, ServiceAccountName: p.KustomizeAs,
+			Interval: applyInterval, RetryInterval: retryInterval, Wait: true, Timeout: applyTimeout,
+			SourceRef: kindAndName{"OCIRepository", f.Component.Name}, Path: quoted(folder), Prune: true,
+		},
+	}
+	if after := p.after(f, previous); len(after) > 0 {
+		k.Spec.DependsOn = after
+	}
+	if p.SubstituteFrom != "" && !f.NoSubstitute {
+		k.Spec.PostBuild = substituteFrom(p.SubstituteFrom)
+	}
+	return k, nil
+}
+
+func (p Pairs) after(f Follow, previous string) []dependency {
+	if previous != "" {
+		return []dependency{{Name: previous}}
+	}
+	var after []dependency
+	for _, name := range f.DependsOn {
+		after = append(after, dependency{Name: lastPhase(p.Follow, name)})
+	}
+	return after
+}
+
+func (p Pairs) metadata(name string) metadata {
+	return metadata{Name: name, Namespace: cmp.Or(p.Namespace, systemNamespace)}
+}
+
+// lastPhase names the Kustomization after which a component is ready.
+func lastPhase(follow []Follow, name string) string {
+	for _, f := range follow {
+		if f.Component.Name == name {
+			phases := phasesOf(f.Component)
+			return phaseName(name, phases[len(phases)-1])
+		}
+	}
+	return name
+}
+
+func phaseName(name, phase string) string {
+	if phase == "" {
+		return name
+	}
+	return name + "-" + phase
+}
+
+// checkDependencies demands that what components wait for is delivered too, and that nothing waits for itself.
+func checkDependencies(follow []Follow) error {
+	byName := map[string]Follow{}
+	var set component.Set
+	for _, f := range follow {
+		byName[f.Component.Name] = f
+		set = append(set, f.Component)
+	}
+	var faults []error
+	for _, f := range follow {
+		for _, name := range f.DependsOn {
+			if _, err := set.Find(name); err != nil {
+				faults = append(faults, fmt.Errorf("%s depends on: %w", f.Component.Name, err))
+			}
+		}
+		if reaches(byName, f.Component.Name, f.Component.Name, map[string]bool{}) {
+			faults = append(faults, fmt.Errorf("%w: %s depends on itself, directly or through others", ErrInput, f.Component.Name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func reaches(byName map[string]Follow, from, to string, seen map[string]bool) bool {
+	for _, next := range byName[from].DependsOn {
+		if next == to {
+			return true
+		}
+		if !seen[next] {
+			seen[next] = true
+			if reaches(byName, next, to, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
