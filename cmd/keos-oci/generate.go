@@ -82,7 +82,9 @@ func (g *generateFlags) defaults(ws *component.Workspace) {
 	fill(&g.interval, c.Interval)
 	g.access.Insecure = g.access.Insecure || c.Insecure
 	cloud := g.access.Provider != "" && g.access.Provider != "generic"
-	if g.access.PullSecret == "" && strings.HasPrefix(ws.Registry, "ghcr.io/") && !cloud {
+	registry := g.access.Registry
+	fill(&registry, ws.Registry)
+	if g.access.PullSecret == "" && strings.HasPrefix(registry, "ghcr.io/") && !cloud {
 		g.access.PullSecret = "ghcr-auth"
 	}
 	if g.access.PullSecret == "none" {
@@ -420,7 +422,7 @@ already stays, but for a --pin and for keys that the resources need and the inpu
 			return a.finishFiles(t.output, []flux.File{{Content: list}}, nil)
 		}
 		edit.File, edit.Prune = into, prune
-		return a.editInputs(edit, t.output, t.selects())
+		return a.editInputs(edit, t.output)
 	}
 	return cmd
 }
@@ -453,7 +455,7 @@ func (a *app) inputs(ctx context.Context, t *tenantFlags, names []string, kind s
 }
 
 // editInputs changes the file, after all that may be wrong was looked at.
-func (a *app) editInputs(edit flux.Edit, o outputFlags, environment string) error {
+func (a *app) editInputs(edit flux.Edit, o outputFlags) error {
 	before, err := os.ReadFile(edit.File)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
@@ -463,8 +465,10 @@ func (a *app) editInputs(edit flux.Edit, o outputFlags, environment string) erro
 		return err
 	}
 	fleet := filepath.Dir(filepath.Dir(edit.File)) // of FLEET/tenants/apps.yaml
-	if err := a.checkClusters(fleet, edit.Follow, environment); err != nil {
-		return err
+	for _, environment := range change.Environments {
+		if err := a.checkClusters(fleet, edit.Follow, environment); err != nil {
+			return err
+		}
 	}
 	o.dir = filepath.Dir(edit.File)
 	return a.finishFiles(o, []flux.File{{Path: filepath.Base(edit.File), Content: change.Content}}, &change)

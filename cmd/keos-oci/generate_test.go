@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/stratio/keos-oci/internal/flux/fluxtest"
 )
 
 // checkoutOf copies a folder into a Git checkout with a remote on GitHub.
@@ -87,6 +89,38 @@ func TestGenerateD2(t *testing.T) {
 	for kind, s := range map[string]*sandbox{"apps": apps, "infra": infra} { // which are onboarded already
 		if out := s.generate("inputs", "--into", filepath.Join(fleet.dir, "tenants", kind+".yaml")); !strings.HasPrefix(out, "unchanged") {
 			t.Errorf("%s: %s", kind, out)
+		}
+	}
+}
+
+// TestGenerateKeos: the tenants of a real KEOS, whose clusters choose a size, fetched from each cluster's own registry.
+func TestGenerateKeos(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	apps := checkoutOf(t, filepath.Join(corpora(t), "keos-apps"), "stratio/keos-apps")
+	out := apps.generate("resourceset", "apps", "--environment", "${STRATIO_SIZE}", "--signer", "component",
+		"--cluster-registry", "${CONTAINER_REGISTRY_URL}${CONTAINER_REGISTRY_REPOSITORY_PREFIX}/keos-apps")
+	documents, err := fluxtest.Documents([]byte(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := fluxtest.Render(documents[0], map[string]string{"ARTIFACT_TAG": "latest-stable", "STRATIO_SIZE": "S",
+		"CONTAINER_REGISTRY_URL": "registry.example.com:11443", "CONTAINER_REGISTRY_REPOSITORY_PREFIX": "/repository"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(objects) != 15*6 {
+		t.Errorf("%d objects for 15 components", len(objects))
+	}
+	for _, o := range objects {
+		for _, err := range v.Object(o) {
+			t.Error(err)
+		}
+		spec, _ := o["spec"].(map[string]any)
+		if o["kind"] == "OCIRepository" && !strings.HasPrefix(spec["url"].(string), "oci://registry.example.com:11443/repository/keos-apps/") {
+			t.Errorf("fetched from %v", spec["url"])
+		}
+		if o["kind"] == "Kustomization" && spec["path"] != "./S" {
+			t.Errorf("builds %v", spec["path"])
 		}
 	}
 }

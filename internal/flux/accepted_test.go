@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	kubernetes "sigs.k8s.io/yaml"
 
 	"github.com/stratio/keos-oci/internal/component"
@@ -169,12 +170,15 @@ func TestTenantsAreAccepted(t *testing.T) {
 		"pins of clusters with signers of each": {Tenants{Kind: component.App, Follow: two, ClusterPins: true, Signer: SignerComponent}, 12, ""},
 		"dependencies and literal content": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "frontend"), func(f *Follow) { f.DependsOn = []string{"backend"} }),
 			with(app(t, "backend"), func(f *Follow) { f.NoSubstitute = true })}}, 12, ""},
-		"providers":                   {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{PullSecret: "login", CertSecret: "ca"}}, 16, ""},
-		"providers with signers":      {Tenants{Kind: component.App, Follow: two, Providers: true, Signer: SignerComponent}, 12, ""},
-		"providers of a cloud":        {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{Provider: "aws", ServiceAccount: "ecr"}}, 12, ""},
-		"providers with ranges":       {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"), func(f *Follow) { f.Pin.Tag = "v1.0.0" })}, Providers: true}, 12, ""},
-		"a private registry":          {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "registry.example.com:11443/keos/apps", PullSecret: "p", CertSecret: "c", Insecure: true}, Trust: Trust{Root: "sigstore"}}, 18, ""},
-		"a registry of each cluster":  {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "${CLUSTER_DOMAIN}:5000/apps"}}, 12, ""},
+		"providers":                  {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{PullSecret: "login", CertSecret: "ca"}}, 16, ""},
+		"providers with signers":     {Tenants{Kind: component.App, Follow: two, Providers: true, Signer: SignerComponent}, 12, ""},
+		"providers of a cloud":       {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{Provider: "aws", ServiceAccount: "ecr"}}, 12, ""},
+		"providers with ranges":      {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"), func(f *Follow) { f.Pin.Tag = "v1.0.0" })}, Providers: true}, 12, ""},
+		"a private registry":         {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "registry.example.com:11443/keos/apps", PullSecret: "p", CertSecret: "c", Insecure: true}, Trust: Trust{Root: "sigstore"}}, 18, ""},
+		"a registry of each cluster": {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "${CLUSTER_DOMAIN}:5000/apps"}}, 12, ""},
+		"two registries": {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), with(app(t, "b"), func(f *Follow) {
+			f.Component.Repository = name.MustParseReference("registry.example.com:5000/other/b").Context()
+		})}}, 12, ""},
 		"a cloud":                     {Tenants{Kind: component.App, Follow: two, Access: Access{Provider: "azure"}}, 12, ""},
 		"one environment":             {Tenants{Kind: component.App, Follow: two, Environment: "staging"}, 12, ""},
 		"folders of another depth":    {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "apps/production/pod", "apps/staging/pod"), follow(t, component.App, "flat", ".")}}, 12, ""},

@@ -22,6 +22,8 @@ type Change struct {
 	Added   []string // components that got an input
 	Updated []string // components whose input was changed
 	Removed []string
+
+	Environments []string // what the inputs say of the environment: literal ones, or the ${VARIABLE} that chooses it
 }
 
 // Apply returns the content of the file with an input for each component. It changes lines of inputs only: comments,
@@ -42,7 +44,7 @@ func (e Edit) Apply(content []byte) (Change, error) {
 	if err != nil {
 		return Change{}, fmt.Errorf("%s: %w", e.File, err)
 	}
-	change.Content = d.join()
+	change.Content, change.Environments = d.join(), d.environments()
 	if err := d.verify(change.Content); err != nil {
 		return Change{}, fmt.Errorf("%s: %w", e.File, err)
 	}

@@ -156,6 +156,17 @@ func (d *inputsDocument) want() []any {
 	return append(want, d.added...)
 }
 
+// environments is the different values of the input environment.
+func (d *inputsDocument) environments() []string {
+	var all []string
+	for _, in := range d.want() {
+		if m, ok := in.(map[string]any); ok && m["environment"] != nil {
+			all = append(all, fmt.Sprint(m["environment"]))
+		}
+	}
+	return unique(all)
+}
+
 func (d *inputsDocument) join() []byte { return []byte(strings.Join(d.lines, "")) }
 
 // verify reads the file as it would be and demands that the inputs are what they should be and all else is as it was.
