@@ -6,6 +6,9 @@ LDFLAGS := -s -w
 # Helper binaries are heavy to build: they are kept outside the checkout, named by what they are built from.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keos-oci/tools
 SIGSTACK := $(CACHE)/sigstack-$(shell cat e2e/go.sum e2e/sigstack/* e2e/cmd/sigstack/* | git hash-object --stdin | cut -c1-12)
+KUBE := $(CACHE)/kube-$(shell cat e2e/kube/go.mod e2e/kube/go.sum | git hash-object --stdin | cut -c1-12)
+FLUX := $(CACHE)/flux-$(shell cat e2e/flux/go.mod e2e/flux/go.sum | git hash-object --stdin | cut -c1-12)
+OPERATOR := $(CACHE)/flux-operator-$(shell cat e2e/operator/* | git hash-object --stdin | cut -c1-12)
 COSIGN2 := $(CACHE)/cosign-v2.6.5
 COSIGN3 := $(CACHE)/cosign-v3.1.3
 CRANE := $(CACHE)/crane-v0.22.1
@@ -33,8 +36,20 @@ interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) ## the cosign command lines accept wh
 	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) \
 		go test -count 1 -timeout 20m -run Interop ./cmd/keos-oci
 
+# Kubernetes learns its version from the linker.
+KUBE_MINOR := $(shell sed -nE 's,^require k8s.io/kubernetes v1\.([0-9.]+).*,\1,p' e2e/kube/go.mod)
+KUBE_VERSION := -X k8s.io/component-base/version.gitVersion=v1.$(KUBE_MINOR) -X k8s.io/component-base/version.gitMajor=1 \
+	-X k8s.io/component-base/version.gitMinor=$(basename $(KUBE_MINOR))
+FLUX_E2E := $(addprefix $(KUBE)/,etcd kube-apiserver kube-controller-manager) \
+	$(addprefix $(FLUX)/,source-controller kustomize-controller) $(OPERATOR)/flux-operator
+
+.PHONY: e2e-flux
+e2e-flux: build $(SIGSTACK) $(FLUX_E2E) ## clusters follow what we publish: a real kube-apiserver and real Flux controllers, without containers
+	cd e2e/flux && KEOS_OCI_TEST_ALL=1 KEOS_OCI_BIN=$(CURDIR)/bin/keos-oci KEOS_OCI_SIGSTACK=$(SIGSTACK) \
+		KEOS_OCI_E2E_TOOLS=$(KUBE):$(FLUX):$(OPERATOR) go test -count 1 -timeout 20m $(E2E) .
+
 .PHONY: e2e
-e2e: interop ## everything that needs programs of others
+e2e: interop e2e-flux ## everything that needs programs of others
 
 .PHONY: check
 check: lint docs-check ## what CI checks beside the tests
@@ -65,6 +80,19 @@ help: ## this list
 $(SIGSTACK):
 	@mkdir -p $(CACHE)
 	cd e2e && go build -ldflags '$(LDFLAGS)' -o $@.tmp ./cmd/sigstack && mv $@.tmp $@
+
+# program MODULE PACKAGE LDFLAGS: a program of the versions that the nested module pins
+define program
+	@mkdir -p $(@D)
+	cd $(1) && go build -ldflags '$(LDFLAGS) $(3)' -o $@.tmp $(2) && mv $@.tmp $@
+endef
+
+$(KUBE)/etcd: ; $(call program,e2e/kube,go.etcd.io/etcd/server/v3)
+$(KUBE)/kube-%: ; $(call program,e2e/kube,k8s.io/kubernetes/cmd/$(@F),$(KUBE_VERSION))
+$(FLUX)/%-controller: ; $(call program,e2e/flux,github.com/fluxcd/$(@F))
+$(OPERATOR)/flux-operator:
+	@mkdir -p $(@D)
+	e2e/operator/build.sh $@.tmp '$(LDFLAGS)' && mv $@.tmp $@
 
 # tool VERSION: go install into a folder of its own, then into place under its version
 define install
