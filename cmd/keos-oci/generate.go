@@ -282,8 +282,8 @@ func (a *app) generateResourceSetCmd() *cobra.Command {
 		Use:   "resourceset infra|apps [COMPONENT…]",
 		Short: "The ResourceSet that delivers all infra components, or all apps",
 		Long: `The shape is that of the D2 reference architecture: a namespace for each component with the cluster's settings, the
-registry's login, a ServiceAccount with its rights, an OCIRepository and Kustomizations, one for each phase. infra waits for
-the ResourceSet policies and apps wait for infra, unless --depends-on says what else, or none.`,
+registry's login, a ServiceAccount with its rights, an OCIRepository and Kustomizations, one for each phase. infra waits until
+the ResourceSet policies is applied and apps until infra is, unless --depends-on says what else, or none.`,
 		Example: `  keos-oci generate resourceset infra
   keos-oci -C apps generate resourceset apps --dir fleet
   keos-oci generate resourceset apps --workspace shop --workspace billing --signer component --dir fleet
