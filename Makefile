@@ -14,6 +14,9 @@ COSIGN3 := $(CACHE)/cosign-v3.1.3
 CRANE := $(CACHE)/crane-v0.22.1
 LINT := $(CACHE)/golangci-lint-v2.15.0
 ACTIONLINT := $(CACHE)/actionlint-v1.7.12
+GORELEASER := $(CACHE)/goreleaser-v2.16.0
+SYFT := $(CACHE)/syft-v1.57.0
+GOVULNCHECK := $(CACHE)/govulncheck-v1.9.0
 
 .PHONY: build
 build: ## build bin/keos-oci
@@ -24,8 +27,8 @@ quickstart: build ## publish the sample workspace twice to an embedded registry,
 	@./testdata/quickstart.sh bin/keos-oci
 
 .PHONY: test
-test: $(SIGSTACK) ## unit tests, scenarios, and keyless end-to-end tests against a real Sigstore stack
-	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) go test -timeout 20m ./...
+test: $(SIGSTACK) $(ACTIONLINT) ## unit tests, scenarios, and keyless end-to-end tests against a real Sigstore stack
+	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_ACTIONLINT=$(ACTIONLINT) go test -timeout 20m ./...
 
 .PHONY: race
 race: ## the packages' own tests under the race detector, which needs a C compiler
@@ -73,6 +76,24 @@ docs-check:
 bench: build $(SIGSTACK) $(CRANE) $(COSIGN2) ## the table of requests, times and memory, against a floor client, crane and cosign in the same run
 	cd bench && go build -ldflags '$(LDFLAGS)' -o ../bin/bench . && ../bin/bench -keos-oci ../bin/keos-oci -sigstack $(SIGSTACK) -crane $(CRANE) -cosign $(COSIGN2) $(BENCH)
 
+# A release says which commit it is.
+release release-check: export GOFLAGS := -trimpath
+
+.PHONY: release-check
+release-check: $(GORELEASER) ## the release's configuration is valid and builds a program for this machine
+	$(GORELEASER) check
+	$(GORELEASER) build --snapshot --clean --single-target --output dist/keos-oci
+	dist/keos-oci version
+
+.PHONY: release
+release: $(GORELEASER) $(SYFT) ## what the release workflow runs on a tag
+	@mkdir -p .cache/bin && ln -sf $(SYFT) .cache/bin/syft
+	PATH=$(CURDIR)/.cache/bin:$$PATH $(GORELEASER) release --clean
+
+.PHONY: vulnerabilities
+vulnerabilities: $(GOVULNCHECK) ## known vulnerabilities in what is linked and called; needs the network
+	$(GOVULNCHECK) ./...
+
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -105,3 +126,6 @@ $(COSIGN3): ; $(call install,github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3)
 $(CRANE): ; $(call install,github.com/google/go-containerregistry/cmd/crane@v0.22.1)
 $(LINT): ; $(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0)
 $(ACTIONLINT): ; $(call install,github.com/rhysd/actionlint/cmd/actionlint@v1.7.12)
+$(GORELEASER): ; $(call install,github.com/goreleaser/goreleaser/v2@v2.16.0)
+$(SYFT): ; $(call install,github.com/anchore/syft/cmd/syft@v1.57.0)
+$(GOVULNCHECK): ; $(call install,golang.org/x/vuln/cmd/govulncheck@v1.9.0)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/component"
@@ -30,6 +31,8 @@ type app struct {
 	started  bool // a command's own code runs: what fails before that is usage
 	progress *progress
 	cleanup  []func()
+	top      string                                                                      // of the checkout that was opened last
+	compare  func(component string, from, to digest.Digest) (*release.DiffResult, error) // nil where a report tells no sizes
 }
 
 type globalFlags struct {
@@ -39,6 +42,7 @@ type globalFlags struct {
 	concurrency                             int
 	timeout                                 time.Duration
 	logLevel, logFormat                     string
+	report                                  string
 }
 
 // run executes one command line and gives the exit code.
@@ -89,8 +93,9 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	f.DurationVar(&g.timeout, "timeout", 15*time.Minute, "for the whole command; 0 is no limit")
 	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, fit for a comment on a pull request")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
-	cmd.AddCommand(a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.statusCmd(), a.historyCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.docsCmd())
+	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.statusCmd(), a.historyCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -138,6 +143,7 @@ func (a *app) serviceIn(ctx context.Context, dir string, newFleet bool, s *signF
 	if err != nil {
 		return nil, err
 	}
+	a.top = checkout.Top()
 	files, err := checkout.Files(ctx)
 	if err != nil {
 		return nil, err
@@ -179,19 +185,7 @@ func (a *app) workspace(ctx context.Context, checkout *git.Checkout, files []git
 		}
 		config = abs
 	}
-	paths := make([]string, len(files))
-	for i, f := range files {
-		paths[i] = f.Path
-	}
-	return component.Load(component.Options{Dir: checkout.Top(), ConfigFile: config, Registry: a.global.registry, Files: paths, NewFleet: newFleet,
-		RemoteURL: func() (string, error) { return checkout.RemoteURL(ctx) }})
-}
-
-// completeComponents offers the workspace's components to the shell.
-func (a *app) completeComponents(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	svc, err := a.service(cmd.Context(), nil)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return svc.Workspace.Components.Names(), cobra.ShellCompDirectiveNoFileComp
+	o := a.componentOptions(ctx, checkout, files)
+	o.ConfigFile, o.NewFleet = config, newFleet
+	return component.Load(o)
 }

@@ -31,15 +31,11 @@ Signatures are not checked: "keos-oci verify" does that.`,
   keos-oci diff frontend latest                              what publish would bring
   keos-oci diff frontend v1.2.3 v1.3.0 --variant production  in the words of the cluster
   keos-oci diff frontend latest --exit-code -o json          for scripts: 3 when they differ`,
-		Args: cobra.RangeArgs(2, 3),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 0 {
-				return a.completeComponents(cmd, args, toComplete)
-			}
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		},
+		Args:              cobra.RangeArgs(2, 3),
+		ValidArgsFunction: a.completeThenTags,
 	}
 	cmd.Flags().StringArrayVar(&req.Variants, "variant", nil, "compare the objects that the variant `NAME` renders; may be repeated")
+	cmd.Flags().BoolVar(&req.MayMiss, "allow-missing", false, "take a FROM that does not exist for an empty one, as before the first publication")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 when they differ")
 	_ = cmd.RegisterFlagCompletionFunc("variant", a.completeVariants)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
@@ -58,7 +54,7 @@ Signatures are not checked: "keos-oci verify" does that.`,
 		if exitCode {
 			differs = res.Err()
 		}
-		return errors.Join(differs, a.print(res), a.printForActions(withoutHunks(res)))
+		return errors.Join(differs, a.print(res), a.report(res), a.printForActions(withoutHunks(res)))
 	}
 	return cmd
 }
@@ -71,19 +67,6 @@ func parseSides(req *release.DiffRequest, args []string) (err error) {
 	to, err := release.ParseTargetOf(args[0], args[2])
 	req.To = &to
 	return err
-}
-
-// completeVariants offers the variants of the component that is named already.
-func (a *app) completeVariants(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	svc, err := a.service(cmd.Context(), nil)
-	if err != nil || len(args) == 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	c, err := svc.Workspace.Components.Find(args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return c.Variants, cobra.ShellCompDirectiveNoFileComp
 }
 
 // withoutHunks is what a step's output has room for.

@@ -11,6 +11,7 @@ import (
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/scaffold"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
 )
@@ -29,13 +30,13 @@ func (a *app) exitCode(err error) int {
 		return exitUsage
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
-		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, release.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, errUsage} {
+		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, release.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}
 	}
 	for _, e := range single(err) {
-		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) {
+		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) && !errors.Is(e, scaffold.ErrLacks) {
 			return exitFailed
 		}
 	}

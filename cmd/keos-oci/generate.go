@@ -346,14 +346,6 @@ func tenantsKind(arg string) (component.Kind, error) {
 	return "", fmt.Errorf("%w: %q: want infra or apps", errUsage, arg)
 }
 
-// completeTenants offers the two kinds first, then components.
-func (a *app) completeTenants(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return []string{"infra", "apps"}, cobra.ShellCompDirectiveNoFileComp
-	}
-	return a.completeComponents(cmd, args, text)
-}
-
 // checkClusters demands that components have what the clusters select of the fleet that is written to.
 func (a *app) checkClusters(fleet string, follow []flux.Follow, environment string) error {
 	if fleet == "" {
@@ -567,20 +559,4 @@ ConfigMap that they come from.`,
 		return a.finishFiles(g.output, files, nil)
 	}
 	return cmd
-}
-
-// completeChannels offers the channels of the workspace's components.
-func (a *app) completeChannels(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	svc, err := a.serviceIn(cmd.Context(), a.global.directory, true, nil)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, c := range svc.Workspace.Components {
-		for _, channel := range c.Channels {
-			names = append(names, channel.Name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
 }

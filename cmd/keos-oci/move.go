@@ -51,13 +51,14 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 	var req release.MoveRequest
 	var file, expect string
 	var signing signFlags
-	cmd := &cobra.Command{ValidArgsFunction: a.completeComponents}
+	cmd := &cobra.Command{ValidArgsFunction: a.completeThenVersions}
 	f := cmd.Flags()
 	f.StringVar(&req.Channel, "channel", "", "channel to move (default the first that follows versions)")
 	f.StringVar(&req.Reason, "reason", "", "why, for the journal")
 	f.StringVar(&expect, "expect", "", "digest that the channel must name now, or nothing is done")
 	f.StringVar(&file, "from-file", "", "file with lines of COMPONENT VERSION; - is stdin")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
+	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
 	signing.bindMover(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if req.Items, err = a.moveItems(verb, args, file); err != nil {
@@ -75,6 +76,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 			return err
 		}
 		req.Policy = signing.policy()
+		a.comparing(cmd.Context(), svc)
 		res, err := run(cmd.Context(), svc, req)
 		if err != nil {
 			return err
@@ -142,6 +144,9 @@ func (a *app) whoRuns() (actor, runURL string) {
 			runURL = a.getenv("GITHUB_SERVER_URL") + "/" + a.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + id
 		}
 		return actor, runURL
+	}
+	if a.getenv("GITLAB_CI") == "true" && a.getenv("GITLAB_USER_LOGIN") != "" {
+		return a.getenv("GITLAB_USER_LOGIN"), a.getenv("CI_JOB_URL")
 	}
 	if u, err := user.Current(); err == nil {
 		return u.Username, ""

@@ -33,7 +33,7 @@ func extraFormats(cmd *cobra.Command) []string {
 // finish prints a result and answers with the error that it holds: what succeeded is told even if something failed.
 func (a *app) finish(result any, failed error) error {
 	a.closeProgress()
-	return errors.Join(failed, a.print(result), a.printForActions(result))
+	return errors.Join(failed, a.print(result), a.report(result), a.printForActions(result))
 }
 
 func (a *app) print(result any) error {
@@ -78,8 +78,12 @@ func (a *app) printText(result any) error {
 		a.printVerify(w, r)
 	case *release.PullResult:
 		a.printPull(w, r)
+	case *versionResult:
+		printVersion(w, r)
 	case *generateResult:
 		return a.printGenerated(a.out, r)
+	case *initResult:
+		return a.printInit(r)
 	case *release.DiffResult:
 		return a.printDiff(a.out, r)
 	case *release.ListResult:
@@ -152,52 +156,6 @@ func short(digest string) string {
 		return "-"
 	}
 	return algorithm + ":" + hex[:min(12, len(hex))]
-}
-
-// printForActions gives GitHub Actions the whole result as the output "result" and a table as the step's summary.
-func (a *app) printForActions(result any) error {
-	if a.getenv("GITHUB_ACTIONS") != "true" {
-		return nil
-	}
-	raw, err := json.Marshal(result)
-	if err != nil {
-		return err
-	}
-	errs := appendTo(a.getenv("GITHUB_OUTPUT"), fmt.Sprintf("result=%s\n", raw))
-	if r, ok := result.(*release.PublishResult); ok {
-		errs = errors.Join(errs, appendTo(a.getenv("GITHUB_STEP_SUMMARY"), publishSummary(r)))
-	}
-	return errs
-}
-
-func publishSummary(r *release.PublishResult) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "### keos-oci publish %s\n\n| component | status | digest | tags |\n| --- | --- | --- | --- |\n", r.Ref)
-	for _, c := range r.Components {
-		var tags []string
-		for _, m := range c.Tags {
-			tags = append(tags, "`"+m.Tag+"`")
-		}
-		status := c.Status
-		if c.Error != nil {
-			status += " (" + c.Error.Code + ")"
-		}
-		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", c.Name, status, c.Digest, strings.Join(tags, " "))
-	}
-	return b.String() + "\n"
-}
-
-func appendTo(file, text string) (err error) {
-	if file == "" {
-		return nil
-	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.WriteString(text)
-	return err
 }
 
 // Colours, for terminals only.

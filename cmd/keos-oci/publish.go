@@ -56,6 +56,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		if err != nil {
 			return err
 		}
+		a.comparing(cmd.Context(), svc)
 		res, err := svc.Publish(cmd.Context(), req)
 		if err != nil {
 			return err

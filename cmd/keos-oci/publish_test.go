@@ -241,7 +241,7 @@ func TestActionsOutput(t *testing.T) {
 	s.env = append(slices.Clip(s.env), "GITHUB_ACTIONS=true", "GITHUB_REF=refs/heads/main", "GITHUB_OUTPUT="+output, "GITHUB_STEP_SUMMARY="+summary)
 	s.must("publish", "--key", s.key())
 	raw, err := os.ReadFile(output)
-	if err != nil || !bytes.HasPrefix(raw, []byte(`result={"registry":`)) || bytes.Count(raw, []byte("\n")) != 1 {
+	if err != nil || !bytes.HasPrefix(raw, []byte(`result={"registry":`)) || !bytes.Contains(raw, []byte("\npublished=[\"frontend\"]\ndigests={\"frontend\":\"sha256:")) || !bytes.HasSuffix(raw, []byte("\nchanged=true\n")) || bytes.Count(raw, []byte("\n")) != 4 {
 		t.Errorf("output %q %v", raw, err)
 	}
 	raw, err = os.ReadFile(summary)

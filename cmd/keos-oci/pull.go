@@ -22,16 +22,8 @@ The signature is not checked: "keos-oci verify" does that.`,
 		Example: `  keos-oci pull frontend /tmp/frontend                      what latest names
   keos-oci pull frontend:v1.2.3 /tmp/frontend
   keos-oci pull frontend@sha256:… /tmp/frontend -o json`,
-		Args: cobra.ExactArgs(2),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			switch len(args) {
-			case 0:
-				return a.completeComponents(cmd, args, toComplete)
-			case 1:
-				return nil, cobra.ShellCompDirectiveFilterDirs
-			}
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		},
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: a.completeTargetThenFolder,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		target, err := release.ParseTarget(args[0])

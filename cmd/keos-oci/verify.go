@@ -20,7 +20,7 @@ the branch for latest, on refs/tags/<component>/vX.Y.Z for versions. Exit code 3
   keos-oci verify frontend:v1.2.3 --key cosign.pub
   keos-oci verify frontend:latest --certificate-identity … --certificate-oidc-issuer …`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeComponents,
+		ValidArgsFunction: a.completeTargets,
 	}
 	signing.bindVerifier(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -174,7 +174,7 @@ func (l *loader) read(file string) ([]byte, error) {
 // often are not YAML, and whether a cluster can build them is for check to say.
 func parseFlux(data []byte) []fluxObject {
 	var objects []fluxObject
-	for _, document := range bytes.Split(slices.Concat([]byte("\n"), data), []byte("\n---")) {
+	for _, document := range documents(data) {
 		if !mayBeFlux(document) {
 			continue
 		}

@@ -66,12 +66,16 @@ type settings struct {
 	dir      string
 }
 
-// loadSettings reads the config file of the workspace dir; a file that was not asked for by name may be missing.
-func loadSettings(dir, file string) (*settings, error) {
+// loadSettings reads the config file of the workspace; a file that was not asked for by name may be missing.
+func loadSettings(o Options) (*settings, error) {
+	dir, file := o.Dir, o.ConfigFile
 	s := &settings{dir: dir, doc: &document{file: ConfigFile}, channels: defaultChannels()}
-	data, err := readConfig(dir, file)
-	if err != nil {
-		return nil, err
+	data := o.Config
+	if data == nil {
+		var err error
+		if data, err = readConfig(dir, file); err != nil {
+			return nil, err
+		}
 	}
 	if data != nil {
 		s.config.File = file

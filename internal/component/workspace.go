@@ -23,6 +23,7 @@ const versionMark = "{version}"
 type Options struct {
 	Dir        string                 // top folder of the checkout, absolute
 	ConfigFile string                 // absolute, or relative to Dir; keos-oci.yaml if it exists where this is empty
+	Config     []byte                 // what the config file would say, in the place of what any file says
 	Registry   string                 // HOST/PREFIX, instead of the config file's
 	Files      []string               // the files Git tracks, relative to Dir; no others count
 	RemoteURL  func() (string, error) // address of the Git remote; asked only where no registry is given
@@ -50,7 +51,7 @@ type loader struct {
 // Load reads the config file, finds the components, and checks both. The error is an ErrConfig, mostly a *ConfigError
 // that lists all faults with their lines, or ErrNoComponents.
 func Load(o Options) (*Workspace, error) {
-	settings, err := loadSettings(o.Dir, o.ConfigFile)
+	settings, err := loadSettings(o)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/registry"
 )
 
 // ErrDiffers says that what was compared is not equal.
@@ -30,6 +31,7 @@ type DiffRequest struct {
 	From      Target
 	To        *Target
 	Variants  []string
+	MayMiss   bool // a From that is not there is an artifact without files, as before a component's first publication
 }
 
 // DiffResult is how To differs from From. The digests are those of the artifacts; the checkout has none. Files is set
@@ -144,6 +146,9 @@ func (s *Service) sides(ctx context.Context, c component.Component, req DiffRequ
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		from, err = s.artifactSide(ctx, c, req.From, filepath.Join(work, "from"))
+		if req.MayMiss && errors.Is(err, registry.ErrNotFound) {
+			from, err = side{name: req.From.reference(c)}, nil
+		}
 		return err
 	})
 	group.Go(func() (err error) {

@@ -55,18 +55,19 @@ type MoveSummary struct {
 
 // MovedComponent is one component's part of the result. Record is the tag of the journal's entry.
 type MovedComponent struct {
-	Name        string        `json:"name"`
-	Repository  string        `json:"repository"`
-	Channel     string        `json:"channel"`
-	Status      string        `json:"status"`
-	Version     string        `json:"version,omitempty"`
-	FromVersion string        `json:"fromVersion,omitempty"`
-	From        digest.Digest `json:"from,omitempty"`
-	To          digest.Digest `json:"to,omitempty"`
-	Record      string        `json:"record,omitempty"`
-	Changes     []*DiffResult `json:"changes,omitempty"` // of a dry run: the files, then the objects of each variant
-	Notes       []string      `json:"notes,omitempty"`
-	Error       *Problem      `json:"error,omitempty"`
+	Name        string          `json:"name"`
+	Repository  string          `json:"repository"`
+	Channel     string          `json:"channel"`
+	Status      string          `json:"status"`
+	Version     string          `json:"version,omitempty"`
+	FromVersion string          `json:"fromVersion,omitempty"`
+	From        digest.Digest   `json:"from,omitempty"`
+	To          digest.Digest   `json:"to,omitempty"`
+	Record      string          `json:"record,omitempty"`
+	Signatures  []sign.Identity `json:"signatures,omitempty"` // of the artifact moved to, all that are valid
+	Changes     []*DiffResult   `json:"changes,omitempty"`    // of a dry run: the files, then the objects of each variant
+	Notes       []string        `json:"notes,omitempty"`
+	Error       *Problem        `json:"error,omitempty"`
 
 	err error
 }

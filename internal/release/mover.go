@@ -254,7 +254,10 @@ func (m *mover) decide(ctx context.Context) (err error) {
 
 // verify demands that clusters which follow the channel will accept the target.
 func (m *mover) verify(ctx context.Context) error {
-	_, err := m.ledger.verifier.VerifyLate(ctx, m.repo, m.target.Digest, m.policy)
+	valid, err := m.ledger.verifier.VerifyLate(ctx, m.repo, m.target.Digest, m.policy)
+	for _, s := range valid {
+		m.out.Signatures = append(m.out.Signatures, s.Identity)
+	}
 	if err != nil {
 		return fmt.Errorf("%s@%s (%s): %w", m.component.Repository, m.target.Digest, m.target.Version, err)
 	}

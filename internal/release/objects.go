@@ -54,6 +54,9 @@ func (s *Service) diffVariants(ctx context.Context, variants []string, from, to 
 }
 
 func (s *Service) render(ctx context.Context, from side, variant string, mask masker) (map[objectKey]object, error) {
+	if len(from.files) == 0 {
+		return nil, nil
+	}
 	c := check.Component{Workspace: from.dir, Root: ".", Files: slices.Sorted(maps.Keys(from.files)), Unpacked: from.dir}
 	raw, err := check.RenderVariant(ctx, c, variant, s.Workspace.Config.Artifact.RemoteBases == component.RemoteBasesAllow)
 	if err != nil {

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/release"
+)
+
+// completionTime is how long a shell waits for a registry before it offers nothing.
+const completionTime = 3 * time.Second
+
+// completing opens the workspace for the shell; nil where there is none, which the shell need not be told.
+func (a *app) completing(cmd *cobra.Command) *release.Service {
+	svc, err := a.serviceIn(cmd.Context(), a.global.directory, true, nil)
+	if err != nil {
+		return nil
+	}
+	return svc
+}
+
+// completeComponents offers the workspace's components to the shell, each once.
+func (a *app) completeComponents(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	svc := a.completing(cmd)
+	if svc == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := slices.DeleteFunc(svc.Workspace.Components.Names(), func(n string) bool { return slices.Contains(args, n) })
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeThenVersions offers a component, and then its versions, newest first.
+func (a *app) completeThenVersions(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return a.completeComponents(cmd, args, text)
+	case 1:
+		return a.tagsOf(cmd, args[0]).Versions, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeThenTags offers a component, and then its versions and other tags.
+func (a *app) completeThenTags(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return a.completeComponents(cmd, args, text)
+	case 1, 2:
+		tags := a.tagsOf(cmd, args[0])
+		return append(tags.Versions, tags.Tags...), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeTargets offers COMPONENT, and COMPONENT:TAG once there is a colon.
+func (a *app) completeTargets(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	name, _, tagged := strings.Cut(text, ":")
+	switch {
+	case len(args) > 0:
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	case !tagged:
+		names, directive := a.completeComponents(cmd, args, text)
+		return names, directive | cobra.ShellCompDirectiveNoSpace
+	}
+	tags := a.tagsOf(cmd, name)
+	var targets []string
+	for _, t := range append(tags.Versions, tags.Tags...) {
+		targets = append(targets, name+":"+t)
+	}
+	return targets, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+// completeTargetThenFolder is for pull.
+func (a *app) completeTargetThenFolder(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+	return a.completeTargets(cmd, args, text)
+}
+
+// tagsOf asks the registry, for a moment.
+func (a *app) tagsOf(cmd *cobra.Command, name string) *release.ListResult {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	defer cancel()
+	if svc := a.completing(cmd); svc != nil {
+		if list, err := svc.List(ctx, name); err == nil {
+			return list
+		}
+	}
+	return &release.ListResult{}
+}
+
+// completeVariants offers the variants of the component that is named already.
+func (a *app) completeVariants(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	svc := a.completing(cmd)
+	if svc == nil || len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c, err := svc.Workspace.Components.Find(args[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c.Variants, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeTenants offers the two kinds first, then components.
+func (a *app) completeTenants(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return []string{"infra", "apps"}, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeComponents(cmd, args, text)
+}
+
+// completeChannels offers the channels of the workspace's components.
+func (a *app) completeChannels(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	svc := a.completing(cmd)
+	if svc == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, c := range svc.Workspace.Components {
+		for _, channel := range c.Channels {
+			names = append(names, channel.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+// versionResult is what the program was built from.
+type versionResult struct {
+	Version   string            `json:"version"`
+	Commit    string            `json:"commit,omitempty"`
+	Time      string            `json:"time,omitempty"` // of the commit
+	Modified  bool              `json:"modified,omitempty"`
+	Go        string            `json:"go"`
+	Platform  string            `json:"platform"`
+	Libraries map[string]string `json:"libraries"`
+}
+
+// libraries are those that decide what is signed, packed and pushed.
+func libraries() []string {
+	return []string{"github.com/Masterminds/semver/v3", "github.com/google/go-containerregistry", "github.com/sigstore/cosign/v2",
+		"github.com/sigstore/sigstore-go", "github.com/spf13/cobra", "oras.land/oras-go/v2", "sigs.k8s.io/kustomize/api"}
+}
+
+func (a *app) versionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print what this program was built from",
+		Example: "  keos-oci version\n  keos-oci version -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return a.print(buildResult())
+		},
+	}
+}
+
+// buildResult reads what the Go toolchain put into the program: the linker is told nothing.
+func buildResult() *versionResult {
+	res := &versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Libraries: map[string]string{}}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return res
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			res.Commit = s.Value
+		case "vcs.time":
+			res.Time = s.Value
+		case "vcs.modified":
+			res.Modified = s.Value == "true"
+		}
+	}
+	for _, m := range info.Deps {
+		if slices.Contains(libraries(), m.Path) {
+			res.Libraries[m.Path] = m.Version
+		}
+	}
+	return res
+}
+
+func printVersion(w io.Writer, r *versionResult) {
+	fmt.Fprintf(w, "keos-oci\t%s\n", r.Version)
+	if r.Commit != "" {
+		fmt.Fprintf(w, "commit\t%s\n", r.Commit)
+		fmt.Fprintf(w, "time\t%s\n", r.Time)
+	}
+	if r.Modified {
+		fmt.Fprintln(w, "\twith changes that were not committed")
+	}
+	fmt.Fprintf(w, "go\t%s %s\n", r.Go, r.Platform)
+	for _, name := range libraries() {
+		if v := r.Libraries[name]; v != "" {
+			fmt.Fprintf(w, "%s\t%s\n", name, v)
+		}
+	}
+}

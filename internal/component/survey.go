@@ -1,0 +1,313 @@
+package component
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Survey is what a checkout holds, whether or not it is published: that from which a config file can be proposed. It
+// knows more layouts than Load takes without one, since nothing is published from a survey.
+type Survey struct {
+	Clusters   []string // folders of clusters/ that hold Flux objects
+	Operator   bool     // one of them has a FluxInstance, so that the repository as a whole is what clusters sync
+	Bootstrap  Bootstrap
+	Builds     []Build  // folders of this repository, outside clusters/, that clusters build
+	Components []string // folders of components/ that hold a kustomization
+	Templates  []string // folders of components/ and clusters/ left out because of their names
+	Folders    []Folder // the other folders at the top that hold something
+	Top        Folder   // the top folder itself, as a place of environments
+}
+
+// Bootstrap is whether `flux bootstrap` has put Flux's own installation, gotk-components.yaml, below clusters/; and whether
+// a cluster builds it with its folder, so that an artifact without it would not build to the same objects.
+type Bootstrap struct{ Found, Built bool }
+
+// Build is a folder of this repository that a cluster builds.
+type Build struct {
+	Cluster string
+	Path    string
+	Source  string // kind/name
+	Own     bool   // the source is that from which the cluster takes its own folder
+}
+
+// Folder is a folder as far as its layout can be told.
+type Folder struct {
+	Path           string
+	Manifests      bool     // it has YAML
+	Kustomizations bool     // one of them is a kustomization
+	Environments   []string // folders in it that are environments or their common base, with kustomizations
+	Others         []string // the other folders in it that have kustomizations
+	Apps           bool     // each of Others consists of variants, as a component does
+	Remote         []Remote // references to remote URLs
+}
+
+// Remote is where a kustomization refers to a remote URL.
+type Remote struct {
+	File string
+	URL  string
+}
+
+// Survey looks at a checkout. Of the options, the config file and the registry do not count.
+func (o Options) Survey() (*Survey, error) {
+	root, err := os.OpenRoot(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open workspace: %w", err)
+	}
+	defer root.Close()
+	l := &loader{tree: newTree(o.Files), root: root, fleets: map[string]fleet{}}
+	s := &Survey{}
+	found, err := l.fleet(clustersDir)
+	if err != nil {
+		return nil, err
+	}
+	s.Clusters = found.clusters
+	repository := o.repositoryName()
+	for _, cluster := range s.Clusters {
+		if err := l.surveyCluster(s, cluster, repository); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range l.tree.folders(componentsDir) {
+		if dir := path.Join(componentsDir, name); len(l.tree.kustomizations(dir)) > 0 {
+			s.Components = append(s.Components, dir)
+		}
+	}
+	for _, dir := range []string{clustersDir, componentsDir} {
+		s.Templates = append(s.Templates, l.tree.templates(dir)...)
+	}
+	for _, name := range l.tree.folders(".") {
+		if name == clustersDir || name == componentsDir {
+			continue
+		}
+		f, err := l.folderAt(name)
+		if err != nil {
+			return nil, err
+		}
+		s.Folders = append(s.Folders, f)
+	}
+	s.Top = Folder{Path: "."}
+	l.tree.environments(&s.Top)
+	return s, nil
+}
+
+// repositoryName is the last part of the Git remote, by which a cluster's source is known as this repository: its
+// address may be another one, by another protocol or of a fork.
+func (o Options) repositoryName() string {
+	if o.RemoteURL == nil {
+		return ""
+	}
+	remote, err := o.RemoteURL()
+	if err != nil {
+		return ""
+	}
+	return lastOf(remote)
+}
+
+func lastOf(address string) string {
+	return strings.ToLower(strings.TrimSuffix(path.Base(strings.TrimRight(address, "/")), ".git"))
+}
+
+// surveyCluster adds what a cluster builds outside clusters/.
+func (l *loader) surveyCluster(s *Survey, cluster, repository string) error {
+	objects, err := l.fluxObjects(cluster)
+	if err != nil {
+		return err
+	}
+	sources, err := l.sources(cluster)
+	if err != nil {
+		return err
+	}
+	own := ownSources(cluster, objects)
+	for _, o := range objects {
+		s.Operator = s.Operator || o.isInstance()
+		p := repositoryPath(o.Spec.Path)
+		if !o.isKustomization() || p == "" || within(clustersDir, p) || !l.tree.hasDir(p) {
+			continue
+		}
+		b := Build{Cluster: cluster, Path: p, Source: o.Spec.SourceRef.Kind + "/" + o.Spec.SourceRef.Name,
+			Own: slices.Contains(own, o.Spec.SourceRef) || o.Spec.SourceRef.Name == defaultSource}
+		name, known := sources[o.Spec.SourceRef]
+		// A source that is not here, or is of another repository, has a folder of this path by chance only.
+		if b.Own || known && (repository == "" || name == repository) {
+			s.Builds = append(s.Builds, b)
+		}
+	}
+	for _, file := range l.tree.below(cluster) {
+		if path.Base(file) == "gotk-components.yaml" {
+			s.Bootstrap.Found = true
+			s.Bootstrap.Built = s.Bootstrap.Built || slices.ContainsFunc(l.builds(cluster, objects), func(dir string) bool { return within(dir, file) })
+		}
+	}
+	return nil
+}
+
+// sources gives the repositories, by their last part, that a cluster's sources are of.
+func (l *loader) sources(cluster string) (map[fluxSource]string, error) {
+	found := map[fluxSource]string{}
+	for _, file := range l.tree.below(cluster) {
+		if ext := path.Ext(file); ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		data, err := l.read(file)
+		if err != nil {
+			return nil, fmt.Errorf("look for sources: %w", err)
+		}
+		for _, document := range documents(data) {
+			if !bytes.Contains(document, []byte("source.toolkit.fluxcd.io")) || bytes.Contains(document, []byte("\nkind: CustomResourceDefinition")) {
+				continue
+			}
+			var o struct {
+				Kind     string                `yaml:"kind"`
+				Metadata struct{ Name string } `yaml:"metadata"`
+				Spec     struct{ URL string }  `yaml:"spec"`
+			}
+			if yaml.Unmarshal(document, &o) == nil && o.Spec.URL != "" {
+				found[fluxSource{o.Kind, o.Metadata.Name}] = lastOf(o.Spec.URL)
+			}
+		}
+	}
+	return found, nil
+}
+
+// folderAt looks at a folder at the top.
+func (l *loader) folderAt(dir string) (Folder, error) {
+	f := Folder{Path: dir}
+	for _, file := range l.tree.below(dir) {
+		ext := path.Ext(file)
+		f.Manifests = f.Manifests || ext == ".yaml" || ext == ".yml"
+		if !isKustomization(path.Base(file)) {
+			continue
+		}
+		f.Kustomizations, f.Manifests = true, true
+		remote, err := l.remoteReferences(file)
+		if err != nil {
+			return f, err
+		}
+		f.Remote = append(f.Remote, remote...)
+	}
+	l.tree.environments(&f)
+	return f, nil
+}
+
+// environments sorts the folders in f by whether they are environments, and says whether the others consist of variants.
+func (t tree) environments(f *Folder) {
+	f.Apps = true
+	var base bool
+	var others []string
+	for _, name := range t.folders(f.Path) {
+		dir := path.Join(f.Path, name)
+		switch {
+		case f.Path == "." && (name == clustersDir || name == componentsDir), len(t.kustomizations(dir)) == 0:
+		case isBase(name):
+			base = true
+			f.Environments = append(f.Environments, name)
+		case isEnvironment(name):
+			f.Environments = append(f.Environments, name)
+		default:
+			others = append(others, name)
+		}
+	}
+	// Beside a base, whatever builds is an overlay; but at the top, any folder may be beside it.
+	if base && f.Path != "." {
+		f.Environments, others = append(f.Environments, others...), nil
+		slices.Sort(f.Environments)
+	}
+	f.Others = others
+	for _, name := range others {
+		f.Apps = f.Apps && t.hasVariants(path.Join(f.Path, name))
+	}
+}
+
+// hasVariants tells whether a folder is laid out as a component: with a base, or with a folder for an environment.
+func (t tree) hasVariants(dir string) bool {
+	if t.hasFile(path.Join(dir, "kustomization.yaml")) || t.hasFile(path.Join(dir, "kustomization.yml")) || t.hasFile(path.Join(dir, "Kustomization")) {
+		return false
+	}
+	return slices.ContainsFunc(t.folders(dir), func(name string) bool {
+		return (isBase(name) || isEnvironment(name)) && len(t.kustomizations(path.Join(dir, name))) > 0
+	})
+}
+
+// isEnvironment tells whether a folder bears one of the names that environments have everywhere.
+func isEnvironment(name string) bool {
+	switch strings.ToLower(name) {
+	case "staging", "stage", "production", "prod", "preproduction", "preprod", "pre", "development", "develop", "dev", "integration",
+		"test", "testing", "qa", "uat", "sandbox", "live":
+		return true
+	}
+	return false
+}
+
+// templates returns the folders of dir whose names keep them from being components or clusters.
+func (t tree) templates(dir string) []string {
+	var found []string
+	for _, file := range t.below(dir) {
+		name, _, inFolder := strings.Cut(file[len(dir)+1:], "/")
+		if folder := path.Join(dir, name); inFolder && (name[0] == '_' || name[0] == '.') && !slices.Contains(found, folder) {
+			found = append(found, folder)
+		}
+	}
+	return found
+}
+
+// remoteReferences returns the remote URLs among the resources of a kustomization.
+func (l *loader) remoteReferences(file string) ([]Remote, error) {
+	data, err := l.read(file)
+	if err != nil {
+		return nil, fmt.Errorf("look for references: %w", err)
+	}
+	var k struct {
+		Resources  []string `yaml:"resources"`
+		Bases      []string `yaml:"bases"`
+		Components []string `yaml:"components"`
+	}
+	if yaml.Unmarshal(data, &k) != nil {
+		return nil, nil // whether it is valid is for check to say
+	}
+	var found []Remote
+	for _, reference := range slices.Concat(k.Resources, k.Bases, k.Components) {
+		first, _, _ := strings.Cut(reference, "/")
+		if strings.Contains(reference, "://") || strings.HasPrefix(reference, "git@") || strings.Contains(reference, "?ref=") || first == "github.com" {
+			found = append(found, Remote{file, reference})
+		}
+	}
+	return found, nil
+}
+
+// documents splits a YAML file.
+func documents(data []byte) [][]byte {
+	return bytes.Split(slices.Concat([]byte("\n"), data), []byte("\n---"))
+}
+
+// IsName tells whether a repository can be named so: lower case letters and digits, separated by ".", "_", "__" or dashes.
+func IsName(name string) bool { return isElement(name) }
+
+// ProposeName makes a name that a repository can have of one that it cannot; it is empty where nothing in it is of use.
+func ProposeName(name string) string { return slug(name) }
+
+// ConfigOnDisk returns the config file at the top of the workspace, nil where there is none. A file that Git does not
+// track yet counts, for Load reads it as well.
+func (o Options) ConfigOnDisk() ([]byte, error) {
+	data, err := readConfig(o.Dir, o.ConfigFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// DefaultRegistry returns the prefix of all repositories where neither a config file nor an option names one.
+func (o Options) DefaultRegistry() (string, error) { return defaultPrefix(o.RemoteURL) }
+
+// GitHost returns the host of the Git remote and the path of the project there, such as gitlab.com and group/project.
+func GitHost(remote string) (host, project string, err error) {
+	host, project, err = splitRemote(remote)
+	return host, strings.TrimSuffix(strings.Trim(project, "/"), ".git"), err
+}

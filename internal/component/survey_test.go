@@ -1,0 +1,89 @@
+package component
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSurvey(t *testing.T) {
+	o := paths("components/a/x/kustomization.yaml", "components/_T/x/kustomization.yaml", "components/plain/x.yaml", "docs/x.md", "scripts/run.sh",
+		"apps/base/x/kustomization.yaml", "apps/eu/x/kustomization.yaml", "tools/a/staging/kustomization.yaml", "tools/b/base/kustomization.yaml").
+		with("lone/kustomization.yaml", "resources: ['https://example.com/x.yaml', local, 'github.com/o/r', 'git@example.com:o/r']\nbases: ['x?ref=v1']\n").
+		with("clusters/a/gotk-sync.yaml", strings.ReplaceAll(gotkSync, "a/default", "a")).
+		with("clusters/a/1.yaml", kustomization("./apps/eu", "own")).
+		with("clusters/a/2.yaml", "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: pinned}\nspec: {url: 'ssh://git@github.com/o/Repo'}\n---\n"+kustomization("./lone", "pinned")).
+		with("clusters/a/3.yaml", kustomization("./lone", "unknown")).options(t)
+	o.RemoteURL = func() (string, error) { return "https://github.com/o/repo.git", nil }
+	s, err := o.Survey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Build{{"clusters/a", "apps/eu", "GitRepository/own", true}, {"clusters/a", "lone", "GitRepository/pinned", false}}; !slices.Equal(s.Builds, want) {
+		t.Errorf("builds = %+v, want %+v", s.Builds, want)
+	}
+	if !slices.Equal(s.Clusters, []string{"clusters/a"}) || !slices.Equal(s.Components, []string{"components/a"}) || !slices.Equal(s.Templates, []string{"components/_T"}) {
+		t.Errorf("%+v", s)
+	}
+	want := []Folder{
+		{Path: "apps", Manifests: true, Kustomizations: true, Environments: []string{"base", "eu"}, Apps: true},
+		{Path: "docs", Apps: true},
+		{Path: "lone", Manifests: true, Kustomizations: true, Apps: true, Remote: []Remote{{"lone/kustomization.yaml", "https://example.com/x.yaml"},
+			{"lone/kustomization.yaml", "github.com/o/r"}, {"lone/kustomization.yaml", "git@example.com:o/r"}, {"lone/kustomization.yaml", "x?ref=v1"}}},
+		{Path: "scripts", Apps: true},
+		{Path: "tools", Manifests: true, Kustomizations: true, Others: []string{"a", "b"}, Apps: true},
+	}
+	if !reflect.DeepEqual(s.Folders, want) {
+		t.Errorf("folders = %+v\nwant %+v", s.Folders, want)
+	}
+}
+
+// TestSurvey_followsNoLink keeps what lies outside the checkout from being read.
+func TestSurvey_followsNoLink(t *testing.T) {
+	o := paths("apps/a/kustomization.yaml").options(t)
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("resources: ['https://example.com/outside']\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(o.Dir, "apps/a/kustomization.yaml")
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, link); err != nil {
+		t.Skip(err)
+	}
+	s, err := o.Survey()
+	if err != nil || len(s.Folders) != 1 || len(s.Folders[0].Remote) != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestLoad_configGiven: a config that is only proposed is loaded as if it were the file, whatever the file says.
+func TestLoad_configGiven(t *testing.T) {
+	o := paths("components/A/x/kustomization.yaml").with(ConfigFile, "no: config\n").options(t)
+	o.Config = []byte(header + "components: {A: {name: a}}\n")
+	w, err := Load(o)
+	if err != nil || !slices.Equal(w.Components.Names(), []string{"a"}) {
+		t.Errorf("%v, %v", w, err)
+	}
+	o.Config = []byte(header + "x: y\n")
+	if _, err := Load(o); err == nil || !strings.HasPrefix(err.Error(), "keos-oci.yaml:3") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestGitHost(t *testing.T) {
+	for remote, want := range map[string][2]string{
+		"git@gitlab.com:Group/sub/p.git": {"gitlab.com", "Group/sub/p"}, "https://GitLab.example.com:8443/g/p/": {"gitlab.example.com", "g/p"},
+	} {
+		if host, project, err := GitHost(remote); err != nil || host != want[0] || project != want[1] {
+			t.Errorf("GitHost(%s) = %s, %s, %v", remote, host, project, err)
+		}
+	}
+	if _, _, err := GitHost("/srv/git/p"); err == nil {
+		t.Error("a folder has no host")
+	}
+}

@@ -1,0 +1,225 @@
+package scaffold
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/stratio/keos-oci/internal/component"
+)
+
+// config is a config file in the making, as far as one is proposed.
+type config struct {
+	Registry   string
+	Discover   []discover // nil for the search that needs no config
+	Components []*entry
+	Ignore     []pattern
+	Remote     []component.Remote // references that need remoteBases
+	Branch     string             // of the channel latest, where it is not main
+	Signing    *signing           // nil for what GitHub needs, which is the default
+
+	whyLayer string   // the last one, which is not said again
+	folders  []string // names that components have by their folders
+}
+
+type discover struct{ Layout, Path, Why string }
+
+// entry is a component that is defined, or renamed where it has no paths.
+type entry struct {
+	Key, Name    string
+	Paths        []string
+	Root, GitTag string
+	Why          []string
+	Release      string // regular expression of who signs its releases
+}
+
+type pattern struct {
+	Pattern, Why string
+	Off          bool // written down, but not in force
+}
+
+// name takes the names of folders for components, and proposes others for those that no registry takes.
+func (c *config) name(folders ...string) {
+	c.folders = append(c.folders, folders...)
+	for _, folder := range folders {
+		if component.IsName(folder) {
+			continue
+		}
+		if name := c.unused(component.ProposeName(folder)); name != "" {
+			c.Components = append(c.Components, &entry{Key: folder, Name: name,
+				Why: []string{fmt.Sprintf("No registry takes the name %q: repositories are named by lower case letters, digits and single separators.", folder)}})
+		}
+	}
+}
+
+// unused makes a name that no other component has.
+func (c *config) unused(name string) string {
+	taken := func(name string) bool {
+		return slices.Contains(c.folders, name) || slices.ContainsFunc(c.Components, func(e *entry) bool { return e.Key == name || e.Name == name })
+	}
+	for n, free := 2, name; name != ""; n++ {
+		if !taken(free) {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", name, n)
+	}
+	return ""
+}
+
+// define makes a component of paths.
+func (c *config) define(name string, paths ...string) *entry {
+	e := &entry{Key: c.unused(component.ProposeName(name)), Paths: paths, Root: "."}
+	if component.IsName(name) {
+		e.Key = c.unused(name)
+	}
+	c.Components = append(c.Components, e)
+	return e
+}
+
+// fleet makes a component of the clusters and of what they build beside the parts that are components of their own.
+func (c *config) fleet(s *component.Survey, parts []string) {
+	paths := []string{"clusters"}
+	for _, f := range s.Folders {
+		switch {
+		case slices.Contains(parts, f.Path):
+		case f.Kustomizations || slices.Contains(tops(s, true), f.Path):
+			paths = append(paths, f.Path)
+			c.remote(f)
+		case !f.Manifests:
+			c.Ignore = append(c.Ignore, pattern{Pattern: f.Path + "/", Why: "Nothing in it is for clusters."})
+		}
+	}
+	e := c.define("fleet", paths...)
+	e.Why = []string{"What clusters are made of, with the folders that they build unpinned."}
+	if s.Bootstrap.Found {
+		why := "Flux's own installation, which is not to be rolled out with the fleet."
+		if s.Bootstrap.Built {
+			why = "Flux's own installation. Clusters build it with their folder, so it cannot stay out before it is removed from there."
+		}
+		c.Ignore = append(c.Ignore, pattern{"clusters/*/flux-system/gotk-components.yaml", why, s.Bootstrap.Built})
+	}
+}
+
+// layer makes a component of a folder as a whole.
+func (c *config) layer(f component.Folder) {
+	why := "A folder as a whole, under the name of the folder."
+	if len(f.Environments) > 1 {
+		why = fmt.Sprintf("%s of all its apps: overlays refer to their base by relative paths, so they stay together.", enumerate(f.Environments))
+	}
+	if n := len(c.Discover); n > 0 && c.whyLayer == why {
+		why = ""
+	} else {
+		c.whyLayer = why
+	}
+	c.Discover = append(c.Discover, discover{Layout: "layer", Path: f.Path, Why: why})
+	c.name(path.Base(f.Path))
+	c.remote(f)
+}
+
+// each makes a component of each folder in a folder.
+func (c *config) each(f component.Folder) {
+	c.Discover = append(c.Discover, discover{Layout: "components", Path: f.Path, Why: "Each folder in it with a kustomization: " + enumerate(f.Others) + "."})
+	c.name(slices.Concat(f.Others, f.Environments)...)
+	c.remote(f)
+}
+
+func (c *config) onlyLayers() bool {
+	return !slices.ContainsFunc(c.Discover, func(d discover) bool { return d.Layout != "layer" })
+}
+
+// Ignores tells whether a pattern is in force.
+func (c config) Ignores() bool {
+	return slices.ContainsFunc(c.Ignore, func(p pattern) bool { return !p.Off })
+}
+
+func (c *config) remote(f component.Folder) { c.Remote = append(c.Remote, f.Remote...) }
+
+// isZero tells whether the rules without a config file say the same.
+func (c *config) isZero() bool {
+	return c.Registry == "" && len(c.Discover) == 0 && len(c.Components) == 0 && len(c.Ignore) == 0 && len(c.Remote) == 0 &&
+		c.Branch == "" && c.Signing == nil
+}
+
+// zero is the options of a checkout as if it had no config file.
+func (p *proposer) zero() component.Options {
+	o := p.options
+	o.ConfigFile, o.Config = "", []byte(header)
+	return o
+}
+
+const header = "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\n"
+
+// load completes the config of a reading, and proves that it yields components.
+func (p *proposer) load(r *Reading) error {
+	c := &r.config
+	c.Registry = p.registry()
+	if p.ask.Branch != "main" {
+		c.Branch = p.ask.Branch
+	}
+	if err := p.reload(r); err != nil {
+		return err
+	}
+	if p.ask.Workflows != GitLab {
+		return nil
+	}
+	who, err := p.signing()
+	if err != nil {
+		return err
+	}
+	c.sign(who, r.Workspace.Components)
+	return p.reload(r)
+}
+
+// reload writes the config and reads it back as publish will.
+func (p *proposer) reload(r *Reading) (err error) {
+	o := p.zero()
+	r.Config = nil
+	if !r.config.isZero() {
+		if r.Config, err = fillIn("keos-oci.yaml", r.config); err != nil {
+			return err
+		}
+		o.Config, o.Registry = r.Config, "" // publish will not be told it again
+	}
+	r.Workspace, err = component.Load(o)
+	return err
+}
+
+// registry is the one that the config has to name: where one was asked for that is not the default, or on GitLab, which
+// has no default.
+func (p *proposer) registry() string {
+	standard, err := p.options.DefaultRegistry()
+	if err == nil && (p.options.Registry == "" || p.options.Registry == standard) {
+		return ""
+	}
+	if p.options.Registry != "" {
+		return p.options.Registry
+	}
+	if host, project, err := p.remote(); err == nil && host == gitlabCom {
+		return "registry.gitlab.com/" + strings.ToLower(project)
+	}
+	return ""
+}
+
+// remote is the Git remote's host and project.
+func (p *proposer) remote() (host, project string, err error) {
+	if p.options.RemoteURL == nil {
+		return "", "", fmt.Errorf("%w: the checkout has no Git remote", ErrInput)
+	}
+	url, err := p.options.RemoteURL()
+	if err != nil {
+		return "", "", err
+	}
+	return component.GitHost(url)
+}
+
+// baseName is the last part of the registry, by which a component that is most of the repository is called.
+func (p *proposer) baseName() string {
+	if p.options.Registry != "" {
+		return path.Base(p.options.Registry)
+	}
+	if _, project, err := p.remote(); err == nil && component.ProposeName(path.Base(project)) != "" {
+		return component.ProposeName(path.Base(project))
+	}
+	return "components"
+}

@@ -1,0 +1,310 @@
+package scaffold
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/stratio/keos-oci/internal/component"
+)
+
+// Layout is how a checkout is read.
+type Layout string
+
+// The layouts. All but the last are for choosing.
+const (
+	LayoutComponents Layout = "components" // each folder of a folder is a component
+	LayoutFleet      Layout = "fleet"      // the whole repository is one artifact
+	LayoutLayer      Layout = "layer"      // a folder with its environments is a component
+	LayoutSplit      Layout = "split"      // folders that clusters build are components of their own, beside the fleet
+	LayoutConfig     Layout = "config"     // as the config file says
+)
+
+// Layouts are the values of Ask.Layout.
+func Layouts() []string {
+	return []string{string(LayoutComponents), string(LayoutFleet), string(LayoutLayer), string(LayoutSplit)}
+}
+
+// Reading is one way in which a checkout can be published.
+type Reading struct {
+	Layout    Layout
+	Rule      string   // what it follows from
+	Reasons   []string // what was seen
+	Config    []byte   // the config file it takes; nil where none is needed
+	Workspace *component.Workspace
+	Chosen    bool
+
+	config config
+}
+
+// readings gives what is possible, best first, each with its config loaded; and whether the best one is clear.
+func (p *proposer) readings() ([]Reading, bool, error) {
+	readings, clear := read(p.survey, p.baseName())
+	if len(readings) == 0 {
+		return nil, false, fmt.Errorf("%w: no cluster in clusters/, and no kustomization that Git tracks in components/ or another folder at "+
+			"the top", component.ErrNoComponents)
+	}
+	for i := range readings {
+		if err := p.load(&readings[i]); err != nil {
+			return nil, false, fmt.Errorf("layout %s: %w", readings[i].Layout, err)
+		}
+	}
+	return readings, clear, nil
+}
+
+// read finds the layouts that a survey allows.
+func read(s *component.Survey, repository string) ([]Reading, bool) {
+	if len(s.Clusters) > 0 {
+		return readFleet(s)
+	}
+	if len(s.Components) > 0 {
+		return []Reading{components(s)}, true
+	}
+	return readFolders(s, repository)
+}
+
+// components is zero-config rule 3.
+func components(s *component.Survey) Reading {
+	r := Reading{Layout: LayoutComponents, Rule: "each folder of components/ that holds a kustomization is a component (zero-config rule 3)"}
+	r.config.name(bases(s.Components)...)
+	r.Reasons = append(templates(s), leftOut(s)...)
+	return r
+}
+
+func bases(dirs []string) []string {
+	names := make([]string, len(dirs))
+	for i, dir := range dirs {
+		names[i] = path.Base(dir)
+	}
+	return names
+}
+
+// wholeFleet is zero-config rule 2.
+func wholeFleet(s *component.Survey) Reading {
+	return Reading{Layout: LayoutFleet,
+		Rule:    "clusters/ holds clusters, so the whole repository is one artifact, the fleet (zero-config rule 2)",
+		Reasons: append([]string{count(len(s.Clusters), "cluster") + ": " + strings.Join(s.Clusters, ", ")}, templates(s)...)}
+}
+
+// readFleet reads a repository with clusters. It is a fleet, unless clusters say that parts of it are versioned apart, or
+// build its layers one by one. Short of that evidence the parts are a second reading.
+func readFleet(s *component.Survey) ([]Reading, bool) {
+	whole := wholeFleet(s)
+	pinned, built := tops(s, false), tops(s, true)
+	layers := environmentFirst(s)
+	switch {
+	case len(pinned) > 0:
+		return []Reading{split(s, pinned), whole}, true
+	case len(layers) > 1 && !s.Operator && within(layers, built):
+		return []Reading{layered(s, layers), whole}, true
+	case s.Operator:
+		return []Reading{whole}, true
+	}
+	parts := slices.DeleteFunc(slices.Clone(built), func(dir string) bool { return !holdsKustomization(s, dir) })
+	switch {
+	case len(parts) == 0 && len(s.Components) == 0:
+		return []Reading{whole}, true
+	case len(s.Components) > 0:
+		return []Reading{whole, componentsBeside(s, parts)}, false
+	}
+	return []Reading{whole, split(s, parts)}, false
+}
+
+// tops returns the folders at the top that clusters build, from the source of their own or from another one.
+func tops(s *component.Survey, own bool) []string {
+	var found []string
+	for _, b := range s.Builds {
+		if top, _, _ := strings.Cut(b.Path, "/"); b.Own == own && top != "." && top != "components" {
+			found = append(found, top)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func within(all, of []string) bool {
+	return !slices.ContainsFunc(all, func(s string) bool { return !slices.Contains(of, s) })
+}
+
+func folder(s *component.Survey, dir string) component.Folder {
+	for _, f := range s.Folders {
+		if f.Path == dir {
+			return f
+		}
+	}
+	return component.Folder{Path: dir}
+}
+
+func holdsKustomization(s *component.Survey, dir string) bool { return folder(s, dir).Kustomizations }
+
+// environmentFirst returns the folders laid out as <folder>/<environment>/<app>.
+func environmentFirst(s *component.Survey) []string {
+	var found []string
+	for _, f := range s.Folders {
+		if len(f.Environments) > 1 {
+			found = append(found, f.Path)
+		}
+	}
+	return found
+}
+
+// split publishes folders that clusters build apart from the fleet, which keeps the rest.
+func split(s *component.Survey, parts []string) Reading {
+	r := Reading{Layout: LayoutSplit, Rule: "clusters build " + enumerate(parts) + " as a whole, so it is a component beside the fleet"}
+	if len(parts) > 1 {
+		r.Rule = "clusters build " + enumerate(parts) + ", so each is a component beside the fleet"
+	}
+	r.Reasons = append(r.Reasons, builds(s, parts)...)
+	for _, dir := range parts {
+		e := r.config.define(dir, dir)
+		e.Why = append(builds(s, []string{dir}), "Its artifact keeps the prefix "+dir+"/, because Flux Kustomizations name paths from the repository's top.")
+		if len(parts) == 1 && isPinned(s, dir) {
+			e.GitTag = "v{version}"
+			e.Why = append(e.Why, "Clusters pin tags of the repository, so its releases stay vX.Y.Z.")
+		}
+		r.config.remote(folder(s, dir))
+	}
+	r.config.fleet(s, parts)
+	return r
+}
+
+// componentsBeside publishes components/ and the parts that clusters build apart from the fleet.
+func componentsBeside(s *component.Survey, parts []string) Reading {
+	r := split(s, parts)
+	r.Layout = LayoutComponents
+	r.Rule = "each folder of components/ is a component, beside the fleet"
+	r.config.Discover = []discover{{Layout: "components", Path: "components", Why: "Each folder of components/ with a kustomization is released by tags of its own."}}
+	r.config.name(bases(s.Components)...)
+	return r
+}
+
+func isPinned(s *component.Survey, dir string) bool { return slices.Contains(tops(s, false), dir) }
+
+// builds says which clusters build these folders, and from where.
+func builds(s *component.Survey, parts []string) []string {
+	var lines []string
+	for _, b := range s.Builds {
+		top, _, _ := strings.Cut(b.Path, "/")
+		if !slices.Contains(parts, top) {
+			continue
+		}
+		line := fmt.Sprintf("%s builds ./%s from %s, its own source.", b.Cluster, b.Path, b.Source)
+		if !b.Own {
+			line = fmt.Sprintf("%s builds ./%s from %s, a source of this repository that it pins apart from its own.", b.Cluster, b.Path, b.Source)
+		}
+		lines = append(lines, line)
+	}
+	return slices.Compact(lines)
+}
+
+// layered makes a component of each layer.
+func layered(s *component.Survey, layers []string) Reading {
+	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) + " hold environments of all their apps (<layer>/<environment>/<app>), so each is one component"}
+	r.Reasons = append(builds(s, layers), "Apps can be released one by one instead: give each <layer>/<base>/<app> and <layer>/<environment>/<app> as its paths, with root <layer>.")
+	for _, dir := range layers {
+		r.config.layer(folder(s, dir))
+	}
+	if len(s.Clusters) > 0 {
+		r.Reasons = append(r.Reasons, "clusters/ is in no artifact: clusters go on to follow it from Git, or by what keos-oci generate ocirepository writes there.")
+	}
+	return r
+}
+
+// readFolders reads a repository that has neither clusters nor components/.
+func readFolders(s *component.Survey, repository string) ([]Reading, bool) {
+	if len(s.Top.Environments) > 1 {
+		return []Reading{environmentsAtTop(s, repository)}, true
+	}
+	var one, each Reading // of what is not clear, the folder as a whole or each folder in it
+	var unclear, any bool
+	for _, f := range s.Folders {
+		switch {
+		case !f.Kustomizations:
+		case len(f.Environments) > 1 || len(f.Others) == 0:
+			any = true
+			one.config.layer(f)
+			each.config.layer(f)
+		case f.Apps && len(f.Environments) == 0:
+			any = true
+			one.config.each(f)
+			each.config.each(f)
+		default:
+			any, unclear = true, true
+			one.config.layer(f)
+			each.config.each(f)
+			reason := fmt.Sprintf("%s/ holds %s, and nothing tells whether they are released together.", f.Path, enumerate(f.Others))
+			one.Reasons, each.Reasons = append(one.Reasons, reason), append(each.Reasons, reason)
+		}
+	}
+	one.Layout, one.Rule = LayoutLayer, "each folder at the top is one component"
+	each.Layout, each.Rule = LayoutComponents, "each folder of a folder at the top is a component"
+	switch {
+	case !any:
+		return nil, false
+	case unclear:
+		return []Reading{each, one}, false
+	case one.config.onlyLayers():
+		one.Rule = layered(s, environmentFirst(s)).Rule
+		if len(environmentFirst(s)) < len(one.config.Discover) {
+			one.Rule = "each folder at the top is one component"
+		}
+		return []Reading{one}, true
+	}
+	return []Reading{each}, true
+}
+
+// environmentsAtTop makes one component of folders such as base/, staging/ and production/ at the top.
+func environmentsAtTop(s *component.Survey, repository string) Reading {
+	r := Reading{Layout: LayoutLayer, Rule: enumerate(s.Top.Environments) + " at the top are environments of all apps, so they are one component"}
+	e := r.config.define(repository, s.Top.Environments...)
+	e.Why = []string{"Overlays refer to their base by relative paths, so the environments stay together.",
+		"Apps can be released one by one instead: name <base>/<app> and <environment>/<app> as the paths of each, with root \".\"."}
+	for _, dir := range s.Top.Environments {
+		r.config.remote(folder(s, dir))
+	}
+	return r
+}
+
+// templates says what is no component because of its name.
+func templates(s *component.Survey) []string {
+	var lines []string
+	for _, dir := range s.Templates {
+		line := dir + " is left out: names that begin with _ or . are templates."
+		if strings.HasPrefix(dir, "components/") {
+			if name := component.ProposeName(path.Base(dir)); name != "" {
+				line += fmt.Sprintf(" To publish it: components: {%s: {paths: [%s]}}", name, dir)
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// leftOut says which manifests are in no artifact.
+func leftOut(s *component.Survey) []string {
+	var dirs []string
+	for _, f := range s.Folders {
+		if f.Manifests {
+			dirs = append(dirs, f.Path+"/")
+		}
+	}
+	if len(dirs) == 0 {
+		return nil
+	}
+	return []string{enumerate(dirs) + " is in no artifact: it lies outside components/."}
+}
+
+func enumerate(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

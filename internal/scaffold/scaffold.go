@@ -1,0 +1,213 @@
+// Package scaffold proposes what a checkout needs to be published: a config file where the rules without one do not
+// serve its layout, and the workflows of its CI system.
+//
+// It promises that a config it proposes was loaded and yields the components it claims, and that it decides nothing where
+// a checkout can be read in two ways: it then gives all readings. It looks at the checkout through internal/component
+// alone, speaks to no network and writes nothing; its callers do.
+package scaffold
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stratio/keos-oci/internal/component"
+)
+
+// Errors of what was asked for. All mean that nothing is proposed.
+var (
+	ErrLayout = errors.New("no such layout here")
+	ErrInput  = errors.New("invalid input")
+	ErrLacks  = errors.New("the config file lacks settings")
+)
+
+// The CI systems that workflows are written for.
+const (
+	GitHub = "github"
+	GitLab = "gitlab"
+)
+
+// Systems are the values of Ask.Workflows.
+func Systems() []string { return []string{GitHub, GitLab} }
+
+// File is one proposed file.
+type File struct {
+	Path    string // slash-separated, relative to the workspace
+	Content []byte
+}
+
+// Ask is what is wanted.
+type Ask struct {
+	Layout    Layout // of several that are possible; empty for the one that is clear
+	Replace   bool   // propose a config even if there is one already
+	Workflows string // GitHub, GitLab or empty
+	Branch    string // the branch that clusters' first channel follows; "main" where it is empty
+	Action    Action // for GitHub
+	Release   string // version of keos-oci that GitLab's jobs install; empty where only the project's settings say it
+}
+
+// Proposal is the answer: the ways in which the checkout can be read, and the files for the one that was chosen.
+type Proposal struct {
+	Readings []Reading
+	Files    []File
+	Notes    []string
+}
+
+// Chosen returns the reading that the files are for, nil where it is yet to be chosen.
+func (p *Proposal) Chosen() *Reading {
+	for i := range p.Readings {
+		if p.Readings[i].Chosen {
+			return &p.Readings[i]
+		}
+	}
+	return nil
+}
+
+// Propose looks at a checkout. Of its options, the registry goes into the config, since publish is to find it there.
+func Propose(o component.Options, ask Ask) (*Proposal, error) {
+	if err := ask.validate(); err != nil {
+		return nil, err
+	}
+	existing, err := o.ConfigOnDisk()
+	if err != nil {
+		return nil, err
+	}
+	survey, err := o.Survey()
+	if err != nil {
+		return nil, err
+	}
+	p := &proposer{options: o, ask: ask, survey: survey}
+	if err := p.fits(); err != nil {
+		return nil, err
+	}
+	if existing == nil && slices.Contains(o.Files, "keos-oci.yml") {
+		_, err := component.Load(o) // which says what it is to be called
+		return nil, err
+	}
+	if existing != nil && ask.Layout == "" && !ask.Replace {
+		return p.beside()
+	}
+	return p.fresh()
+}
+
+// fits checks that the workflows asked for are of the system where the Git remote is, as far as its host tells.
+func (p *proposer) fits() error {
+	if p.ask.Workflows == GitLab {
+		_, err := p.signing()
+		return err
+	}
+	if host, _, err := p.remote(); err == nil && p.ask.Workflows == GitHub && strings.HasPrefix(host, "gitlab.") {
+		return fmt.Errorf("%w: the Git remote is on %s, and workflows are asked for GitHub", ErrInput, host)
+	}
+	return nil
+}
+
+func (a *Ask) validate() error {
+	if a.Workflows != "" && !slices.Contains(Systems(), a.Workflows) {
+		return fmt.Errorf("%w: workflows %q: want %s", ErrInput, a.Workflows, strings.Join(Systems(), " or "))
+	}
+	if a.Branch == "" {
+		a.Branch = "main"
+	}
+	if !isPlain(a.Branch) {
+		return fmt.Errorf("%w: branch %q: want letters, digits and any of . _ - /", ErrInput, a.Branch)
+	}
+	if a.Workflows == GitHub {
+		return a.Action.validate()
+	}
+	return nil
+}
+
+// isPlain tells whether a text may stand in conditions and scripts of workflows, where another letter could end it.
+func isPlain(text string) bool {
+	return text != "" && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/") == ""
+}
+
+// proposer is one run.
+type proposer struct {
+	options component.Options
+	ask     Ask
+	survey  *component.Survey
+	found   Proposal
+}
+
+// fresh proposes as if there were no config file.
+func (p *proposer) fresh() (*Proposal, error) {
+	readings, clear, err := p.readings()
+	if err != nil {
+		return nil, err
+	}
+	if err := choose(readings, p.ask.Layout, clear); err != nil {
+		return nil, err
+	}
+	p.found.Readings = readings
+	chosen := p.found.Chosen()
+	if chosen == nil {
+		return &p.found, nil
+	}
+	if chosen.Config != nil {
+		p.found.Files = append(p.found.Files, File{component.ConfigFile, chosen.Config})
+	}
+	return p.withWorkflows(chosen.Workspace)
+}
+
+// choose marks the reading that was asked for, or the best one where that is clear.
+func choose(readings []Reading, asked Layout, clear bool) error {
+	if asked == "" {
+		readings[0].Chosen = clear
+		return nil
+	}
+	var names []string
+	for i := range readings {
+		if readings[i].Layout == asked {
+			readings[i].Chosen = true
+			return nil
+		}
+		names = append(names, string(readings[i].Layout))
+	}
+	return fmt.Errorf("%w: %q: this checkout can be read as %s", ErrLayout, asked, strings.Join(names, ", "))
+}
+
+// beside proposes what goes beside the config file that is there, which has the last word on what is published.
+func (p *proposer) beside() (*Proposal, error) {
+	ws, err := component.Load(p.options)
+	if err != nil {
+		return nil, err
+	}
+	p.found.Readings = []Reading{{Layout: LayoutConfig, Rule: "keos-oci.yaml is there and has the last word (rule 1)", Workspace: ws, Chosen: true}}
+	if p.ask.Workflows != "" {
+		p.ask.Branch = newWorkflows(ws, p.ask).Branch
+		if p.ask.Workflows == GitLab {
+			if err := p.signedOnGitLab(ws); err != nil {
+				return &p.found, err
+			}
+		}
+		return p.withWorkflows(ws)
+	}
+	// What would be proposed without it is for the reader to compare with; where that is not clear, the file settles it.
+	other := &proposer{options: p.options, ask: p.ask, survey: p.survey}
+	other.options.Registry = ws.Registry
+	if proposed, err := other.fresh(); err == nil && proposed.Chosen() != nil {
+		p.found.Files = proposed.Files
+	}
+	return &p.found, nil
+}
+
+// withWorkflows adds the files of the CI system.
+func (p *proposer) withWorkflows(ws *component.Workspace) (*Proposal, error) {
+	w := newWorkflows(ws, p.ask)
+	if p.ask.Workflows != "" && !isPlain(w.Branch) {
+		return &p.found, fmt.Errorf("%w: the channel %s follows the branch %q: workflows take letters, digits and any of . _ - /", ErrInput, w.Follows, w.Branch)
+	}
+	var files []File
+	var err error
+	switch p.ask.Workflows {
+	case GitHub:
+		files, err = w.github()
+	case GitLab:
+		files, err = w.gitlab()
+	}
+	p.found.Files = append(p.found.Files, files...)
+	return &p.found, err
+}
