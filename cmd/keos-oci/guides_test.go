@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+var (
+	guideBlock     = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
+	guideCommand   = regexp.MustCompile(`(?m)(?:^|[ (])(keos-oci [^()\n]+)`)
+	guideInline    = regexp.MustCompile("`(keos-oci [^`]+)`")
+	guideContinued = regexp.MustCompile(`\\\n\s*`)
+	guideIndented  = regexp.MustCompile(`(?m)^    (keos-oci .*)$`)
+	guideFlag      = regexp.MustCompile(`^--?[a-zA-Z][a-z-]*`)
+	guideLink      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	guideHeading   = regexp.MustCompile(`(?m)^#+ (.+)$`)
+)
+
+// TestGuides holds the guides against the command tree: each command line in them names a command with those flags, and
+// each link leads somewhere.
+func TestGuides(t *testing.T) {
+	files, err := filepath.Glob("../../docs/guides/*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no guides: %v", err)
+	}
+	for _, file := range append(files, "../../README.md") {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text := string(raw)
+			for _, line := range guideCommands(text) {
+				checkGuideCommand(t, line)
+			}
+			prose := guideBlock.ReplaceAllString(text, "")
+			for _, m := range guideLink.FindAllStringSubmatch(prose, -1) {
+				checkGuideLink(t, file, m[1])
+			}
+		})
+	}
+}
+
+// guideCommands are the command lines of code blocks, and those in the text.
+func guideCommands(text string) []string {
+	var lines []string
+	for _, block := range guideBlock.FindAllStringSubmatch(text, -1) {
+		for _, m := range guideCommand.FindAllStringSubmatch(guideContinued.ReplaceAllString(block[2], ""), -1) {
+			lines = append(lines, m[1])
+		}
+	}
+	text = guideBlock.ReplaceAllString(text, "")
+	for _, pattern := range []*regexp.Regexp{guideInline, guideIndented} {
+		for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+			lines = append(lines, m[1])
+		}
+	}
+	return lines
+}
+
+func checkGuideCommand(t *testing.T, line string) {
+	t.Helper()
+	command, _, _ := strings.Cut(line, " #")
+	command, _, _ = strings.Cut(command, " | ")
+	words := strings.Fields(command)[1:] // without keos-oci
+	a := &app{in: os.Stdin, out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }}
+	root := a.root()
+	root.SetContext(context.Background())
+	found, rest, err := root.Find(words)
+	if err != nil || found == root && len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+		t.Errorf("no such command: %s (%v)", line, err)
+		return
+	}
+	for _, word := range rest {
+		if name := guideFlag.FindString(strings.TrimPrefix(word, "[")); name != "" && !knowsFlag(found, name) {
+			t.Errorf("%s has no flag %s: %s", found.CommandPath(), name, line)
+		}
+	}
+}
+
+func knowsFlag(cmd *cobra.Command, name string) bool {
+	cmd.InheritedFlags() // which merges those of the parents into Flags
+	if long, ok := strings.CutPrefix(name, "--"); ok {
+		return cmd.Flags().Lookup(long) != nil
+	}
+	return cmd.Flags().ShorthandLookup(name[1:2]) != nil
+}
+
+// checkGuideLink follows links to files of the project, with the heading that they name.
+func checkGuideLink(t *testing.T, file, link string) {
+	t.Helper()
+	if strings.Contains(link, "://") {
+		return
+	}
+	target, anchor, _ := strings.Cut(link, "#")
+	to := file
+	if target != "" {
+		to = filepath.Join(filepath.Dir(file), filepath.FromSlash(target))
+	}
+	raw, err := os.ReadFile(to)
+	if info, statErr := os.Stat(to); statErr == nil && info.IsDir() {
+		return
+	}
+	if err != nil {
+		t.Errorf("dead link %s: %v", link, err)
+		return
+	}
+	if anchor == "" {
+		return
+	}
+	for _, m := range guideHeading.FindAllStringSubmatch(string(raw), -1) {
+		if guideAnchor(m[1]) == anchor {
+			return
+		}
+	}
+	t.Errorf("dead link %s: no such heading", link)
+}
+
+// guideAnchor is how GitHub names the anchor of a heading.
+func guideAnchor(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		}
+		return -1
+	}, strings.ToLower(heading))
+}
