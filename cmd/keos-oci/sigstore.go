@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,7 @@ type signFlags struct {
 	identity, identityPattern     string
 	certIssuer, certIssuerPattern string
 	verifies                      bool // the verb only verifies
+	configured                    bool // the key comes from the config, which serves verbs that sign as well
 	opened                        *sign.PrivateKey
 }
 
@@ -73,6 +76,7 @@ func (s *signFlags) policy() sign.Policy {
 // sigstore adds signer and verifier to svc, from flags first and the config second.
 func (a *app) sigstore(svc *release.Service, s *signFlags, client *http.Client) error {
 	config := svc.Workspace.Config.Signing
+	s.configured = s.key == "" && config.Key != ""
 	fill(&s.key, config.Key)
 	fill(&s.services.FulcioURL, config.FulcioURL)
 	fill(&s.services.RekorURL, config.RekorURL)
@@ -120,12 +124,24 @@ func (s *signFlags) publicKey() (string, error) {
 		return "", err
 	}
 	if private && s.verifies {
-		return "", fmt.Errorf("%w: %s is a private key; verify with the public one", errUsage, s.key)
+		return s.publicHalf()
 	}
 	if private {
 		return "", nil
 	}
 	return s.key, nil
+}
+
+// publicHalf is the file beside a configured private key, where cosign puts it.
+func (s *signFlags) publicHalf() (string, error) {
+	public := strings.TrimSuffix(s.key, ".key") + ".pub"
+	if _, err := os.Stat(public); s.configured && err == nil {
+		return public, nil
+	}
+	if s.configured {
+		return "", fmt.Errorf("%w: signing.key is a private key, and there is no %s beside it: verify with --key and the public one", errUsage, filepath.Base(public))
+	}
+	return "", fmt.Errorf("%w: %s is a private key; verify with the public one", errUsage, s.key)
 }
 
 func fill(flag *string, config string) {
