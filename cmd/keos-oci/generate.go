@@ -28,6 +28,7 @@ type generateFlags struct {
 	pins       []string
 	dependsOn  []string // COMPONENT=COMPONENT
 	literal    []string // components that are not substituted
+	health     []string // COMPONENT=APIVERSION/KIND/NAMESPACE/NAME
 	signing    signFlags
 }
 
@@ -226,6 +227,21 @@ func (g *generateFlags) apply(chosen []flux.Follow, set component.Set) error {
 			return err
 		}
 		f.DependsOn = append(f.DependsOn, other)
+	}
+	for _, text := range g.health {
+		name, object, err := keyValue("health-check", text)
+		if err != nil {
+			return err
+		}
+		f, err := find("health-check", name)
+		if err != nil {
+			return err
+		}
+		h, err := flux.ParseHealth(object)
+		if err != nil {
+			return err
+		}
+		f.Health = append(f.Health, h)
 	}
 	for _, name := range g.literal {
 		f, err := find("no-substitute", name)
@@ -521,13 +537,20 @@ func (a *app) registries(ctx context.Context, dirs []string) ([]string, error) {
 func (a *app) generatePairsCmd() *cobra.Command {
 	var g generateFlags
 	var p flux.Pairs
+	var into string
+	var substitute []string
 	cmd := &cobra.Command{
 		Use:   "ocirepository [COMPONENT…]",
 		Short: "OCIRepository and Kustomization pairs, for clusters without Flux Operator",
 		Long: `For each component an OCIRepository that follows a channel and verifies its signatures, and a Kustomization that applies the
 environment's variant, or one for each phase. The content's ${VARIABLES} are left alone unless --substitute-from names the
-ConfigMap that they come from.`,
+ConfigMap that they come from, or --substitute gives their values.
+
+With --into, only where the OCIRepositories in a file point and what they verify is changed: moving one cluster to another
+version, and back, is one --pin.`,
 		Example: `  keos-oci generate ocirepository frontend --channel latest-stable --environment production
+  keos-oci generate ocirepository infrastructure --channel latest-stable --environment infrastructure \
+      --pin infrastructure=v0.2.0 --into clusters/demo/infrastructure.yaml
   keos-oci generate ocirepository --channel latest --environment staging --dir clusters/staging`,
 		ValidArgsFunction: a.completeComponents,
 	}
@@ -540,6 +563,10 @@ ConfigMap that they come from.`,
 	f.StringVar(&p.TargetNamespace, "target-namespace", "", "namespace of what is delivered, where the content does not say")
 	f.StringVar(&p.KustomizeAs, "kustomize-as", "", "ServiceAccount that applies the content")
 	f.StringVar(&p.SubstituteFrom, "substitute-from", "", "ConfigMap with the values of the content's ${VARIABLES}")
+	f.StringArrayVar(&substitute, "substitute", nil, "KEY=VALUE: the value of a ${KEY} in the content")
+	f.StringArrayVar(&g.health, "health-check", nil, "COMPONENT=APIVERSION/KIND/NAMESPACE/NAME: an object that decides whether it is ready, in place of all that it delivers")
+	f.BoolVar(&p.Redirect, "redirect-sources", false, "let Kustomizations within the content take the OCIRepository for their source, in place of the Git repository that they name")
+	f.StringVar(&into, "into", "", "file whose OCIRepositories are changed, instead of writing whole objects")
 	_ = cmd.MarkFlagRequired("channel")
 	_ = cmd.MarkFlagRequired("environment")
 	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
@@ -552,6 +579,12 @@ ConfigMap that they come from.`,
 			return fmt.Errorf("%w: no component of the kind infra or app", component.ErrNoComponents)
 		}
 		p.Follow, p.Access, p.Trust, p.Interval = follow, g.access, g.trust, g.interval
+		if p.Substitute, err = settings("substitute", substitute); err != nil {
+			return err
+		}
+		if into != "" {
+			return a.repin(p, into, g.output)
+		}
 		files, err := p.Files()
 		if err != nil {
 			return err
@@ -559,4 +592,31 @@ ConfigMap that they come from.`,
 		return a.finishFiles(g.output, files, nil)
 	}
 	return cmd
+}
+
+// repin changes where the OCIRepositories in a file point.
+func (a *app) repin(p flux.Pairs, file string, o outputFlags) error {
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	after, changed, err := p.Repin(file, before)
+	if err != nil {
+		return err
+	}
+	o.dir = filepath.Dir(file)
+	return a.finishFiles(o, []flux.File{{Path: filepath.Base(file), Content: after}}, &flux.Change{Updated: changed})
+}
+
+// settings reads KEY=VALUE, of which the value may be empty.
+func settings(flag string, texts []string) ([]flux.Setting, error) {
+	var all []flux.Setting
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, fmt.Errorf("%w: --%s %q: want KEY=VALUE", errUsage, flag, text)
+		}
+		all = append(all, flux.Setting{Key: key, Value: value})
+	}
+	return all, nil
 }

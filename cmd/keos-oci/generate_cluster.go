@@ -126,14 +126,8 @@ func (a *app) cluster(ctx context.Context, c *clusterFlags) (err error) {
 			c.cluster.Pins = append(c.cluster.Pins, flux.ComponentPin{Component: f.Component, Policies: f.Policies, Pin: f.Pin})
 		}
 	}
-	for _, text := range c.settings {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return fmt.Errorf("%w: --set %q: want KEY=VALUE", errUsage, text)
-		}
-		c.cluster.Settings = append(c.cluster.Settings, flux.Setting{Key: key, Value: value})
-	}
-	return nil
+	c.cluster.Settings, err = settings("set", c.settings)
+	return err
 }
 
 func oneOf(flag, value string, known ...string) error {

@@ -45,6 +45,20 @@ type Follow struct {
 	Pin          Pin
 	DependsOn    []string // components whose objects must be ready first
 	NoSubstitute bool     // leave ${VAR} in its content alone
+	Health       []Health // objects that decide whether it is ready, in place of all that it delivers
+}
+
+// Health is an object whose state Flux watches.
+type Health struct{ APIVersion, Kind, Namespace, Name string }
+
+// ParseHealth reads APIVERSION/KIND/NAMESPACE/NAME, such as apps/v1/Deployment/web/frontend.
+func ParseHealth(text string) (Health, error) {
+	parts := strings.Split(text, "/")
+	if n := len(parts); n == 4 || n == 5 {
+		h := Health{strings.Join(parts[:n-3], "/"), parts[n-3], parts[n-2], parts[n-1]}
+		return h, errors.Join(checkLabel(h.Namespace), checkObjectName(h.Name))
+	}
+	return Health{}, fmt.Errorf("%w: health check %q: want APIVERSION/KIND/NAMESPACE/NAME, such as apps/v1/Deployment/web/frontend", ErrInput, text)
 }
 
 // Access is how clusters reach the registry. Secrets are named as they are in flux-system.

@@ -33,7 +33,7 @@ func (d *inputsDocument) render(node *yaml.Node) ([]string, error) {
 	lines := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
 	for i, line := range lines {
 		margin := strings.Repeat(" ", d.inner)
-		if i == 0 {
+		if i == 0 && d.inner > d.dash {
 			margin = strings.Repeat(" ", d.dash) + "-" + strings.Repeat(" ", d.inner-d.dash-1)
 		}
 		if line == "" {

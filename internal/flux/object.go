@@ -87,7 +87,27 @@ type kustomizationSpec struct {
 	SourceRef          kindAndName `yaml:"sourceRef"`
 	Path               quoted      `yaml:"path"`
 	Prune              bool        `yaml:"prune"`
+	HealthChecks       []health    `yaml:"healthChecks,omitempty"`
+	Patches            []patch     `yaml:"patches,omitempty"`
 	PostBuild          any         `yaml:"postBuild,omitempty"` // *postBuild, or a template of one
+}
+
+// health is an object whose state decides whether a Kustomization is ready.
+type health struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Name       string `yaml:"name"`
+	Namespace  string `yaml:"namespace,omitempty"`
+}
+
+type patch struct {
+	Target patchTarget `yaml:"target"`
+	Patch  string      `yaml:"patch"`
+}
+
+type patchTarget struct {
+	Group string `yaml:"group"`
+	Kind  string `yaml:"kind"`
 }
 
 type kindAndName struct {
@@ -101,12 +121,13 @@ type dependency struct {
 }
 
 type postBuild struct {
-	SubstituteFrom []kindAndName `yaml:"substituteFrom"`
+	Substitute     fields        `yaml:"substitute,omitempty"`
+	SubstituteFrom []kindAndName `yaml:"substituteFrom,omitempty"`
 }
 
 // substituteFrom lets the content have the settings of a ConfigMap as ${VARIABLES}.
 func substituteFrom(configMap string) *postBuild {
-	return &postBuild{[]kindAndName{{"ConfigMap", configMap}}}
+	return &postBuild{SubstituteFrom: []kindAndName{{"ConfigMap", configMap}}}
 }
 
 type resourceSet struct {

@@ -14,11 +14,13 @@ type Pairs struct {
 	Follow          []Follow
 	Channel         string
 	Environment     string
-	Namespace       string // of the objects; flux-system where empty
-	TargetNamespace string // of what is delivered, where the content itself does not say
-	KustomizeAs     string // ServiceAccount that applies the content
-	SubstituteFrom  string // ConfigMap with ${VARIABLES}; none are replaced where empty
-	Interval        string // how often the tag is looked at; 5m where empty
+	Namespace       string    // of the objects; flux-system where empty
+	TargetNamespace string    // of what is delivered, where the content itself does not say
+	KustomizeAs     string    // ServiceAccount that applies the content
+	SubstituteFrom  string    // ConfigMap with ${VARIABLES}
+	Substitute      []Setting // ${VARIABLES} of this cluster; none are replaced where both are empty
+	Redirect        bool      // Kustomizations within the content take the OCIRepository for their source
+	Interval        string    // how often the tag is looked at; 5m where empty
 	Access          Access
 	Trust           Trust
 }
@@ -65,6 +67,7 @@ func (p Pairs) validate() error {
 			faults = append(faults, err)
 		}
 	}
+	faults = append(faults, addSettings(&[]Setting{}, p.Substitute))
 	return errors.Join(append(faults, checkDependencies(p.Follow))...)
 }
 
@@ -131,10 +134,39 @@ func (p Pairs) kustomization(f Follow, phase, previous string) (kustomization, e
 	if after := p.after(f, previous); len(after) > 0 {
 		k.Spec.DependsOn = after
 	}
-	if p.SubstituteFrom != "" && !f.NoSubstitute {
-		k.Spec.PostBuild = substituteFrom(p.SubstituteFrom)
+	if !f.NoSubstitute {
+		k.Spec.PostBuild = p.postBuild()
+	}
+	for _, h := range f.Health { // which Flux looks at only where it does not wait for everything
+		k.Spec.HealthChecks, k.Spec.Wait = append(k.Spec.HealthChecks, health{h.APIVersion, h.Kind, h.Name, h.Namespace}), false
+	}
+	if p.Redirect {
+		k.Spec.Patches = []patch{redirect(f.Component.Name)}
 	}
 	return k, nil
+}
+
+func (p Pairs) postBuild() any {
+	if p.SubstituteFrom == "" && len(p.Substitute) == 0 {
+		return nil
+	}
+	build := &postBuild{}
+	if p.SubstituteFrom != "" {
+		build = substituteFrom(p.SubstituteFrom)
+	}
+	for _, s := range p.Substitute {
+		build.Substitute = append(build.Substitute, entry{s.Key, quoted(s.Value)})
+	}
+	return build
+}
+
+// redirect lets the Kustomizations that an artifact brings along build from the artifact too: they name the source that
+// their repository was followed by before. Theirs are the same paths, since the artifact's root is the repository's.
+func redirect(source string) patch {
+	return patch{
+		Target: patchTarget{"kustomize.toolkit.fluxcd.io", "Kustomization"},
+		Patch:  "- op: replace\n  path: /spec/sourceRef\n  value:\n    kind: OCIRepository\n    name: " + source + "\n",
+	}
 }
 
 func (p Pairs) after(f Follow, previous string) []dependency {
