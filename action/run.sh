@@ -5,7 +5,11 @@ set -euo pipefail
 set -f # a name is no pattern
 read -r -a components -d '' <<<"$INPUT_COMPONENTS" || true
 read -r -a variants -d '' <<<"$INPUT_VARIANT" || true
-mapfile -t more < <(printf '%s' "$INPUT_ARGS" | tr -d '\r' | sed '/^[[:space:]]*$/d')
+more=()
+while IFS= read -r line || [ -n "$line" ]; do # macOS has a bash without mapfile
+  line=${line%$'\r'}
+  [[ $line =~ ^[[:space:]]*$ ]] || more+=("$line")
+done <<<"$INPUT_ARGS"
 report=$RUNNER_TEMP/keos-oci/report.md
 mkdir -p "$RUNNER_TEMP/keos-oci"
 : >"$report"
@@ -32,7 +36,10 @@ promote | rollback)
     ${more[@]+"${more[@]}"}
   ;;
 diff)
-  [ ${#components[@]} -gt 0 ] || mapfile -t components < <(all)
+  if [ ${#components[@]} -eq 0 ]; then
+    names=$(all)
+    read -r -a components -d '' <<<"$names" || true
+  fi
   flags=(--allow-missing)
   for v in ${variants[@]+"${variants[@]}"}; do flags+=(--variant "$v"); done
   for name in "${components[@]}"; do

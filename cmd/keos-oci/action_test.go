@@ -420,7 +420,13 @@ func TestActionChecks(t *testing.T) {
 			t.Errorf("the report lacks %s:\n%s", want, j.report)
 		}
 	}
-	j = r.job("check.yaml", "refs/heads/change", map[string]string{"command": "generate", "args": "ocirepository\n--channel\nlatest\n--environment\nstaging\n--dir\n.\n--check"})
+	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff"}); j.code != 0 || strings.Count(j.report, "###") != 4 {
+		t.Errorf("all components: exit %d\n%s\n%s", j.code, j.report, j.log)
+	}
+	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "directory": "nosuch"}); j.code == 0 {
+		t.Errorf("no checkout: exit %d\n%s", j.code, j.log)
+	}
+	j = r.job("check.yaml", "refs/heads/change", map[string]string{"command": "generate", "args": "ocirepository\n--channel\nlatest\n--environment\nstaging\n--dir\n.\n\n--check\r\n"})
 	if j.code != 3 || !strings.Contains(j.summary, "| <code>frontend.yaml</code> | differs |") {
 		t.Errorf("exit %d\n%s\n%s", j.code, j.summary, j.log)
 	}
