@@ -51,14 +51,15 @@ func benchMain(ctx context.Context, args []string) error {
 	flags.IntVar(&o.reps, "reps", 3, "repetitions; the table has their medians")
 	flags.DurationVar(&o.delay, "delay", 30*time.Millisecond, "added to every request")
 	flags.IntVar(&o.big, "big", 500, "components of the memory runs, which have no delay; 0 skips them")
+	flags.IntVar(&o.mono, "monorepo", 2000, "components of the monorepo that is published unchanged; 0 skips it")
 	flags.StringVar(&o.stack, "sigstack", "", "binary of the Sigstore stack, for keyless runs")
 	flags.StringVar(&o.crane, "crane", "", "crane, to compare promote with")
 	flags.StringVar(&o.cosign, "cosign", "", "cosign v2, to compare promote of one component with, after crane")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || o.n < 1 || o.reps < 1 || o.big < 0 || o.delay < 0 {
-		return errors.New("want -n and -reps of at least 1, -big and -delay of at least 0, and no arguments")
+	if flags.NArg() > 0 || o.n < 1 || o.reps < 1 || o.big < 0 || o.mono < 0 || o.delay < 0 {
+		return errors.New("want -n and -reps of at least 1, -big, -monorepo and -delay of at least 0, and no arguments")
 	}
 	rows, err := bench(ctx, o)
 	if err != nil {

@@ -33,6 +33,7 @@ type options struct {
 	stack   string // binary of the Sigstore stack; "" leaves the keyless runs out
 	crane   string // what promote is compared with; "" leaves the comparison out
 	cosign  string // the same
+	mono    int    // components of the monorepo that is published unchanged
 }
 
 const (
@@ -43,6 +44,7 @@ const (
 	toolFloor       = "floor"
 	toolCrane       = "crane"
 	toolCraneCosign = "crane, cosign"
+	toolSum         = "sha256sum"
 )
 
 // job is what a tool is measured at.
@@ -55,6 +57,7 @@ const (
 	promoteOne       job = "promote-one"       // one component, verified
 	promoteMany      job = "promote-many"      // all components, by one command where the tool has one
 	status           job = "status"
+	monorepo         job = "monorepo-unchanged" // a publish that finds nothing to do, beside reading the same files once
 	help             job = "--help"
 )
 
@@ -147,6 +150,13 @@ func bench(ctx context.Context, o options) (_ []row, err error) {
 		}
 		rows = append(rows, big...)
 	}
+	if o.mono > 0 {
+		mono, err := l.monorepo(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, mono...)
+	}
 	helps, err := l.help(ctx)
 	return append(rows, helps), err
 }
@@ -175,6 +185,39 @@ func (l *lab) sideBySide(ctx context.Context, o options) ([]row, error) {
 				}
 			}
 		}
+	}
+	return rows, nil
+}
+
+// monorepo measures what a publish costs that finds nothing to do, in a repository and in a quarter of it: how long beside
+// a tool that only reads and digests the files that Git tracks, and whether memory grows with it.
+func (l *lab) monorepo(ctx context.Context, o options) ([]row, error) {
+	var rows []row
+	for _, n := range []int{max(o.mono/4, 1), o.mono} {
+		name := fmt.Sprintf("mono%d", n)
+		c, err := newCheckout(ctx, filepath.Join(l.dir, name), n, l.env)
+		if err != nil {
+			return nil, err
+		}
+		first := row{job: publishFirst, tool: toolKeos, n: n}
+		if err := l.publish(ctx, &first, c, name); err != nil {
+			return nil, err
+		}
+		if err := c.next(ctx, publishUnchanged); err != nil {
+			return nil, err
+		}
+		ours, sum := row{job: monorepo, tool: toolKeos, n: n}, row{job: monorepo, tool: toolSum, n: n}
+		for range o.reps {
+			if err := l.publish(ctx, &ours, c, name); err != nil {
+				return nil, err
+			}
+			s, _, err := l.measure(ctx, 0, "sh", "-c", `cd "$0" && git ls-files -z | xargs -0 sha256sum >/dev/null`, c.dir)
+			if err != nil {
+				return nil, err
+			}
+			sum.add(s)
+		}
+		rows = append(rows, ours, sum)
 	}
 	return rows, nil
 }
@@ -276,7 +319,7 @@ func (l *lab) publish(ctx context.Context, r *row, c *checkout, prefix string) e
 		args = []string{l.self, "floor", "-C", c.dir, "-registry", l.address, "-prefix", prefix + "/floor", "-j", inFlight, "-commit", commit, "-key", l.path("floor.key")}
 	}
 	want := summary{Published: r.n}
-	if r.job == publishUnchanged {
+	if r.job == publishUnchanged || r.job == monorepo {
 		want = summary{Unchanged: r.n}
 	}
 	s, _, err := l.do(ctx, r.delay, want, args...)

@@ -24,6 +24,7 @@ var limitsOf = map[job]limits{
 	promoteOne:       {ratio: 1},
 	promoteMany:      {ratio: 1.0 / 6},
 	status:           {requests: 4},
+	monorepo:         {requests: 1, peak: 100},
 	help:             {wall: 0.05},
 }
 
