@@ -199,6 +199,9 @@ func (l *lab) monorepo(ctx context.Context, o options) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := c.next(ctx, publishFirst); err != nil {
+			return nil, err
+		}
 		first := row{job: publishFirst, tool: toolKeos, n: n}
 		if err := l.publish(ctx, &first, c, name); err != nil {
 			return nil, err
