@@ -19,6 +19,8 @@ type componentEntry struct {
 	Name       string         `json:"name"`
 	Kind       component.Kind `json:"kind"`
 	Dir        string         `json:"dir"`
+	Root       string         `json:"root"`
+	Paths      []string       `json:"paths"`
 	Repository string         `json:"repository"`
 	Variants   []string       `json:"variants"`
 	Phases     []string       `json:"phases"`
@@ -26,23 +28,38 @@ type componentEntry struct {
 }
 
 func (a *app) componentsCmd() *cobra.Command {
-	var since string
+	var since, explain string
 	var shards int
 	cmd := &cobra.Command{
 		Use:   "components",
 		Short: "List what this checkout would publish",
 		Example: `  keos-oci components
   keos-oci components --changed-since origin/main
+  keos-oci components --explain frontend
   keos-oci components -o matrix --shards 4 >>"$GITHUB_OUTPUT"`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{annotationFormats: formatMatrix},
 	}
 	cmd.Flags().StringVar(&since, "changed-since", "", "only those with a file that differs from this Git revision")
 	cmd.Flags().IntVar(&shards, "shards", 0, "with -o matrix: at most this many jobs, each with several components")
+	cmd.Flags().StringVar(&explain, "explain", "", "tell of each file why it is in this component's artifact or out of it")
+	cmd.MarkFlagsMutuallyExclusive("explain", "changed-since")
+	cmd.MarkFlagsMutuallyExclusive("explain", "shards")
+	_ = cmd.RegisterFlagCompletionFunc("explain", a.completeComponents)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if explain != "" && a.global.output == formatMatrix {
+			return fmt.Errorf("%w: --explain prints text, json or yaml", errUsage)
+		}
 		svc, err := a.service(cmd.Context(), nil)
 		if err != nil {
 			return err
+		}
+		if explain != "" {
+			res, err := svc.Explain(cmd.Context(), explain)
+			if err != nil {
+				return err
+			}
+			return a.print(res)
 		}
 		set := svc.Workspace.Components
 		if since != "" {
@@ -50,7 +67,9 @@ func (a *app) componentsCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			set = set.ChangedIn(files)
+			if set, err = svc.ChangedIn(cmd.Context(), set, files); err != nil {
+				return err
+			}
 		}
 		if a.global.output == formatMatrix {
 			return a.printMatrix(set, shards)
@@ -63,7 +82,7 @@ func (a *app) componentsCmd() *cobra.Command {
 func newComponentsResult(registry string, set component.Set) *componentsResult {
 	res := &componentsResult{Registry: registry, Components: make([]componentEntry, len(set))}
 	for i, c := range set {
-		res.Components[i] = componentEntry{c.Name, c.Kind, c.Dir, c.Repository.String(), orEmpty(c.Variants), orEmpty(c.Phases), c.GitTag}
+		res.Components[i] = componentEntry{c.Name, c.Kind, c.Dir, c.Root, c.Paths, c.Repository.String(), orEmpty(c.Variants), orEmpty(c.Phases), c.GitTag}
 	}
 	return res
 }

@@ -62,6 +62,11 @@ func (a *app) printText(result any) error {
 		for _, c := range r.Components {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, c.Kind, strings.Join(c.Variants, ","), c.Repository)
 		}
+	case *release.ExplainResult:
+		fmt.Fprintln(w, "ARTIFACT\tFILE\tWHY")
+		for _, f := range r.Files {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", map[bool]string{true: "in", false: "out"}[f.In], printable(f.Path), printable(f.Why))
+		}
 	case *release.CheckResult:
 		a.printCheck(w, r)
 	case *release.PublishResult:

@@ -30,6 +30,11 @@ func TestScript(t *testing.T) {
 				}
 			}
 			env.Setenv("HOME", env.WorkDir)
+			repos, err := filepath.Abs(filepath.Join("..", "..", "testdata", "repos"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("REPOS", repos)
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
 			env.Setenv("COSIGN_PASSWORD", "pw")
 			env.Setenv("GIT_CONFIG_GLOBAL", "/dev/null")

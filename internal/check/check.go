@@ -24,6 +24,8 @@ type Component struct {
 	Files     []string // the files in the tarball, slash-separated, relative to Root, sorted
 	Unpacked  string   // absolute path of the folder the tarball was unpacked into
 	Variants  []string // folders relative to Root that a cluster may build
+	Paths     []string // what the component consists of, relative to Workspace; none is all below Root
+	External  bool     // what it refers to outside Paths, but below Root, was taken along
 
 	// LeftOut says why a path (relative to Workspace) of the checkout is not in the tarball, "" when it does not know. It
 	// may be nil.

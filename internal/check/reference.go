@@ -28,6 +28,7 @@ type reference struct {
 	yaml  bool // kustomize parses the file
 
 	literal bool // Flux does not substitute variables in what is generated of it
+	maybe   bool // in a plugin's configuration, where such a field may be no path at all
 }
 
 // addKustomization collects the references of a kustomization file. One that does not parse has none: whether that
@@ -91,6 +92,11 @@ func (k *kustomization) addInline(item *yaml.Node) {
 	}
 }
 
+// isPlugin tells whether a reference names the configuration of plugins.
+func (r reference) isPlugin() bool {
+	return r.field == "generators" || r.field == "transformers" || r.field == "validators"
+}
+
 // addSources adds the files that a generator reads.
 func (k *kustomization) addSources(name string, generator *yaml.Node) {
 	literal := isLiteral(anyCase(generator, "options"))
@@ -125,7 +131,7 @@ func (k *kustomization) add(n *yaml.Node, r reference) {
 
 // addPath skips what is no path: several fields take YAML in the place of a file name.
 func (k *kustomization) addPath(p string, line int, r reference) {
-	if p == "" || strings.ContainsAny(p, "\n{") {
+	if p == "" || strings.Contains(p, "\n") || strings.HasPrefix(strings.TrimSpace(p), "{") {
 		return
 	}
 	r.path, r.line = p, line
@@ -137,10 +143,10 @@ func (g *gate) checkReferences() {
 	for _, dir := range sortedKeys(g.kusts) {
 		k := g.kusts[dir]
 		for _, r := range k.refs {
-			if r.field == "generators" || r.field == "transformers" || r.field == "validators" {
+			if r.isPlugin() {
 				g.checkPluginConfig(k, r)
 			}
-			g.checkReference(k, r)
+			g.checkReference(dir, k, r)
 		}
 	}
 }
@@ -161,12 +167,12 @@ func (g *gate) checkPluginConfig(k *kustomization, r reference) {
 		plugin.collectPlugin(doc, 0)
 	}
 	for _, ref := range plugin.refs {
-		g.checkReference(plugin, ref)
+		g.checkReference(path.Dir(k.file), plugin, ref) // kustomize reads them from where the plugin is named
 	}
 }
 
 // collectPlugin lists the files that a builtin plugin's configuration names. Some of these fields have other meanings in
-// other plugins, so only what is surely wrong, and would be fetched during the build, is kept. line is where an inline
+// other plugins, so only what is surely wrong, and would be fetched during the build, is no maybe. line is where an inline
 // configuration begins, 0 for a file.
 func (k *kustomization) collectPlugin(doc *yaml.Node, line int) {
 	plugin := &kustomization{}
@@ -174,20 +180,23 @@ func (k *kustomization) collectPlugin(doc *yaml.Node, line int) {
 	plugin.add(anyCase(doc, "path"), reference{field: "path"})
 	plugin.addList(anyCase(doc, "paths"), reference{field: "paths"})
 	plugin.add(anyCase(doc, "valuesFile"), reference{field: "valuesFile"})
+	plugin.add(anyCase(doc, "targetFilePath"), reference{field: "targetFilePath"})
 	for _, item := range items(anyCase(doc, "replacements")) {
 		plugin.add(anyCase(item, "path"), reference{field: "replacements.path"})
 	}
 	for _, r := range plugin.refs {
-		if isRemote(r.path) || strings.HasPrefix(r.path, "../") {
-			r.line += line
-			k.refs = append(k.refs, r)
-		}
+		r.maybe = !isRemote(r.path) && !strings.HasPrefix(r.path, "../")
+		r.line += line
+		k.refs = append(k.refs, r)
 	}
 }
 
-// checkReference reports at most one fault of one reference.
-func (g *gate) checkReference(k *kustomization, r reference) {
-	message, fix := g.judge(path.Dir(k.file), r)
+// checkReference reports at most one fault of one reference, which kustomize reads from dir.
+func (g *gate) checkReference(dir string, k *kustomization, r reference) {
+	if r.maybe {
+		return
+	}
+	message, fix := g.judge(dir, r)
 	if message == "" {
 		return
 	}
@@ -224,8 +233,20 @@ func (g *gate) judgeOutside(dir string, r reference) (message, fix string) {
 		return "goes through the component's own folder, which has no name in the artifact",
 			"write " + relative(dir, inside)
 	}
+	fix = "root: and paths:"
+	if g.c.External {
+		fix = fmt.Sprintf("components: {%q: {root: %q}}", g.c.Name, commonFolder(g.c.Root, full))
+	}
 	return fmt.Sprintf("is outside the component (%s)", full),
-		fmt.Sprintf("move it below %s, or widen the component with root: and paths: in keos-oci.yaml", g.c.Root)
+		fmt.Sprintf("move it below %s, or widen the component with %s in keos-oci.yaml", g.c.Root, fix)
+}
+
+// commonFolder is the innermost folder that holds both.
+func commonFolder(dir, p string) string {
+	for dir != "." && !strings.HasPrefix(p, dir+"/") {
+		dir = path.Dir(dir)
+	}
+	return dir
 }
 
 func (g *gate) judgeInside(target string, r reference) (message, fix string) {
@@ -237,10 +258,31 @@ func (g *gate) judgeInside(target string, r reference) (message, fix string) {
 	case g.dirs[target]:
 		return "is a folder where a file is needed", ""
 	}
-	if _, err := os.Stat(g.checkoutPath(target)); err != nil {
+	info, err := os.Stat(g.checkoutPath(target))
+	switch {
+	case err != nil:
 		return "does not exist", "create it, or remove the line"
+	case g.isForeign(target):
+		return g.judgeForeign(target)
+	case info.IsDir() && !r.dir:
+		return "is a folder where a file is needed", ""
+	case info.IsDir():
+		return g.judgeFolder(target)
 	}
 	return "exists but is not in the artifact: " + g.leftOut(target), "commit the file and let no ignore rule match it"
+}
+
+// isForeign tells whether a path below the root is none of the component's own, and is not taken along either.
+func (g *gate) isForeign(target string) bool {
+	full := g.workspacePath(target)
+	return len(g.c.Paths) > 0 && !g.c.External && !slices.ContainsFunc(g.c.Paths, func(p string) bool {
+		return p == "." || p == full || strings.HasPrefix(full, p+"/") || strings.HasPrefix(p, full+"/")
+	})
+}
+
+func (g *gate) judgeForeign(target string) (message, fix string) {
+	return fmt.Sprintf("is outside the component (%s)", g.workspacePath(target)),
+		"add it to the component's paths, or set artifact: {external: include} in keos-oci.yaml"
 }
 
 // judgeFolder demands a kustomization in a folder.
@@ -248,7 +290,7 @@ func (g *gate) judgeFolder(dir string) (message, fix string) {
 	if g.kusts[dir] != nil {
 		return "", ""
 	}
-	for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+	for _, name := range kustomizationNames() {
 		file := path.Join(dir, name)
 		if _, err := os.Stat(g.checkoutPath(file)); err == nil {
 			return "has a " + name + " that is not in the artifact: " + g.leftOut(file),

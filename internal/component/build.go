@@ -61,9 +61,16 @@ func (l *loader) complete(drafts []*draft) error {
 	for _, d := range drafts {
 		d.kind = orElse(d.kind, kind)
 		if d.variants == nil {
-			d.variants = l.tree.variants(d.root, d.paths)
+			variants, err := l.variantsOf(d)
+			if err != nil {
+				return err
+			}
+			d.variants = variants
 		}
 		d.gitTag = d.tagPattern()
+		if l.config.Artifact.Mode == ModeClosure && len(d.variants) == 0 {
+			l.doc.add([]string{"artifact", "mode"}, "closure takes what variants reach, and %s has none: name them with components: {%q: {variants: […]}}", d, d.key)
+		}
 	}
 	return nil
 }
@@ -107,7 +114,7 @@ func (l *loader) build(d *draft) Component {
 	c := Component{
 		Name: d.name, Kind: d.kind, Dir: d.dir, Root: d.root, Paths: d.paths, Variants: d.variants, GitTag: d.gitTag,
 		Ignore: d.ignore, MaxSize: l.config.Artifact.MaxSize, Signing: d.signing, Channels: d.channels,
-		configFile: l.configPath(),
+		decidedBy: append(d.decidedBy, l.configPath()),
 	}
 	if d.kind != Fleet {
 		c.Phases = l.tree.phases(d.root, d.paths)

@@ -46,7 +46,7 @@ type Component struct {
 	Signing    Signing
 	Channels   Channels
 
-	configFile string // a change to it concerns every component
+	decidedBy []string // files that say what belongs to it: the config file, and kustomizations that enable it
 }
 
 // GitTagOf returns the Git tag that releases a version such as v1.2.3.
@@ -59,14 +59,23 @@ func (c Component) Holds(file string) bool {
 	return slices.ContainsFunc(c.Paths, func(p string) bool { return within(p, file) })
 }
 
-// changedBy tells whether a changed file may change the artifact: one of its own, or one that says what belongs to it.
-func (c Component) changedBy(file string) bool {
-	if file == c.configFile || c.Holds(file) {
+// PathOf returns which of the component's paths holds a file, empty where none does.
+func (c Component) PathOf(file string) string {
+	for _, p := range c.Paths {
+		if within(p, file) {
+			return p
+		}
+	}
+	return ""
+}
+
+// ChangedBy tells whether a changed file may change the artifact: one of its own, or one that says what belongs to it.
+// What it refers to outside its paths is for those to know who follow references.
+func (c Component) ChangedBy(file string) bool {
+	if slices.Contains(c.decidedBy, file) || c.Holds(file) {
 		return true
 	}
-	folder := path.Dir(file)
-	return path.Base(file) == ".sourceignore" && within(c.Root, folder) &&
-		slices.ContainsFunc(c.Paths, func(p string) bool { return within(folder, p) })
+	return path.Base(file) == ".sourceignore" && slices.ContainsFunc(c.Paths, func(p string) bool { return within(path.Dir(file), p) })
 }
 
 // Set is the components of a workspace, in the order of their names.
@@ -113,7 +122,7 @@ func (s Set) Select(names ...string) (Set, error) {
 // of them, or all where the config file is among them. An ignored file counts too: whether the artifact really differs
 // is for its content to tell.
 func (s Set) ChangedIn(files []string) Set {
-	return slices.DeleteFunc(slices.Clone(s), func(c Component) bool { return !slices.ContainsFunc(files, c.changedBy) })
+	return slices.DeleteFunc(slices.Clone(s), func(c Component) bool { return !slices.ContainsFunc(files, c.ChangedBy) })
 }
 
 // Shards splits the set into at most n parts of nearly the same size, none of them empty, always in the same way.

@@ -12,7 +12,7 @@ func named(names ...string) Set {
 	var s Set
 	for _, name := range names {
 		dir := "components/" + name
-		s = append(s, Component{Name: name, Dir: dir, Root: dir, Paths: []string{dir}, configFile: ConfigFile})
+		s = append(s, Component{Name: name, Dir: dir, Root: dir, Paths: []string{dir}, decidedBy: []string{ConfigFile}})
 	}
 	return s
 }
@@ -70,7 +70,7 @@ func TestSet_Select(t *testing.T) {
 
 func TestSet_ChangedIn(t *testing.T) {
 	s := named("a", "ab", "b")
-	s = append(s, Component{Name: "wide", Root: "infra", Paths: []string{"infra/x/y", "infra/z.yaml"}, configFile: ConfigFile})
+	s = append(s, Component{Name: "wide", Root: "infra", Paths: []string{"infra/x/y", "infra/z.yaml"}, decidedBy: []string{ConfigFile, "infra/kustomization.yaml"}})
 	for _, tc := range []struct {
 		files []string
 		want  string
@@ -84,10 +84,11 @@ func TestSet_ChangedIn(t *testing.T) {
 		{[]string{"components/a/keos-oci.yaml"}, "a"},
 		{[]string{"infra/z.yaml"}, "wide"},
 		{[]string{"infra/q.yaml"}, ""},
+		{[]string{"infra/kustomization.yaml"}, "wide"},
 		{[]string{"infra/.sourceignore"}, "wide"},
 		{[]string{"infra/x/.sourceignore"}, "wide"},
 		{[]string{"infra/q/.sourceignore"}, ""},
-		{[]string{".sourceignore"}, ""},
+		{[]string{".sourceignore"}, "a ab b wide"}, // those above a root hold as well
 	} {
 		if got := strings.Join(s.ChangedIn(tc.files).Names(), " "); got != tc.want {
 			t.Errorf("ChangedIn(%q) = %q, want %q", tc.files, got, tc.want)

@@ -57,13 +57,18 @@ type RemoteBases string
 const (
 	RemoteBasesError RemoteBases = "error"
 	RemoteBasesAllow RemoteBases = "allow"
+
+	remoteBasesVendor RemoteBases = "vendor" // known, and refused
 )
 
 // Mode says what a component takes along.
 type Mode string
 
-// ModeFolder takes all of a component's paths. It is the only mode so far.
-const ModeFolder Mode = "folder"
+// The modes.
+const (
+	ModeFolder  Mode = "folder"  // all of its paths
+	ModeClosure Mode = "closure" // what the builds of its variants reach
+)
 
 // SecretException names findings of the search for secrets that are known to be harmless.
 type SecretException struct {

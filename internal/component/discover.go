@@ -33,10 +33,12 @@ type draft struct {
 	root     string
 	paths    []string
 	variants []string // nil until decided
-	gitTag   string
-	ignore   []string
-	signing  Signing
-	channels Channels
+	// decidedBy are files that say what belongs to it and are not part of it.
+	decidedBy []string
+	gitTag    string
+	ignore    []string
+	signing   Signing
+	channels  Channels
 
 	at      []string // what to blame in the config file, empty where nothing is
 	found   bool     // by discovery, not by being named
@@ -95,9 +97,12 @@ func (l *loader) guess() ([]*draft, error) {
 
 // search applies one entry of discover.
 func (l *loader) search(entry discoverShape, at []string) ([]*draft, error) {
-	if entry.Layout == layoutEnvFirst {
-		l.doc.add(with(at, "layout"), "envFirst is not supported yet: use layer, or name each app with its paths under components")
-		return nil, nil
+	if entry.Layout != layoutEnvFirst {
+		for _, key := range []string{"environments", "enabledFrom"} {
+			if l.doc.value(with(at, key)...) != nil {
+				l.doc.add(with(at, key), "only for layout: envFirst")
+			}
+		}
 	}
 	fallback := map[layout]string{layoutComponents: componentsDir, layoutFleet: clustersDir}[entry.Layout]
 	dir, ok := l.path(orElse(entry.Path, fallback), with(at, "path"))
@@ -108,6 +113,8 @@ func (l *loader) search(entry discoverShape, at []string) ([]*draft, error) {
 		return l.searchFleet(dir, at)
 	case entry.Layout == layoutLayer:
 		return []*draft{l.draft(path.Base(dir), dir)}, nil
+	case entry.Layout == layoutEnvFirst:
+		return l.searchEnvFirst(entry, dir, at)
 	}
 	found := l.foldersOf(dir)
 	if len(found) == 0 {
@@ -257,6 +264,9 @@ func (l *loader) applyRoot(d *draft, text string, at []string) {
 			l.doc.add(at, "%s does not hold %s", root, p)
 			return
 		}
+	}
+	for i, v := range d.variants { // those that a layout decided
+		d.variants[i] = relative(root, path.Join(d.root, v))
 	}
 	d.root = root
 }

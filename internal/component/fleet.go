@@ -21,6 +21,7 @@ const maxManifest = 8 << 20
 type fleet struct {
 	clusters []string // their folders
 	builds   []string // folders of this repository that they build, sorted
+	others   []string // folders of this repository that they build from another source, such as an older version of it
 }
 
 // fluxObject is as much of a FluxInstance or a Flux Kustomization as tells what a cluster builds.
@@ -69,10 +70,13 @@ func (l *loader) fleet(dir string) (fleet, error) {
 		if len(objects) > 0 {
 			f.clusters = append(f.clusters, cluster)
 			f.builds = append(f.builds, l.builds(cluster, objects)...)
+			f.others = append(f.others, l.others(cluster, objects)...)
 		}
 	}
 	slices.Sort(f.builds)
 	f.builds = slices.Compact(f.builds)
+	slices.SortFunc(f.others, comparePaths)
+	f.others = slices.Compact(f.others)
 	l.fleets[dir] = f
 	return f, nil
 }
@@ -90,10 +94,58 @@ func (l *loader) builds(cluster string, objects []fluxObject) []string {
 			builds = append(builds, o.Spec.Path)
 		}
 	}
-	for i, p := range builds {
-		builds[i] = repositoryPath(p)
+	return l.foldersAt(builds)
+}
+
+// others returns the folders that a cluster builds from a source which is not that of its own folder: by the paths, they
+// are this repository's, followed at a version.
+func (l *loader) others(cluster string, objects []fluxObject) []string {
+	own := ownSources(cluster, objects)
+	var others []string
+	for _, o := range objects {
+		if o.isKustomization() && !slices.Contains(own, o.Spec.SourceRef) && o.Spec.SourceRef.Name != defaultSource {
+			others = append(others, o.Spec.Path)
+		}
 	}
-	return slices.DeleteFunc(builds, func(p string) bool { return p == "" || !l.tree.hasDir(p) })
+	return slices.DeleteFunc(l.foldersAt(others), func(p string) bool { return p == "." })
+}
+
+// foldersAt returns those paths, as Flux reads them, that are folders of this repository.
+func (l *loader) foldersAt(paths []string) []string {
+	folders := make([]string, len(paths))
+	for i, p := range paths {
+		folders[i] = repositoryPath(p)
+	}
+	return slices.DeleteFunc(folders, func(p string) bool { return p == "" || !l.tree.hasDir(p) })
+}
+
+// variantsOf returns the folders of a component that a cluster may build: those that clusters of this repository do build,
+// and those with a kustomization that are in none of them. The first kind needs no kustomization: Flux then takes every
+// YAML below it.
+func (l *loader) variantsOf(d *draft) ([]string, error) {
+	found := l.tree.variants(d.root, d.paths)
+	if d.found {
+		return found, nil
+	}
+	f, err := l.fleet(clustersDir)
+	if err != nil {
+		return nil, err
+	}
+	var variants []string
+	for _, folder := range f.others {
+		held := slices.ContainsFunc(d.paths, func(p string) bool { return within(p, folder) })
+		variant := relative(d.root, folder)
+		if held && !slices.ContainsFunc(variants, func(v string) bool { return within(v, variant) }) {
+			variants = append(variants, variant)
+		}
+	}
+	for _, v := range found {
+		if !slices.ContainsFunc(variants, func(outer string) bool { return within(outer, v) || within(v, outer) }) {
+			variants = append(variants, v)
+		}
+	}
+	slices.Sort(variants)
+	return variants, nil
 }
 
 // defaultSource is the name that both Flux Operator and `flux bootstrap` give to the source of a cluster.

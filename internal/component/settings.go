@@ -28,8 +28,10 @@ type (
 		} `yaml:"secrets"`
 	}
 	discoverShape struct {
-		Layout layout `yaml:"layout"`
-		Path   string `yaml:"path"`
+		Layout       layout   `yaml:"layout"`
+		Path         string   `yaml:"path"`
+		Environments []string `yaml:"environments"`
+		EnabledFrom  string   `yaml:"enabledFrom"`
 	}
 	artifactShape struct {
 		External    External    `yaml:"external"`
@@ -172,13 +174,8 @@ func (s *settings) fill() {
 		MaxSize:     s.maxSize(orElse(a.MaxSize, "5Mi")),
 		Mode:        orElse(a.Mode, ModeFolder),
 	}
-	if s.config.Artifact.Mode != ModeFolder {
-		s.doc.add([]string{"artifact", "mode"}, "%s is not supported yet: name the folders of each component under components",
-			s.config.Artifact.Mode)
-	}
-	if s.config.Artifact.External != ExternalError {
-		s.doc.add([]string{"artifact", "external"}, "%s is not supported yet: widen the component with root and paths under components",
-			s.config.Artifact.External)
+	if s.config.Artifact.RemoteBases == remoteBasesVendor {
+		s.doc.add([]string{"artifact", "remoteBases"}, "vendor is not supported yet: copy the base into the repository, or allow it")
 	}
 	s.config.Generate = s.shape.Generate
 	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)

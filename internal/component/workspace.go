@@ -36,6 +36,7 @@ type Workspace struct {
 	Registry   string // host and prefix that every repository starts with
 	Config     Config
 	Components Set
+	Disabled   []Disabled // apps that no environment builds, by name
 }
 
 // loader turns a checkout into components.
@@ -46,6 +47,7 @@ type loader struct {
 	registry string
 	fleets   map[string]fleet
 	newFleet bool
+	disabled []Disabled
 }
 
 // Load reads the config file, finds the components, and checks both. The error is an ErrConfig, mostly a *ConfigError
@@ -73,7 +75,7 @@ func Load(o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{Dir: o.Dir, Registry: registry, Config: settings.config, Components: components}, nil
+	return &Workspace{Dir: o.Dir, Registry: registry, Config: settings.config, Components: components, Disabled: l.disabled}, nil
 }
 
 // ByGitTag returns the component that a Git tag such as frontend/v1.2.3 releases, and the version, such as v1.2.3. The

@@ -182,6 +182,7 @@ func TestTenantsAreAccepted(t *testing.T) {
 		"a cloud":                     {Tenants{Kind: component.App, Follow: two, Access: Access{Provider: "azure"}}, 12, ""},
 		"one environment":             {Tenants{Kind: component.App, Follow: two, Environment: "staging"}, 12, ""},
 		"folders of another depth":    {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "apps/production/pod", "apps/staging/pod"), follow(t, component.App, "flat", ".")}}, 12, ""},
+		"one app of an environment":   {Tenants{Kind: component.App, Follow: []Follow{with(follow(t, component.App, "pod", "staging/pod"), func(f *Follow) { f.Component.Dir = "apps/base/pod" })}}, 6, ""},
 		"folders of no pattern":       {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "a/b", "c/d")}}, 0, "cannot tell which part of its variants (a/b, c/d)"},
 		"a name that is too long":     {Tenants{Kind: component.App, Follow: []Follow{app(t, strings.Repeat("a", 64))}}, 0, "at most 63"},
 		"a key pair without a Secret": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "--key-secret"},

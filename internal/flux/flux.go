@@ -144,7 +144,11 @@ func variable(value string) bool { return strings.Contains(value, "${") }
 // phasePath is the folder that a cluster of an environment builds for a phase of c, "" for all of it, as Flux wants it.
 func phasePath(c component.Component, phase, environment string) (string, error) {
 	if variable(environment) {
-		return "./" + path.Join(phase, environment), nil
+		inner, err := variantPattern(c, phase, environment)
+		if err != nil {
+			inner = environment // whether the cluster finds it is not known here
+		}
+		return strings.TrimSuffix("./"+path.Join(phase, inner), "/."), nil
 	}
 	var fit []string
 	for _, v := range c.Variants {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -206,6 +207,11 @@ func pathPattern(c component.Component, environment string) (string, error) {
 		inner, _ := below(phase, cmp.Or(strings.TrimPrefix(strings.TrimPrefix(folder, "."), "/"), "."))
 		return inner, err
 	}
+	return variantPattern(c, phase, environment)
+}
+
+// variantPattern is what the variants of a phase have in common, with environment in the place of what differs.
+func variantPattern(c component.Component, phase, environment string) (string, error) {
 	var pattern []string
 	chosen := -1 // which step the environment is
 	for _, v := range c.Variants {
@@ -230,10 +236,14 @@ func pathPattern(c component.Component, environment string) (string, error) {
 		}
 	}
 	switch {
+	case len(pattern) == 0:
+		return "", noPattern(c)
 	case len(pattern) == 1 && pattern[0] == ".":
 		return ".", nil
 	case len(pattern) == 1: // the only folder is one of an environment
 		chosen = 0
+	case chosen < 0 && len(pattern) > 1 && pattern[len(pattern)-1] == path.Base(c.Dir): // <environment>/<app>
+		chosen = len(pattern) - 2
 	case chosen < 0:
 		return "", noPattern(c)
 	}

@@ -1,42 +1,62 @@
 package pack
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/fluxcd/pkg/sourceignore"
 	"github.com/fluxcd/pkg/sourceignore/gitignore"
 )
 
-// ignore decides which tracked files stay out of the artifact.
-type ignore struct{ matcher gitignore.Matcher }
+// ignore decides which tracked files stay out of the artifact, by rules of which the last that says anything counts.
+type ignore []rule
+
+// rule is a pattern and where it stands.
+type rule struct {
+	gitignore.Pattern
+	origin string
+}
 
 // newIgnore collects, weakest first: Flux's defaults, the .sourceignore files from the workspace's top down to each
 // packed folder, the component's own patterns.
 func newIgnore(src Source) (ignore, error) {
-	var patterns []gitignore.Pattern
+	rules := defaultRules()
 	for _, f := range ignoreFiles(src) {
 		found, err := readIgnore(src.FS, f)
 		if err != nil {
-			return ignore{}, &PathError{f, cause(err)}
+			return nil, &PathError{f, cause(err)}
 		}
-		patterns = append(patterns, found...)
+		rules = append(rules, found...)
 	}
-	own := strings.Join(src.Ignore, "\n")
-	patterns = append(patterns, sourceignore.ReadPatterns(strings.NewReader(own), split(src.Root))...)
-	return ignore{sourceignore.NewDefaultMatcher(patterns, nil)}, nil
+	own := parseRules(strings.NewReader(strings.Join(src.Ignore, "\n")), src.Root, func(_ int, pattern string) string {
+		return "the config's " + pattern
+	})
+	return append(rules, own...), nil
+}
+
+// defaultRules are those of Flux, in its order.
+func defaultRules() ignore {
+	var rules ignore
+	for _, list := range []string{sourceignore.ExcludeVCS, sourceignore.ExcludeExt, sourceignore.ExcludeCI, sourceignore.ExcludeExtra} {
+		for pattern := range strings.SplitSeq(list, ",") {
+			rules = append(rules, rule{gitignore.ParsePattern(pattern, nil), "Flux's default " + pattern})
+		}
+	}
+	return rules
 }
 
 // ignoreFiles lists the .sourceignore files that apply, parents before children.
 func ignoreFiles(src Source) []string {
-	var files []string
-	for dir := path.Dir(src.Root); src.Root != "."; dir = path.Dir(dir) {
+	files := slices.Clone(src.Rules)
+	for dir := src.Root; dir != "."; {
+		dir = path.Dir(dir)
 		if _, err := fs.Lstat(src.FS, path.Join(dir, sourceignore.IgnoreFile)); err == nil {
-			files = append([]string{path.Join(dir, sourceignore.IgnoreFile)}, files...)
-		}
-		if dir == "." {
-			break
+			files = append(files, path.Join(dir, sourceignore.IgnoreFile))
 		}
 	}
 	for _, f := range src.Files {
@@ -44,19 +64,47 @@ func ignoreFiles(src Source) []string {
 			files = append(files, f.Path)
 		}
 	}
-	return files
+	slices.SortFunc(files, func(a, b string) int { return comparePaths(path.Dir(a), path.Dir(b)) })
+	return slices.Compact(files)
 }
 
-func readIgnore(fsys fs.FS, file string) ([]gitignore.Pattern, error) {
+func readIgnore(fsys fs.FS, file string) (ignore, error) {
 	f, err := fsys.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return sourceignore.ReadPatterns(f, split(path.Dir(file))), nil
+	return parseRules(f, path.Dir(file), func(line int, pattern string) string {
+		return fmt.Sprintf("%s:%d (%s)", file, line, pattern)
+	}), nil
 }
 
-func (i ignore) match(p string, dir bool) bool { return i.matcher.Match(split(p), dir) }
+// parseRules reads patterns line by line, as sourceignore.ReadPatterns does, which keeps no lines.
+func parseRules(r io.Reader, dir string, origin func(line int, pattern string) string) ignore {
+	var rules ignore
+	scanner := bufio.NewScanner(r)
+	for line := 1; scanner.Scan(); line++ {
+		text := scanner.Text()
+		if !strings.HasPrefix(text, "#") && strings.TrimSpace(text) != "" {
+			rules = append(rules, rule{gitignore.ParsePattern(text, split(dir)), origin(line, text)})
+		}
+	}
+	return rules
+}
+
+// match says which rule ignores p, "" when none does.
+func (i ignore) match(p string, dir bool) string {
+	steps := split(p)
+	for _, r := range slices.Backward(i) {
+		switch r.Match(steps, dir) {
+		case gitignore.Exclude:
+			return r.origin
+		case gitignore.Include:
+			return ""
+		}
+	}
+	return ""
+}
 
 // split gives the elements of p; none for the workspace itself.
 func split(p string) []string {

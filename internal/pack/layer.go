@@ -44,6 +44,7 @@ type Source struct {
 	FS      fs.FS    // the workspace, confined: (*os.Root).FS or a test's map
 	Root    string   // the folder that becomes the artifact's root; "." is the whole workspace
 	Files   []File   // tracked files below Root
+	Rules   []string // .sourceignore files that hold although they are not packed, relative to the workspace; any order
 	Ignore  []string // patterns in .gitignore's syntax, relative to Root, added to Flux's defaults and .sourceignore
 	MaxSize int64    // bytes all files together may have; 0 is no limit
 }
@@ -129,7 +130,7 @@ func (t *Tree) filter(src Source) ([]File, map[string]bool, error) {
 	dirs := map[string]bool{}
 	for _, f := range src.Files {
 		for dir := path.Dir(f.Path); within(src.Root, dir) && !dirs[dir]; dir = path.Dir(dir) {
-			if dir != src.Root && ignore.match(dir, true) {
+			if dir != src.Root && ignore.match(dir, true) != "" {
 				continue
 			}
 			dirs[dir] = true
@@ -137,13 +138,20 @@ func (t *Tree) filter(src Source) ([]File, map[string]bool, error) {
 				break
 			}
 		}
-		if ignore.match(f.Path, false) {
-			t.Ignored[f.Path] = "ignored by Flux's defaults, .sourceignore or artifact.ignore"
+		if rule := ignore.match(f.Path, false); rule != "" {
+			t.Ignored[f.Path] = "ignored by " + rule
 			continue
 		}
 		kept = append(kept, f)
 	}
 	return kept, dirs, nil
+}
+
+// Ignored says which of src's files rules leave out, and which rule does; nothing of them is read.
+func Ignored(src Source) (map[string]string, error) {
+	t := &Tree{Ignored: map[string]string{}}
+	_, _, err := t.filter(src)
+	return t.Ignored, err
 }
 
 // stat checks each file against the file system: what Git calls a regular file may have been replaced since.

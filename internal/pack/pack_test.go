@@ -248,10 +248,29 @@ func TestIgnoreRulesAdd(t *testing.T) {
 	if want := []string{".sourceignore", "keep"}; !slices.Equal(got.Files, want) {
 		t.Errorf("packed %v, want %v", got.Files, want)
 	}
-	for _, p := range []string{"c/top.txt", "c/local/x", "c/docs/x", "c/a.zip"} {
-		if got.Ignored[p] == "" {
-			t.Errorf("%s is not told as ignored", p)
+	for p, want := range map[string]string{"c/top.txt": ".sourceignore:1 (top.txt)", "c/local/x": "c/.sourceignore:2 (local/)",
+		"c/docs/x": "the config's docs/", "c/a.zip": "Flux's default *.zip"} {
+		if got.Ignored[p] != "ignored by "+want {
+			t.Errorf("%s is %s, want %s", p, got.Ignored[p], want)
 		}
+	}
+}
+
+// TestIgnoreRulesBetween: rules between the root and what is packed hold without being packed, and inner ones win.
+func TestIgnoreRulesBetween(t *testing.T) {
+	dir := t.TempDir()
+	all := tree(t, dir, map[string]string{"apps/.sourceignore": "*.md\nsecret\n", "apps/x/.sourceignore": "!keep.md\n",
+		"apps/x/keep.md": "", "apps/x/y/a.md": "", "apps/x/y/b": "", "apps/z/c.md": ""})
+	src := Source{Root: "apps", Rules: []string{"apps/x/.sourceignore", "apps/.sourceignore"},
+		Files: slices.DeleteFunc(all, func(f File) bool { return path.Base(f.Path) == ".sourceignore" })}
+	got := read(t, dir, src)
+	if want := []string{"x/keep.md", "x/y/b"}; !slices.Equal(got.Files, want) {
+		t.Errorf("packed %v, want %v", got.Files, want)
+	}
+	src.FS = os.DirFS(dir)
+	ignored, err := Ignored(src)
+	if want := "ignored by apps/.sourceignore:1 (*.md)"; err != nil || len(ignored) != 2 || ignored["apps/x/y/a.md"] != want || ignored["apps/z/c.md"] != want {
+		t.Errorf("ignored %v, %v", ignored, err)
 	}
 }
 

@@ -21,7 +21,7 @@ func (j *job) publishBranch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if found && current.ContentDigest() == j.tree.ContentDigest && (!current.Dirty() || j.run.changes.dirty(j.component)) {
+	if found && current.ContentDigest() == j.tree.ContentDigest && (!current.Dirty() || j.dirty(j.run.changes)) {
 		return j.unchanged(ctx, current)
 	}
 	if found && !j.run.AllowOlder && len(channels) > 0 && j.older(current) {
@@ -87,7 +87,7 @@ func (j *job) comparedTag(channels following) string {
 // tag of its own.
 func (j *job) commitTag() string {
 	t := tag.Commit(j.run.Ref.Branch, j.run.head.Hash)
-	if j.run.changes.dirty(j.component) {
+	if j.dirty(j.run.changes) {
 		t += "-dirty-" + j.tree.ContentDigest.Encoded()[:8]
 	}
 	return t

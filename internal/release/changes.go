@@ -2,20 +2,13 @@ package release
 
 import (
 	"context"
-	"slices"
 	"strings"
-
-	"github.com/stratio/keos-oci/internal/component"
 )
 
 // changes is how the work tree differs from the commit.
 type changes struct {
 	modified  []string
 	untracked map[string]bool
-}
-
-func (c changes) dirty(comp component.Component) bool {
-	return slices.ContainsFunc(c.modified, comp.Holds)
 }
 
 func (s *Service) changes(ctx context.Context) (changes, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
@@ -34,9 +35,9 @@ func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
 
 // packed is a component as bytes.
 type packed struct {
-	component component.Component
-	tree      *pack.Tree
-	layer     pack.Layer
+	contents
+	tree  *pack.Tree
+	layer pack.Layer
 }
 
 // gate unpacks the very layer into an empty folder and checks it there. Warnings are returned, errors refuse.
@@ -56,7 +57,8 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings
 	}
 	findings, err := check.Run(ctx, check.Component{
 		Name: p.component.Name, Workspace: s.Workspace.Dir, Root: p.component.Root, Files: p.tree.Files, Unpacked: dir,
-		Variants: p.component.Variants, LeftOut: leftOut(p.tree, changes),
+		Variants: p.component.Variants, Paths: p.component.Paths, External: p.external,
+		LeftOut: s.leftOut(p, changes),
 	}, options)
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", p.component.Name, err)
@@ -70,15 +72,21 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings
 }
 
 // leftOut explains to the gate why a file of the checkout is not in the artifact.
-func leftOut(tree *pack.Tree, ch changes) func(string) string {
+func (s *Service) leftOut(p packed, ch changes) func(string) string {
 	return func(file string) string {
-		if why := tree.Ignored[file]; why != "" {
+		if why := p.tree.Ignored[file]; why != "" {
 			return why
 		}
 		for dir := file; dir != "." && dir != "/"; dir = path.Dir(dir) {
 			if ch.untracked[dir] {
 				return "not tracked by Git: git add it"
 			}
+			if s.modeOf(dir) == git.Symlink {
+				return dir + " is a symbolic link, which artifacts cannot hold: copy what it points to"
+			}
+		}
+		if s.modeOf(file) != "" && !p.takes(file) {
+			return "nothing that is built refers to it"
 		}
 		return ""
 	}
@@ -86,12 +94,25 @@ func leftOut(tree *pack.Tree, ch changes) func(string) string {
 
 // pack reads and compresses c.
 func (s *Service) pack(ctx context.Context, c component.Component) (packed, error) {
-	tree, err := pack.Read(ctx, s.source(c))
+	all, err := s.contents(ctx, c)
+	if err != nil {
+		return packed{}, err
+	}
+	tree, err := pack.Read(ctx, all.source)
 	if err != nil {
 		return packed{}, err
 	}
 	layer, err := tree.Compress(ctx)
-	return packed{c, tree, layer}, err
+	return packed{all, tree, layer}, err
+}
+
+// modeOf is what Git tracks at a path, empty where it tracks nothing.
+func (s *Service) modeOf(file string) git.Mode {
+	at, found := slices.BinarySearchFunc(s.Files, file, func(f git.File, p string) int { return strings.Compare(f.Path, p) })
+	if !found {
+		return ""
+	}
+	return s.Files[at].Mode
 }
 
 // CheckResult is what `check` found, for all selected components.

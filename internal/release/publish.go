@@ -197,13 +197,17 @@ func (s *Service) publishOne(ctx context.Context, run *publication, c component.
 }
 
 func (s *Service) publishInto(ctx context.Context, run *publication, c component.Component, out *PublishedComponent) error {
-	tree, err := pack.Read(ctx, s.source(c))
+	all, err := s.contents(ctx, c)
+	if err != nil {
+		return err
+	}
+	tree, err := pack.Read(ctx, all.source)
 	if err != nil {
 		return err
 	}
 	out.ContentDigest = tree.ContentDigest
-	job := &job{Service: s, run: run, component: c, tree: tree, repo: s.Open(c.Repository), out: out}
-	if run.changes.dirty(c) {
+	job := &job{Service: s, run: run, contents: all, tree: tree, repo: s.Open(c.Repository), out: out}
+	if all.dirty(run.changes) {
 		out.Notes = append(out.Notes, "files differ from the commit (dirty work tree): the artifact says so in "+pack.AnnotationDirty)
 		s.Log.Warn("dirty work tree", "component", c.Name)
 	}
@@ -216,11 +220,11 @@ func (s *Service) publishInto(ctx context.Context, run *publication, c component
 // job is one component's way through publish.
 type job struct {
 	*Service
-	run       *publication
-	component component.Component
-	tree      *pack.Tree
-	repo      *registry.Repository
-	out       *PublishedComponent
+	contents
+	run  *publication
+	tree *pack.Tree
+	repo *registry.Repository
+	out  *PublishedComponent
 }
 
 // artifact reads what a tag names, false when there is none.
@@ -247,7 +251,7 @@ func (j *job) pass(ctx context.Context) (pack.Layer, error) {
 	if err != nil {
 		return layer, err
 	}
-	j.out.Warnings, err = j.gate(ctx, packed{j.component, j.tree, layer}, j.run.changes)
+	j.out.Warnings, err = j.gate(ctx, packed{j.contents, j.tree, layer}, j.run.changes)
 	return layer, err
 }
 
@@ -258,6 +262,6 @@ func (j *job) newArtifact(layer pack.Layer) (pack.Artifact, error) {
 	}
 	return pack.NewArtifact(j.tree, layer, pack.Metadata{
 		Component: j.component.Name, Source: j.run.source, Created: j.run.head.Time,
-		Revision: ref + "@sha1:" + j.run.head.Hash, Dirty: j.run.changes.dirty(j.component),
+		Revision: ref + "@sha1:" + j.run.head.Hash, Dirty: j.dirty(j.run.changes),
 	})
 }

@@ -83,17 +83,6 @@ func (s *Service) sideBySide(n int, f func(int)) {
 	_ = group.Wait()
 }
 
-// source lists what c is packed from.
-func (s *Service) source(c component.Component) pack.Source {
-	src := pack.Source{FS: s.FS, Root: c.Root, Ignore: c.Ignore, MaxSize: c.MaxSize}
-	for _, f := range s.Files {
-		if c.Holds(f.Path) {
-			src.Files = append(src.Files, pack.File{Path: f.Path, Mode: packMode(f.Mode)})
-		}
-	}
-	return src
-}
-
 func packMode(m git.Mode) pack.Mode {
 	switch m {
 	case git.Executable:

@@ -166,7 +166,7 @@ func (j *job) findAmong(ctx context.Context, candidates []string, looked map[dig
 }
 
 func (j *job) candidates(ctx context.Context) ([]string, error) {
-	last, err := j.Checkout.LastCommit(ctx, j.run.head.Hash, j.component.Paths...)
+	last, err := j.Checkout.LastCommit(ctx, j.run.head.Hash, j.paths()...)
 	if err != nil && !errors.Is(err, git.ErrShallow) && !errors.Is(err, git.ErrNoCommit) {
 		return nil, err
 	}

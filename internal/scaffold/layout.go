@@ -201,7 +201,7 @@ func builds(s *component.Survey, parts []string) []string {
 // layered makes a component of each layer.
 func layered(s *component.Survey, layers []string) Reading {
 	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) + " hold environments of all their apps (<layer>/<environment>/<app>), so each is one component"}
-	r.Reasons = append(builds(s, layers), "Apps can be released one by one instead: give each <layer>/<base>/<app> and <layer>/<environment>/<app> as its paths, with root <layer>.")
+	r.Reasons = append(builds(s, layers), "Apps can be released one by one instead: discover: [{layout: envFirst, path: <layer>}] with artifact: {mode: closure, external: include}.")
 	for _, dir := range layers {
 		r.config.layer(folder(s, dir))
 	}
@@ -259,11 +259,16 @@ func environmentsAtTop(s *component.Survey, repository string) Reading {
 	r := Reading{Layout: LayoutLayer, Rule: enumerate(s.Top.Environments) + " at the top are environments of all apps, so they are one component"}
 	e := r.config.define(repository, s.Top.Environments...)
 	e.Why = []string{"Overlays refer to their base by relative paths, so the environments stay together.",
-		"Apps can be released one by one instead: name <base>/<app> and <environment>/<app> as the paths of each, with root \".\"."}
+		"Apps can be released one by one instead: discover: [{layout: envFirst, path: ., environments: [" + strings.Join(overlays(s.Top.Environments), ", ") + "]}]."}
 	for _, dir := range s.Top.Environments {
 		r.config.remote(folder(s, dir))
 	}
 	return r
+}
+
+// overlays leaves out the bases of environments.
+func overlays(environments []string) []string {
+	return slices.DeleteFunc(slices.Clone(environments), func(name string) bool { return name == "base" || name == "common" })
 }
 
 // templates says what is no component because of its name.

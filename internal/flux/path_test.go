@@ -1,0 +1,32 @@
+package flux
+
+import (
+	"testing"
+
+	"github.com/stratio/keos-oci/internal/component"
+)
+
+// TestPaths: what a cluster builds, for an environment that is known and for one that its settings name.
+func TestPaths(t *testing.T) {
+	for _, tc := range []struct {
+		variants              []string
+		dir, phase            string
+		production, anyOfThem string
+	}{
+		{[]string{"production", "staging"}, "components/a", "", "./production", "./${ENVIRONMENT}"},
+		{[]string{"controllers/production", "controllers/staging"}, "components/a", "controllers", "./controllers/production", "./controllers/${ENVIRONMENT}"},
+		{[]string{"production/podinfo", "staging/podinfo"}, "apps/base/podinfo", "", "./production/podinfo", "./${ENVIRONMENT}/podinfo"},
+		{[]string{"production/podinfo"}, "apps/production/podinfo", "", "./production/podinfo", "./${ENVIRONMENT}/podinfo"},
+		{[]string{"apps/production/podinfo", "apps/staging/podinfo"}, "apps/base/podinfo", "", "./apps/production/podinfo", "./apps/${ENVIRONMENT}/podinfo"},
+		{[]string{"apps/production/podinfo"}, "apps/base/podinfo", "", "./apps/production/podinfo", "./apps/${ENVIRONMENT}/podinfo"},
+		{[]string{"."}, "components/a", "", ".", "."},
+		{[]string{"production/b", "staging/c"}, "a", "", "./production/b", "./${ENVIRONMENT}"},
+	} {
+		c := component.Component{Name: "podinfo", Dir: tc.dir, Variants: tc.variants}
+		for environment, want := range map[string]string{"production": tc.production, "${ENVIRONMENT}": tc.anyOfThem} {
+			if got, err := phasePath(c, tc.phase, environment); got != want || err != nil {
+				t.Errorf("%v: %s builds %s, %v, want %s", tc.variants, environment, got, err, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/stratio/keos-oci/internal/check"
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/pack"
+)
+
+// contents is what a component's artifact is made of.
+type contents struct {
+	component component.Component
+	source    pack.Source
+	reached   *check.Reached // what builds read; nil where paths alone decide
+	closure   bool           // nothing but that is taken
+	external  bool           // references were followed out of the paths
+}
+
+// contents lists what c is packed from. References are followed only where the config lets them decide.
+func (s *Service) contents(ctx context.Context, c component.Component) (contents, error) {
+	artifact := s.Workspace.Config.Artifact
+	out := contents{component: c, closure: artifact.Mode == component.ModeClosure, external: artifact.External == component.ExternalInclude,
+		source: pack.Source{FS: s.FS, Root: c.Root, Ignore: c.Ignore, MaxSize: c.MaxSize}}
+	if out.closure || out.external {
+		reached, err := s.walk(ctx, out)
+		if err != nil {
+			return out, fmt.Errorf("follow references: %w", err)
+		}
+		out.reached = &reached
+	}
+	for _, f := range s.Files {
+		if out.takes(f.Path) {
+			out.source.Files = append(out.source.Files, pack.File{Path: f.Path, Mode: packMode(f.Mode)})
+		} else if path.Base(f.Path) == ".sourceignore" && f.Mode != git.Symlink && within(c.Root, f.Path) {
+			out.source.Rules = append(out.source.Rules, f.Path)
+		}
+	}
+	return out, nil
+}
+
+// walk follows what variants refer to, and unless only that counts, all that the component has.
+func (s *Service) walk(ctx context.Context, all contents) (check.Reached, error) {
+	c := all.component
+	origin := check.Origin{FS: s.FS, Root: c.Root, Paths: c.Paths, External: all.external}
+	for _, f := range s.Files {
+		if f.Mode == git.Regular || f.Mode == git.Executable {
+			origin.Files = append(origin.Files, f.Path)
+		}
+	}
+	var starts []string
+	for _, v := range c.Variants {
+		starts = append(starts, path.Join(c.Root, v))
+	}
+	if !all.closure {
+		starts = append(starts, origin.Starts()...)
+	}
+	return check.Walk(ctx, origin, starts)
+}
+
+// takes tells whether a tracked file is packed, unless rules leave it out.
+func (c contents) takes(file string) bool {
+	if c.reached != nil {
+		if _, read := c.reached.Files[file]; read {
+			return true
+		}
+	}
+	return !c.closure && c.component.Holds(file)
+}
+
+// dirty tells whether a file that differs from the commit is among those of the artifact, or rules what is.
+func (c contents) dirty(ch changes) bool {
+	return slices.ContainsFunc(ch.modified, func(file string) bool {
+		return c.takes(file) || path.Base(file) == ".sourceignore" && c.changedBy(file)
+	})
+}
+
+// changedBy tells whether a changed file may change the artifact.
+func (c contents) changedBy(file string) bool {
+	return c.component.ChangedBy(file) || c.reached != nil && c.reached.Concerns(file)
+}
+
+// paths are those whose commits may have changed the artifact.
+func (c contents) paths() []string {
+	if c.reached == nil {
+		return c.component.Paths
+	}
+	var list []string
+	if !c.closure {
+		list = slices.Clone(c.component.Paths)
+	}
+	for file := range c.reached.Files {
+		if c.closure || !c.component.Holds(file) {
+			list = append(list, file)
+		}
+	}
+	slices.Sort(list)
+	if len(list) > maxPaths {
+		return []string{c.component.Root}
+	}
+	return append(list, c.source.Rules...)
+}
+
+// maxPaths is how many paths Git is asked about at once; a command line has an end.
+const maxPaths = 2000
+
+// ChangedIn returns the components of set that a change to files may concern, as component.Set does, and beyond it knows
+// what components include of others.
+func (s *Service) ChangedIn(ctx context.Context, set component.Set, files []string) (component.Set, error) {
+	var changed component.Set
+	for _, c := range set {
+		concerned := slices.ContainsFunc(files, c.ChangedBy)
+		if !concerned && len(files) > 0 { // following references costs more than comparing paths
+			all, err := s.contents(ctx, c)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.Name, err)
+			}
+			concerned = slices.ContainsFunc(files, all.changedBy)
+		}
+		if concerned {
+			changed = append(changed, c)
+		}
+	}
+	return changed, nil
+}
+
+// within tells whether a path is root or below it.
+func within(root, p string) bool { return root == "." || p == root || strings.HasPrefix(p, root+"/") }
