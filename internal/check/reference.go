@@ -185,7 +185,7 @@ func (k *kustomization) collectPlugin(doc *yaml.Node, line int) {
 		plugin.add(anyCase(item, "path"), reference{field: "replacements.path"})
 	}
 	for _, r := range plugin.refs {
-		r.maybe = !isRemote(r.path) && !strings.HasPrefix(r.path, "../")
+		r.maybe = !isRemote(r.path) && !strings.HasPrefix(path.Clean(r.path), "../")
 		r.line += line
 		k.refs = append(k.refs, r)
 	}

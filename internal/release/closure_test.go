@@ -389,6 +389,13 @@ func (r *repository) mess() {
 // service writes the repository and loads it.
 func (r *repository) service(t *testing.T, dir string) *Service {
 	t.Helper()
+	temp := filepath.Join(dir, "unpacked")
+	dir = filepath.Join(dir, "checkout")
+	for _, d := range []string{dir, temp} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var tracked []git.File
 	for name, content := range r.files {
 		full := filepath.Join(dir, filepath.FromSlash(name))
@@ -423,10 +430,6 @@ func (r *repository) service(t *testing.T, dir string) *Service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	temp := filepath.Join(dir, ".git", "unpacked") // where nobody looks for files
-	if err := os.MkdirAll(temp, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	return &Service{Workspace: w, FS: root.FS(), Files: tracked, TempDir: temp}
 }
 

@@ -34,7 +34,7 @@ func (s *Service) contents(ctx context.Context, c component.Component) (contents
 		}
 		out.reached = &reached
 	}
-	for _, f := range s.Files {
+	for _, f := range s.below(c.Root) {
 		if out.takes(f.Path) {
 			out.source.Files = append(out.source.Files, pack.File{Path: f.Path, Mode: packMode(f.Mode)})
 		} else if path.Base(f.Path) == ".sourceignore" && f.Mode != git.Symlink && within(c.Root, f.Path) {
@@ -42,6 +42,19 @@ func (s *Service) contents(ctx context.Context, c component.Component) (contents
 		}
 	}
 	return out, nil
+}
+
+// below is the tracked files in a folder, or the file of that name. They are sorted as bytes, so that those in a folder
+// stand together.
+func (s *Service) below(folder string) []git.File {
+	if folder == "." {
+		return s.Files
+	}
+	at := func(name string) int {
+		i, _ := slices.BinarySearchFunc(s.Files, name, func(f git.File, name string) int { return strings.Compare(f.Path, name) })
+		return i
+	}
+	return s.Files[at(folder+"/"):at(folder+"0")] // the letter after the slash
 }
 
 // walk follows what variants refer to, and unless only that counts, all that the component has.
