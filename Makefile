@@ -34,6 +34,10 @@ test: $(SIGSTACK) $(ACTIONLINT) ## unit tests, scenarios, and keyless end-to-end
 race: ## the packages' own tests under the race detector, which needs a C compiler
 	CGO_ENABLED=1 go test -race -timeout 20m ./internal/...
 
+.PHONY: random
+random: ## other random repositories than those of make test, and more; a failure prints its seed
+	KEOS_OCI_SEED=$$(date +%s)000 KEOS_OCI_REPOSITORIES=3000 go test -count 1 -timeout 30m -run TestRandomRepositories -v ./internal/release
+
 .PHONY: interop
 interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) ## the cosign command lines accept what we sign
 	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) \

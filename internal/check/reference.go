@@ -144,16 +144,27 @@ func (g *gate) checkReferences() {
 		k := g.kusts[dir]
 		for _, r := range k.refs {
 			if r.isPlugin() {
-				g.checkPluginConfig(k, r)
+				g.checkPluginConfig(dir, path.Join(dir, r.path), map[string]bool{})
 			}
 			g.checkReference(dir, k, r)
 		}
 	}
 }
 
-// checkPluginConfig looks into the configuration of a builtin plugin, which names files of its own.
-func (g *gate) checkPluginConfig(k *kustomization, r reference) {
-	name := path.Join(path.Dir(k.file), r.path)
+// checkPluginConfig looks into the configuration of builtin plugins, a file or the resources of a folder, which names files
+// of its own. Kustomize reads those from dir, where the plugins are named.
+func (g *gate) checkPluginConfig(dir, name string, visited map[string]bool) {
+	if visited[name] {
+		return
+	}
+	visited[name] = true
+	if k := g.kusts[name]; k != nil {
+		for _, r := range k.refs {
+			if r.dir {
+				g.checkPluginConfig(dir, path.Join(name, r.path), visited)
+			}
+		}
+	}
 	if !g.files[name] {
 		return
 	}
@@ -167,7 +178,7 @@ func (g *gate) checkPluginConfig(k *kustomization, r reference) {
 		plugin.collectPlugin(doc, 0)
 	}
 	for _, ref := range plugin.refs {
-		g.checkReference(path.Dir(k.file), plugin, ref) // kustomize reads them from where the plugin is named
+		g.checkReference(dir, plugin, ref)
 	}
 }
 
