@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -524,9 +525,7 @@ func (a *app) registries(ctx context.Context, dirs []string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("workspace %s: %w", dir, err)
 		}
-		base := svc.Workspace.Registry
-		fill(&svc.Workspace.Config.Generate.ClusterRegistry, base)
-		source := "oci://" + svc.Workspace.Config.Generate.ClusterRegistry + "/"
+		source := "oci://" + cmp.Or(svc.Workspace.Config.Generate.ClusterRegistry, svc.Workspace.Registry) + "/"
 		if !slices.Contains(sources, source) {
 			sources = append(sources, source)
 		}

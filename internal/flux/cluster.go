@@ -73,15 +73,11 @@ func (c Cluster) Files() ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	verify, err := c.verify()
+	c.Flux = c.Flux.withDefaults()
+	instance, err := c.instance()
 	if err != nil {
 		return nil, err
 	}
-	instance, err := c.instance(verify)
-	if err != nil {
-		return nil, err
-	}
-	d := c.Flux.withDefaults()
 	var files []File
 	for _, f := range []struct {
 		name string
@@ -89,7 +85,7 @@ func (c Cluster) Files() ([]File, error) {
 	}{
 		{"tenants.yaml", nil},
 		{"flux-system/flux-instance.yaml", instance},
-		{"flux-system/flux-operator.yaml", d},
+		{"flux-system/flux-operator.yaml", c.Flux},
 		{"flux-system/flux-operator-values.yaml", nil},
 		{"flux-system/kustomization.yaml", nil},
 		{"flux-system/runtime-info.yaml", struct{ Settings []Setting }{settings}},
@@ -168,26 +164,18 @@ func (c Cluster) verify() (string, error) {
 // displayName is how the cluster calls itself.
 func (c Cluster) displayName() string { return cmp.Or(c.DisplayName, c.Name) }
 
-// instanceData is what the template of the FluxInstance is filled with.
-type instanceData struct {
+// instance is what the template of the FluxInstance is filled with.
+type instance struct {
 	Cluster
-	FluxVersion, FluxRegistry, FluxArtifact, FluxSecret string
-	FluxComponents                                      []string
-	Type, Size, InternalDomain                          string
-	URL, Ref, Path, Verify                              string
+	URL, Ref, Verify string
 }
 
-func (c Cluster) instance(verify string) (instanceData, error) {
-	d := c.Flux.withDefaults()
-	ref := cmp.Or(c.Fleet.Pin.Tag, c.Fleet.Pin.Digest, c.Channel)
+func (c Cluster) instance() (instance, error) {
 	if c.Fleet.Pin.Semver != "" {
-		return instanceData{}, fmt.Errorf("%w: the fleet cannot be pinned to a range, only to a version or a digest", ErrInput)
+		return instance{}, fmt.Errorf("%w: the fleet cannot be pinned to a range, only to a version or a digest", ErrInput)
 	}
-	return instanceData{
-		Cluster: c, FluxVersion: d.Version, FluxRegistry: d.Registry, FluxArtifact: d.Artifact, FluxSecret: d.PullSecret,
-		FluxComponents: d.Components, Type: d.Type, Size: d.Size, InternalDomain: d.InternalDomain,
-		URL: "oci://" + c.Access.repository(c.Fleet.Component), Ref: ref, Path: "clusters/" + c.Name, Verify: verify,
-	}, nil
+	verify, err := c.verify()
+	return instance{c, "oci://" + c.Access.repository(c.Fleet.Component), cmp.Or(c.Fleet.Pin.Tag, c.Fleet.Pin.Digest, c.Channel), verify}, err
 }
 
 var variableName = regexp.MustCompile(`\A[_A-Za-z][_A-Za-z0-9]*\z`)

@@ -104,7 +104,7 @@ func (e Edit) update(d *inputsDocument, i int, f Follow) (bool, error) {
 			return false, err
 		}
 	}
-	return d.rewrite(i, node)
+	return d.rewriteInput(i, node)
 }
 
 // add appends inputs that look like their neighbours.
@@ -149,22 +149,32 @@ func (e Edit) ours(f Follow) (*yaml.Node, error) {
 	return node, nil
 }
 
-// inputsDocument is a file with one ResourceSet, of whose inputs the lines are known. A line that is removed becomes
-// empty and new ones are appended to the line before them, so that the numbers of lines hold throughout.
+// sheet is the lines of a file. A line that is removed becomes empty and new ones are appended to the line before them, so
+// that the numbers of lines hold throughout.
+type sheet struct {
+	lines []string // with their line ends
+	end   string   // \n or \r\n
+}
+
+// inputsDocument is a file with one ResourceSet, of whose inputs the lines are known.
 type inputsDocument struct {
+	sheet
 	file     string
-	lines    []string // with their line ends
-	end      string   // \n or \r\n
 	before   []any    // all documents of the file
 	at       int      // the ResourceSet among them
 	key      string   // the input that names the component
 	needed   []string // inputs that the resources cannot do without
 	mentions []string // these, and those that may be missing
-	dash     int      // column of the dashes, from 0
-	inner    int      // column of the keys
+	margin   margin
 	entries  []inputEntry
 	added    []any
 	tail     int // line before which a new input goes
+}
+
+// margin is where the keys of a mapping stand, in columns from 0.
+type margin struct {
+	dash int // of the list's item that the mapping is; -1 where it is none
+	keys int
 }
 
 // inputEntry is one input, and its lines from first up to but not including last.
@@ -180,12 +190,11 @@ var nameKeys = []string{"tenant", "component", "app", "name"}
 
 // openInputs finds the inputs of the only ResourceSet in a file.
 func openInputs(file string, content []byte) (*inputsDocument, error) {
-	d := &inputsDocument{file: file, end: "\n"}
+	d := &inputsDocument{file: file, sheet: newSheet(content), at: -1}
 	documents, err := parseAll(content)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrInput, file, err)
 	}
-	d.at = -1
 	for i, doc := range documents {
 		if text(lookup(doc, "kind")) != "ResourceSet" || !strings.HasPrefix(text(lookup(doc, "apiVersion")), "fluxcd.controlplane.io/") {
 			continue
@@ -197,10 +206,6 @@ func openInputs(file string, content []byte) (*inputsDocument, error) {
 	}
 	if d.at < 0 {
 		return nil, fmt.Errorf("%w: %s holds no ResourceSet of fluxcd.controlplane.io%s", ErrInput, file, holds(documents))
-	}
-	d.lines = strings.SplitAfter(string(content), "\n")
-	if strings.Contains(string(content), "\r\n") {
-		d.end = "\r\n"
 	}
 	if d.before, err = values(content); err != nil {
 		return nil, err
@@ -250,7 +255,7 @@ func (d *inputsDocument) open(doc *yaml.Node) error {
 // openEmpty prepares for a ResourceSet that has no input yet.
 func (d *inputsDocument) openEmpty(spec, inputs *yaml.Node) error {
 	indent := spec.Content[0].Column - 1
-	d.key, d.dash, d.inner = nameKeys[0], indent+2, indent+4
+	d.key, d.margin = nameKeys[0], margin{indent + 2, indent + 4}
 	line := strings.Repeat(" ", indent) + "inputs:" + d.end
 	if inputs == nil {
 		d.tail = spec.Content[0].Line - 1
@@ -291,21 +296,12 @@ func (d *inputsDocument) measure() error {
 		e.name, e.first = text(lookup(e.node, d.key)), e.node.Line-1
 		head := d.lines[e.first]
 		if i == 0 {
-			d.dash, d.inner = strings.Index(head, "-"), e.node.Column-1
+			d.margin = margin{strings.Index(head, "-"), e.node.Column - 1}
 		}
-		if strings.TrimSpace(head[:min(len(head), max(0, d.dash))]) != "" || d.dash < 0 || head[d.dash] != '-' {
+		if dash := d.margin.dash; dash < 0 || dash >= len(head) || strings.TrimSpace(head[:dash]) != "" || head[dash] != '-' {
 			return d.fault(e.node, "an input that does not begin right after its dash")
 		}
-		e.last = e.first + 1
-		for n := e.last; n < len(d.lines); n++ {
-			line := strings.TrimRight(d.lines[n], "\r\n")
-			if trimmed := strings.TrimLeft(line, " "); trimmed == "" {
-				continue
-			} else if len(line)-len(trimmed) <= d.dash {
-				break
-			}
-			e.last = n + 1
-		}
+		e.last = d.endOf(e.first, d.margin.dash+1)
 	}
 	d.tail = d.entries[len(d.entries)-1].last
 	return nil

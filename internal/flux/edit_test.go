@@ -201,6 +201,10 @@ func TestEditPinsInPlace(t *testing.T) {
 	if got, err := pin(digest, ranged); err != nil || strings.Contains(got, ">=1.0.0") || !strings.Contains(got, `digest: "`+digest) {
 		t.Errorf("a range becomes a digest: %v\n%s", err, got)
 	}
+	first := strings.Replace(knows, "- tenant: a\n", "- semver: 1.x\n      tenant: a\n", 1)
+	if got, err := pin("none", first); err != nil || strings.Contains(got, "1.x") || !strings.Contains(got, "    - tenant: a\n") {
+		t.Errorf("a range that stands first is dropped: %v\n%s", err, got)
+	}
 	if got, err := pin("none", ranged); err != nil || got != knows {
 		t.Errorf("a range is dropped: %v\n%s", err, got)
 	}

@@ -13,117 +13,143 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// insert writes a new input after the last one.
-func (d *inputsDocument) insert(node *yaml.Node) error {
-	lines, err := d.render(node)
+func newSheet(content []byte) sheet {
+	s := sheet{lines: strings.SplitAfter(string(content), "\n"), end: "\n"}
+	if strings.Contains(string(content), "\r\n") {
+		s.end = "\r\n"
+	}
+	return s
+}
+
+// endOf is the line after a block that begins at line first: the last one that stands at column or deeper, but for blanks.
+func (s *sheet) endOf(first, column int) int {
+	last := first + 1
+	for n := last; n < len(s.lines); n++ {
+		line := strings.TrimRight(s.lines[n], "\r\n")
+		trimmed := strings.TrimLeft(line, " ")
+		if trimmed == "" {
+			continue
+		}
+		if len(line)-len(trimmed) < column || strings.HasPrefix(line, "---") {
+			break
+		}
+		last = n + 1
+	}
+	return last
+}
+
+// render gives the lines of a mapping, its keys in the columns of its neighbours.
+func (s *sheet) render(node *yaml.Node, m margin) (string, error) {
+	raw, err := encodeOne(node, false)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for i, line := range strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n") {
+		switch {
+		case i == 0 && m.dash >= 0:
+			out.WriteString(strings.Repeat(" ", m.dash) + "-" + strings.Repeat(" ", m.keys-m.dash-1))
+		case line != "":
+			out.WriteString(strings.Repeat(" ", m.keys))
+		}
+		out.WriteString(line + s.end)
+	}
+	return out.String(), nil
+}
+
+func (s *sheet) setLines(first, last int, text string) {
+	for n := first; n < last; n++ {
+		s.lines[n] = ""
+	}
+	s.lines[first] = text
+}
+
+func (s *sheet) appendLine(n int, text string) {
+	if s.lines[n] != "" && !strings.HasSuffix(s.lines[n], "\n") {
+		s.lines[n] += s.end
+	}
+	s.lines[n] += text
+}
+
+func (s *sheet) join() []byte { return []byte(strings.Join(s.lines, "")) }
+
+// rewrite changes the lines of those keys of a mapping that differ in now. The mapping is written as a block that ends
+// before line last, with its keys where m says.
+func (s *sheet) rewrite(mapping, now *yaml.Node, m margin, last int) error {
+	for j := 0; j+1 < len(mapping.Content); j += 2 {
+		if err := s.rewriteKey(mapping, j, now, m, last); err != nil {
+			return err
+		}
+	}
+	for j := 0; j+1 < len(now.Content); j += 2 {
+		if key := now.Content[j]; lookup(mapping, key.Value) == nil {
+			text, err := s.render(pair(key, now.Content[j+1]), margin{-1, m.keys})
+			if err != nil {
+				return err
+			}
+			s.appendLine(last-1, text)
+		}
+	}
+	return nil
+}
+
+// rewriteKey replaces the lines of a mapping's key at j, or removes them where now lacks the key.
+func (s *sheet) rewriteKey(mapping *yaml.Node, j int, now *yaml.Node, m margin, last int) error {
+	key, old := mapping.Content[j], mapping.Content[j+1]
+	v := lookup(now, key.Value)
+	if v != nil && reflect.DeepEqual(value(old), value(v)) {
+		return nil
+	}
+	if j+2 < len(mapping.Content) {
+		last = mapping.Content[j+2].Line - 1
+	}
+	for last > key.Line && strings.HasPrefix(strings.TrimSpace(s.lines[last-1]), "#") { // a comment about the next key
+		last--
+	}
+	if v == nil {
+		s.setLines(key.Line-1, last, "")
+		return nil
+	}
+	v = styled(v, old)
+	v.LineComment = old.LineComment
+	if j > 0 { // only the first key stands behind the dash
+		m.dash = -1
+	}
+	text, err := s.render(pair(key, v), m)
 	if err != nil {
 		return err
 	}
-	d.appendLine(d.tail-1, strings.Join(lines, ""))
+	s.setLines(key.Line-1, last, text)
+	return nil
+}
+
+// insert writes a new input after the last one.
+func (d *inputsDocument) insert(node *yaml.Node) error {
+	text, err := d.render(node, d.margin)
+	if err != nil {
+		return err
+	}
+	d.appendLine(d.tail-1, text)
 	d.added = append(d.added, value(node))
 	return nil
 }
 
-// render gives the lines of an input, its dash and keys in the columns of its neighbours.
-func (d *inputsDocument) render(node *yaml.Node) ([]string, error) {
-	raw, err := encodeOne(node, false)
-	if err != nil {
-		return nil, err
-	}
-	lines := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
-	for i, line := range lines {
-		margin := strings.Repeat(" ", d.inner)
-		if i == 0 && d.inner > d.dash {
-			margin = strings.Repeat(" ", d.dash) + "-" + strings.Repeat(" ", d.inner-d.dash-1)
-		}
-		if line == "" {
-			margin = ""
-		}
-		lines[i] = margin + line + d.end
-	}
-	return lines, nil
-}
-
-// rewrite changes the lines of those keys of an input that differ in node, and tells whether any does.
-func (d *inputsDocument) rewrite(i int, node *yaml.Node) (bool, error) {
+// rewriteInput changes an input to what it should be, and tells whether it was something else.
+func (d *inputsDocument) rewriteInput(i int, now *yaml.Node) (bool, error) {
 	e := &d.entries[i]
-	before, after := value(e.node), value(node)
-	if reflect.DeepEqual(before, after) {
+	after := value(now)
+	if reflect.DeepEqual(value(e.node), after) {
 		return false, nil
 	}
 	e.want = after
-	if e.node.Style&yaml.FlowStyle != 0 || lookup(node, e.node.Content[0].Value) == nil {
-		lines, err := d.render(node)
-		d.setLines(e.first, e.last, strings.Join(lines, ""))
-		return true, err
+	if e.node.Style&yaml.FlowStyle == 0 && lookup(now, e.node.Content[0].Value) != nil { // whose key stands behind the dash
+		return true, d.rewrite(e.node, now, d.margin, e.last)
 	}
-	for j := 0; j+1 < len(e.node.Content); j += 2 {
-		if err := d.rewriteKey(e, j, node); err != nil {
-			return false, err
-		}
+	text, err := d.render(now, d.margin)
+	if err == nil {
+		d.setLines(e.first, e.last, text)
 	}
-	for j := 0; j+1 < len(node.Content); j += 2 {
-		if key := node.Content[j]; lookup(e.node, key.Value) == nil {
-			lines, err := d.render(pair(key, node.Content[j+1]))
-			if err != nil {
-				return false, err
-			}
-			d.appendLine(e.last-1, d.asInner(lines))
-		}
-	}
-	return true, nil
-}
-
-// rewriteKey replaces the lines of the jth key of an input, or removes them where node lacks the key.
-func (d *inputsDocument) rewriteKey(e *inputEntry, j int, node *yaml.Node) error {
-	key, old := e.node.Content[j], e.node.Content[j+1]
-	now := lookup(node, key.Value)
-	if now != nil && reflect.DeepEqual(value(old), value(now)) {
-		return nil
-	}
-	last := e.last
-	if j+2 < len(e.node.Content) {
-		last = e.node.Content[j+2].Line - 1
-	}
-	for last > key.Line && strings.HasPrefix(strings.TrimSpace(d.lines[last-1]), "#") { // a comment about the next key
-		last--
-	}
-	if now == nil {
-		d.setLines(key.Line-1, last, "")
-		return nil
-	}
-	now = styled(now, old)
-	now.LineComment = old.LineComment
-	lines, err := d.render(pair(key, now))
-	if err != nil {
-		return err
-	}
-	if key.Line-1 == e.first {
-		d.setLines(key.Line-1, last, strings.Join(lines, ""))
-		return nil
-	}
-	d.setLines(key.Line-1, last, d.asInner(lines))
-	return nil
-}
-
-// asInner is what render gave, without the dash.
-func (d *inputsDocument) asInner(lines []string) string {
-	lines[0] = strings.Repeat(" ", d.inner) + lines[0][d.inner:]
-	return strings.Join(lines, "")
-}
-
-func (d *inputsDocument) setLines(first, last int, text string) {
-	for n := first; n < last; n++ {
-		d.lines[n] = ""
-	}
-	d.lines[first] = text
-}
-
-func (d *inputsDocument) appendLine(n int, text string) {
-	if d.lines[n] != "" && !strings.HasSuffix(d.lines[n], "\n") {
-		d.lines[n] += d.end
-	}
-	d.lines[n] += text
+	return true, err
 }
 
 // prune removes the inputs, with the comments right above them, of components that are not kept.
@@ -166,8 +192,6 @@ func (d *inputsDocument) environments() []string {
 	}
 	return unique(all)
 }
-
-func (d *inputsDocument) join() []byte { return []byte(strings.Join(d.lines, "")) }
 
 // verify reads the file as it would be and demands that the inputs are what they should be and all else is as it was.
 func (d *inputsDocument) verify(content []byte) error {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -68,34 +67,15 @@ func (p Pairs) repinOne(file string, content []byte, f Follow, at int, document 
 		}
 		set(want, key, &node)
 	}
-	d := openMapping(file, content, spec)
-	rewritten, err := d.rewrite(0, want)
-	if err != nil || !rewritten {
+	if reflect.DeepEqual(value(spec), value(want)) {
+		return nil, nil
+	}
+	lines, first := newSheet(content), spec.Content[0]
+	column := first.Column - 1
+	if err := lines.rewrite(spec, want, margin{-1, column}, lines.endOf(first.Line-1, column)); err != nil {
 		return nil, err
 	}
-	return d.join(), sameBut(file, content, d.join(), at, want)
-}
-
-// openMapping prepares a mapping written as a block for a change of single keys.
-func openMapping(file string, content []byte, mapping *yaml.Node) *inputsDocument {
-	d := &inputsDocument{file: file, lines: strings.SplitAfter(string(content), "\n"), end: "\n", inner: mapping.Content[0].Column - 1}
-	if strings.Contains(string(content), "\r\n") {
-		d.end = "\r\n"
-	}
-	last := mapping.Content[0].Line
-	for n := last; n < len(d.lines); n++ {
-		line := strings.TrimRight(d.lines[n], "\r\n")
-		trimmed := strings.TrimLeft(line, " ")
-		if trimmed == "" {
-			continue
-		}
-		if len(line)-len(trimmed) < d.inner || strings.HasPrefix(line, "---") {
-			break
-		}
-		last = n + 1
-	}
-	d.entries = []inputEntry{{node: mapping, first: -1, last: last}}
-	return d
+	return lines.join(), sameBut(file, content, lines.join(), at, want)
 }
 
 // sameBut demands that nothing but the spec of one document changed.

@@ -37,11 +37,9 @@ func (t Tenants) signing() (signing, error) {
 	if err != nil || len(all) == 0 {
 		return signing{}, err
 	}
-	switch same, first := sameForAll(all); {
-	case same && t.Signer != SignerCluster:
+	same, first := sameForAll(all)
+	if first.SecretRef != nil || same && t.Signer != SignerCluster {
 		return signing{verify: first}, nil
-	case first.SecretRef != nil || first.MatchOIDCIdentity == nil:
-		return signing{}, fmt.Errorf("%w: some components are signed with a key and some keyless: generate them apart", ErrInput)
 	}
 	if t.Signer != SignerComponent {
 		if s, ok := t.byCluster(); ok {
@@ -72,24 +70,19 @@ func (t Tenants) verifications() (map[string]map[string]verification, error) {
 	return all, errors.Join(faults...)
 }
 
-// sameForAll tells whether one verification serves every component on every channel.
-func sameForAll(all map[string]map[string]verification) (bool, verification) {
-	var first verification
-	seen := false
+// sameForAll tells whether one verification serves every component on every channel, and gives any of them. All are by a
+// key or none is: Trust has a key's Secret or not, and refuses what does not go with it.
+func sameForAll(all map[string]map[string]verification) (same bool, first verification) {
+	same = true
 	for _, channels := range all {
 		for _, v := range channels {
-			if !seen {
-				first, seen = v, true
+			if first.Provider == "" {
+				first = v
 			}
-			if v.SecretRef == nil != (first.SecretRef == nil) {
-				return false, verification{SecretRef: &reference{}}
-			}
-			if v.SecretRef == nil && v.MatchOIDCIdentity[0] != first.MatchOIDCIdentity[0] {
-				return false, first
-			}
+			same = same && reflect.DeepEqual(v, first)
 		}
 	}
-	return true, first
+	return same, first
 }
 
 // byCluster is D2's way; ok is false where the policies are not all those of one GitHub repository's workflows.
