@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/tag"
 )
 
 // completionTime is how long a shell waits for a registry before it offers nothing.
@@ -88,6 +89,7 @@ func (a *app) tagsOf(cmd *cobra.Command, name string) *release.ListResult {
 	defer cancel()
 	if svc := a.completing(cmd); svc != nil {
 		if list, err := svc.List(ctx, name); err == nil {
+			list.Tags = slices.DeleteFunc(list.Tags, func(t string) bool { return !tag.Legal(t) }) // a shell takes what it is offered
 			return list
 		}
 	}

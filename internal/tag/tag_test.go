@@ -72,3 +72,14 @@ func TestApplyStopsAtTheFirstFault(t *testing.T) {
 		t.Error(wrote, done, err)
 	}
 }
+
+func TestLegal(t *testing.T) {
+	for text, want := range map[string]bool{
+		"latest": true, "v1.2.3": true, "main-01234567": true, "_": true, strings.Repeat("x", 128): true, strings.Repeat("x", 129): false,
+		"a b": false, "x\tdescription": false, "x\n:0": false, "$(id)": false, "": false, "-x": false, ".x": false, "ä": false,
+	} {
+		if Legal(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
