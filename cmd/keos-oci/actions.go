@@ -85,16 +85,26 @@ func (o *outcomes) add(name string, d digest.Digest, changed bool) {
 
 // brief is a result without the texts that an output has no room for.
 func brief(result any) any {
-	r, ok := result.(*generateResult)
-	if !ok {
-		return result
+	switch r := result.(type) {
+	case *release.DiffResult:
+		short := *r
+		short.Files, short.Objects = slices.Clone(r.Files), slices.Clone(r.Objects)
+		for i := range short.Files {
+			short.Files[i].Diff = ""
+		}
+		for i := range short.Objects {
+			short.Objects[i].Diff = ""
+		}
+		return &short
+	case *generateResult:
+		short := *r
+		short.Files = slices.Clone(r.Files)
+		for i := range short.Files {
+			short.Files[i].Content, short.Files[i].Diff = "", ""
+		}
+		return &short
 	}
-	short := *r
-	short.Files = slices.Clone(r.Files)
-	for i := range short.Files {
-		short.Files[i].Content, short.Files[i].Diff = "", ""
-	}
-	return &short
+	return result
 }
 
 // annotate marks what was found in the files of a pull request.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -54,7 +52,7 @@ Signatures are not checked: "keos-oci verify" does that.`,
 		if exitCode {
 			differs = res.Err()
 		}
-		return errors.Join(differs, a.print(res), a.report(res), a.printForActions(withoutHunks(res)))
+		return a.finish(res, differs)
 	}
 	return cmd
 }
@@ -67,19 +65,6 @@ func parseSides(req *release.DiffRequest, args []string) (err error) {
 	to, err := release.ParseTargetOf(args[0], args[2])
 	req.To = &to
 	return err
-}
-
-// withoutHunks is what a step's output has room for.
-func withoutHunks(r *release.DiffResult) *release.DiffResult {
-	brief := *r
-	brief.Files, brief.Objects = slices.Clone(r.Files), slices.Clone(r.Objects)
-	for i := range brief.Files {
-		brief.Files[i].Diff = ""
-	}
-	for i := range brief.Objects {
-		brief.Objects[i].Diff = ""
-	}
-	return &brief
 }
 
 // printDiff writes to w as it is: columns would move the text of others.
@@ -136,6 +121,7 @@ func objectTitle(o release.ObjectDiff) string {
 	return printable(fmt.Sprintf("%s: %s %s %s %s", o.Variant, o.Change, o.APIVersion, o.Kind, name))
 }
 
+// hunks writes those of a unified diff.
 func (p *diffPrinter) hunks(diff string) {
 	colours := map[byte]string{'+': green, '-': red, '@': cyan}
 	for line := range strings.Lines(diff) {

@@ -207,7 +207,11 @@ func modeOf(root *os.Root, name string) os.FileMode {
 }
 
 func writeIn(root *os.Root, name string, content []byte, mode os.FileMode) (err error) {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	// What is there is a killed run's, or a link that somebody put there to have another file written.
+	if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
@@ -234,7 +238,9 @@ func (a *app) printGenerated(w io.Writer, r *generateResult) error {
 			continue
 		}
 		fmt.Fprintf(w, "%s  %s%s\n", f.Status, f.Path, f.components())
-		fmt.Fprint(w, f.Diff)
+		p := diffPrinter{app: a}
+		p.hunks(f.Diff)
+		fmt.Fprint(w, p.out.String())
 	}
 	return nil
 }

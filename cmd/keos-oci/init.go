@@ -288,7 +288,9 @@ func (a *app) initFiles(b *strings.Builder, r *initResult, decided bool) {
 		case filePrinted:
 			fmt.Fprintf(b, "would write  %s\n%s\n", f.Path, indented(f.Content))
 		case fileDiffers:
-			fmt.Fprintf(b, "differs  %s\n%s\n", f.Path, f.Diff)
+			p := diffPrinter{app: a}
+			p.hunks(f.Diff)
+			fmt.Fprintf(b, "differs  %s\n%s\n", f.Path, p.out.String())
 		default:
 			fmt.Fprintf(b, "%s  %s\n", f.Status, f.Path)
 		}

@@ -102,7 +102,7 @@ func (a *app) printText(result any) error {
 func (a *app) printCheck(w io.Writer, r *release.CheckResult) {
 	for _, c := range r.Components {
 		for _, f := range c.Findings {
-			fmt.Fprintf(w, "%s: %s\n", a.paint(severityColour(string(f.Severity)), string(f.Severity)), f)
+			fmt.Fprintf(w, "%s: %s\n", a.paint(severityColour(string(f.Severity)), string(f.Severity)), a.paragraph(f.String()))
 		}
 	}
 	fmt.Fprintf(w, "%d passed, %d refused, %d failed\n", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
@@ -119,10 +119,10 @@ func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
 	}
 	for _, c := range r.Components {
 		for _, f := range c.Warnings {
-			fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), f)
+			fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
 		}
 		for _, n := range c.Notes {
-			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, n)
+			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(n))
 		}
 	}
 	fmt.Fprintf(w, "%d published, %d unchanged, %d failed", r.Summary.Published, r.Summary.Unchanged, r.Summary.Failed)
@@ -152,6 +152,20 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// paragraph is printable for a text of several lines. None of them passes for a command to the CI system: names and messages
+// may be what the author of a pull request made up.
+func (a *app) paragraph(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		line = printable(strings.TrimSuffix(line, "\n"))
+		if len(lines) > 0 && a.getenv("GITHUB_ACTIONS") == "true" {
+			line = noCommand(line)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // short is a digest as people compare it.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stratio/keos-oci/internal/check"
+	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/release"
 )
 
@@ -41,5 +44,40 @@ func TestReportsAreCut(t *testing.T) {
 	text := diffReport(&release.DiffResult{Name: "shop", From: "a", To: "b", Files: []release.FileDiff{{Path: "x", Change: release.ChangeAdded, Diff: long}}})
 	if len(text) > 2*maxHunks || !strings.Contains(text, "The rest is left out.") || !strings.Contains(text, "`````diff\n") || !strings.Contains(text, "+10000 −0") {
 		t.Errorf("%d letters: %.300s", len(text), text)
+	}
+}
+
+// TestParagraphs: what a pull request calls its files, or what a build says of them, is no command to the runner.
+func TestParagraphs(t *testing.T) {
+	a := &app{getenv: func(name string) string { return map[string]string{"GITHUB_ACTIONS": "true"}[name] }}
+	got := a.paragraph("components/x\n::stop-commands::y\n  ::add-mask::z\n##[error]w\x1b[31m")
+	for line := range strings.Lines(got) {
+		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "\x1b") {
+			t.Errorf("%q", line)
+		}
+	}
+	if strings.Count(got, "\n") != 3 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestWriteFollowsNoLink: a link at the place beside a file, where its new content goes first, is not written through.
+func TestWriteFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "precious"), "keep me")
+	if err := os.Symlink("precious", filepath.Join(dir, ".out.yaml.keos-oci")); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }}
+	if err := a.finishFiles(outputFlags{dir: dir}, []flux.File{{Path: "out.yaml", Content: []byte("new")}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := os.ReadFile(filepath.Join(dir, "precious"))
+	if err != nil || string(kept) != "keep me" {
+		t.Errorf("%q %v", kept, err)
+	}
+	info, err := os.Lstat(filepath.Join(dir, "out.yaml"))
+	if err != nil || !info.Mode().IsRegular() {
+		t.Errorf("%v %v", info, err)
 	}
 }
