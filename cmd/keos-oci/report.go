@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
@@ -60,19 +61,25 @@ func (a *app) markdown(result any) string {
 func (a *app) publishReport(r *release.PublishResult) string {
 	var t table
 	t.row("component", "status", "version", "digest", "moved", "changes", "signed by")
-	for _, c := range r.Components {
+	changes := make([]change, len(r.Components))
+	for i, c := range r.Components {
+		changes[i] = change{name: c.Name, to: c.Digest}
+		for _, m := range c.Tags {
+			changes[i].from = cmp.Or(changes[i].from, m.From)
+		}
+	}
+	sizes := a.sizes(changes)
+	for i, c := range r.Components {
 		status := c.Status
 		if c.Error != nil {
 			status += " (" + c.Error.Code + ")"
 		}
 		var moves []string
-		var from digest.Digest
 		for _, m := range c.Tags {
 			moves = append(moves, code(m.Tag)+": "+arrow(short(m.From.String()), short(m.To.String())))
-			from = cmp.Or(from, m.From)
 		}
 		t.row(link(c.Name, c.Repository), status, c.Version, code(short(c.Digest.String())), strings.Join(moves, "<br>"),
-			a.size(c.Name, from, c.Digest), signers(c.Signatures))
+			sizes[i], signers(c.Signatures))
 	}
 	var notes []string
 	for _, c := range r.Components {
@@ -85,13 +92,18 @@ func (a *app) moveReport(r *release.MoveResult) string {
 	var t table
 	t.row("component", "channel", "status", "from", "to", "changes", "signed by", "record")
 	var notes []string
-	for _, c := range r.Components {
+	changes := make([]change, len(r.Components))
+	for i, c := range r.Components {
+		changes[i] = change{c.Name, c.From, c.To}
+	}
+	sizes := a.sizes(changes)
+	for i, c := range r.Components {
 		status := c.Status
 		if c.Error != nil {
 			status += " (" + c.Error.Code + ")"
 		}
 		t.row(link(c.Name, c.Repository), code(c.Channel), status, code(cmp.Or(c.FromVersion, short(c.From.String()))), code(cmp.Or(c.Version, short(c.To.String()))),
-			a.size(c.Name, c.From, c.To), signers(c.Signatures), code(c.Record))
+			sizes[i], signers(c.Signatures), code(c.Record))
 		notes = append(notes, remarks(c.Name, c.Notes, c.Error)...)
 	}
 	return "### keos-oci " + string(r.Action) + "\n\n" + t.String() + bullets(notes)
@@ -154,17 +166,35 @@ func (a *app) comparing(ctx context.Context, svc *release.Service) {
 	}
 }
 
+// change is what a component was and is.
+type change struct {
+	name     string
+	from, to digest.Digest
+}
+
+// sizes is how much of each component changed, looked up side by side.
+func (a *app) sizes(changes []change) []string {
+	sizes := make([]string, len(changes))
+	var group errgroup.Group
+	group.SetLimit(max(a.global.concurrency, 1))
+	for i, c := range changes {
+		group.Go(func() error { sizes[i] = a.size(c); return nil })
+	}
+	_ = group.Wait() // none fails
+	return sizes
+}
+
 // size is how much of a component changed. A report is no reason for a run to fail.
-func (a *app) size(name string, from, to digest.Digest) string {
+func (a *app) size(c change) string {
 	switch {
-	case from == "" && to != "":
+	case c.from == "" && c.to != "":
 		return "new"
-	case from == "" || to == "" || a.compare == nil:
+	case c.from == "" || c.to == "" || a.compare == nil:
 		return ""
-	case from == to:
+	case c.from == c.to:
 		return "none"
 	}
-	r, err := a.compare(name, from, to)
+	r, err := a.compare(c.name, c.from, c.to)
 	if err != nil {
 		return "unknown"
 	}
