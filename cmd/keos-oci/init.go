@@ -21,8 +21,8 @@ import (
 
 // initFlags are those of init.
 type initFlags struct {
-	layout, workflows, branch, actionRef string
-	write, overwrite                     bool
+	layout, by, workflows, branch, actionRef string
+	write, overwrite                         bool
 }
 
 func (a *app) initCmd() *cobra.Command {
@@ -32,24 +32,28 @@ func (a *app) initCmd() *cobra.Command {
 		Short: "Look at a checkout and propose what it takes to publish it",
 		Long: `Says which components the checkout holds and by which rule, and proposes a keos-oci.yaml where the rules without one do
 not serve its layout. Where it can be read in several ways, all are shown, and one is to be chosen with --layout: nothing
-is written from a guess. --workflows adds the workflows that check, publish, release, promote and roll back.
+is written from a guess. Of layers of environments, <layer>/<environment>/<app>, each layer is proposed as a component; with
+--by app it is each app. --workflows adds the workflows that check, publish, release, promote and roll back.
 
 Nothing is written without --write, and no file that differs without --overwrite.`,
 		Example: `  keos-oci init                        what is here, and what it would take
   keos-oci init --write
   keos-oci init --layout split         of several possible layouts, this one
+  keos-oci init --by app               of layers of environments, each app by itself
   keos-oci init --workflows github --action-ref v1.0.0@<commit> --write
   keos-oci init --workflows gitlab --write`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.layout, "layout", "", "read the checkout as "+strings.Join(scaffold.Layouts(), ", ")+" (default the one that is clear)")
+	f.StringVar(&flags.by, "by", "", "what of a layer of environments is one component: "+strings.Join(scaffold.Bys(), " or ")+" (default layer)")
 	f.StringVar(&flags.workflows, "workflows", "", "also the workflows of "+strings.Join(scaffold.Systems(), " or "))
 	f.StringVar(&flags.branch, "branch", "", "branch that clusters' first channel follows (default main, or master where there is no main)")
 	f.StringVar(&flags.actionRef, "action-ref", "", "commit of stratio/keos-oci that GitHub's workflows pin, as COMMIT or VERSION@COMMIT (default that of the release that runs)")
 	f.BoolVar(&flags.write, "write", false, "write the files")
 	f.BoolVar(&flags.overwrite, "overwrite", false, "with --write: also over files that are there and differ")
 	_ = cmd.RegisterFlagCompletionFunc("workflows", cobra.FixedCompletions(scaffold.Systems(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(scaffold.Bys(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("layout", cobra.FixedCompletions(scaffold.Layouts(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.propose(cmd.Context(), flags) }
 	return cmd
@@ -81,7 +85,7 @@ func (a *app) propose(ctx context.Context, flags initFlags) error {
 
 // ask is what the flags say.
 func (f initFlags) ask(ctx context.Context, checkout *git.Checkout) (scaffold.Ask, error) {
-	ask := scaffold.Ask{Layout: scaffold.Layout(f.layout), Replace: f.overwrite, Workflows: f.workflows, Branch: f.branch}
+	ask := scaffold.Ask{Layout: scaffold.Layout(f.layout), By: scaffold.By(f.by), Replace: f.overwrite, Workflows: f.workflows, Branch: f.branch}
 	if ask.Branch == "" {
 		ask.Branch = mainBranch(ctx, checkout)
 	}
@@ -141,6 +145,7 @@ type initResult struct {
 // foundLayout is one way to read the checkout. Config is what it takes, nothing where the rules without a config do.
 type foundLayout struct {
 	Layout     scaffold.Layout  `json:"layout"`
+	By         scaffold.By      `json:"by,omitempty"`
 	Rule       string           `json:"rule"`
 	Reasons    []string         `json:"reasons"`
 	Chosen     bool             `json:"chosen"`
@@ -154,7 +159,7 @@ func newInitResult(top string, p *scaffold.Proposal, flags initFlags) (*initResu
 	res := &initResult{Found: []foundLayout{}, Files: []generatedFile{}, Notes: p.Notes}
 	for _, r := range p.Readings {
 		list := newComponentsResult(r.Workspace.Registry, r.Workspace.Components)
-		res.Found = append(res.Found, foundLayout{Layout: r.Layout, Rule: r.Rule, Reasons: orEmpty(r.Reasons), Chosen: r.Chosen,
+		res.Found = append(res.Found, foundLayout{Layout: r.Layout, By: r.By, Rule: r.Rule, Reasons: orEmpty(r.Reasons), Chosen: r.Chosen,
 			Registry: list.Registry, Components: list.Components, Config: string(r.Config)})
 	}
 	if p.Chosen() == nil {
@@ -270,7 +275,11 @@ func (a *app) printInit(r *initResult) error {
 }
 
 func (a *app) initLayout(b *strings.Builder, f foundLayout, decided bool) {
-	fmt.Fprintf(b, "%s: %s.\n", a.paint(bold, string(f.Layout)), printable(f.Rule))
+	heading := string(f.Layout)
+	if f.By == scaffold.ByApp {
+		heading += ", by app"
+	}
+	fmt.Fprintf(b, "%s: %s.\n", a.paint(bold, heading), printable(f.Rule))
 	for _, reason := range f.Reasons {
 		fmt.Fprintf(b, "  %s\n", printable(reason))
 	}

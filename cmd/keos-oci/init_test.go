@@ -32,6 +32,9 @@ func TestInit_realRepositories(t *testing.T) {
 			if len(res.Files) != 5 || res.Files[0].Status != fileCreated {
 				t.Errorf("%+v", res.Files)
 			}
+			if r := s.run("init", "--by", "app", "--write"); r.code != exitUsage || r.stdout != "" || !strings.Contains(r.stderr, "by app: looked for <layer>/<environment>/<app>") {
+				t.Errorf("by app: %v", r)
+			}
 			if status := s.git("status", "--porcelain"); strings.Contains(status, " M ") {
 				t.Errorf("files of the repository were changed: %s", status)
 			}

@@ -47,6 +47,21 @@ type Folder struct {
 	Others         []string // the other folders in it that have kustomizations
 	Apps           bool     // each of Others consists of variants, as a component does
 	Remote         []Remote // references to remote URLs
+	Places         []Place  // the folders in it that are environments or their base by name, or may be since they are beside a base
+	Variants       []string // folders in it that clusters can build, relative to it
+	Loose          []string // folders with manifests that none of these can read, unless they name each file
+}
+
+// Place is a folder that holds a folder for each app: <folder>/<environment>/<app>.
+type Place struct {
+	Name  string
+	Base  bool     // the others build upon it
+	Named bool     // environments are called so everywhere
+	Apps  []string // folders in it that have kustomizations
+	File  string   // its own kustomization; empty where it has none
+	Lists []string // those of Apps that File builds
+	Else  []string // what else File builds
+	Sets  []string // what else File says, which holds for all that it builds
 }
 
 // Remote is where a kustomization refers to a remote URL.
@@ -62,7 +77,7 @@ func (o Options) Survey() (*Survey, error) {
 		return nil, fmt.Errorf("open workspace: %w", err)
 	}
 	defer root.Close()
-	l := &loader{tree: newTree(o.Files), root: root, fleets: map[string]fleet{}}
+	l := &loader{settings: &settings{doc: &document{}}, tree: newTree(o.Files), root: root, fleets: map[string]fleet{}}
 	s := &Survey{}
 	found, err := l.fleet(clustersDir)
 	if err != nil {
@@ -95,7 +110,8 @@ func (o Options) Survey() (*Survey, error) {
 	}
 	s.Top = Folder{Path: "."}
 	l.tree.environments(&s.Top)
-	return s, nil
+	s.Top.Places, err = l.places(s.Top)
+	return s, err
 }
 
 // repositoryName is the last part of the Git remote, by which a cluster's source is known as this repository: its
@@ -194,7 +210,97 @@ func (l *loader) folderAt(dir string) (Folder, error) {
 		f.Remote = append(f.Remote, remote...)
 	}
 	l.tree.environments(&f)
-	return f, nil
+	f.Variants, f.Loose = l.tree.variants(dir, []string{dir}), l.tree.loose(dir)
+	var err error
+	f.Places, err = l.places(f)
+	return f, err
+}
+
+// loose returns the folders at or below dir that have YAML and that no folder with a kustomization holds. Flux builds them
+// as they are, if told to. What is below a base is there to be referred to.
+func (t tree) loose(dir string) []string {
+	built := t.kustomizations(dir)
+	var found []string
+	for _, file := range t.below(dir) {
+		folder, ext := path.Dir(file), path.Ext(file)
+		if ext != ".yaml" && ext != ".yml" || path.Base(file)[0] == '.' || isBase(relative(dir, folder)) ||
+			slices.ContainsFunc(built, func(k string) bool { return within(k, folder) }) {
+			continue
+		}
+		found = append(found, folder)
+	}
+	slices.SortFunc(found, comparePaths)
+	return slices.Compact(found)
+}
+
+// places looks into the folders of f that environments or bases are called, and into others beside a base. At the top
+// anything may be beside a base.
+func (l *loader) places(f Folder) ([]Place, error) {
+	var found []Place
+	for _, name := range l.tree.folders(f.Path) {
+		if !isBase(name) && !isEnvironment(name) && (f.Path == "." || !slices.Contains(f.Environments, name)) {
+			continue
+		}
+		p, err := l.place(f.Path, name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, p)
+	}
+	return found, nil
+}
+
+func (l *loader) place(dir, name string) (Place, error) {
+	folder := path.Join(dir, name)
+	p := Place{Name: name, Base: isBase(name), Named: isEnvironment(name), File: l.tree.kustomizationOf(folder)}
+	for _, app := range l.tree.folders(folder) {
+		if len(l.tree.kustomizations(path.Join(folder, app))) > 0 {
+			p.Apps = append(p.Apps, app)
+		}
+	}
+	if p.File == "" {
+		return p, nil
+	}
+	lists, err := l.listed(p.File, nil)
+	if err != nil || lists == nil { // whether it is valid is for check to say
+		return p, err
+	}
+	for _, app := range p.Apps {
+		if lists[app] {
+			p.Lists = append(p.Lists, app)
+		}
+	}
+	p.Else, p.Sets, err = l.besides(p)
+	return p, err
+}
+
+// besides returns what a place's kustomization has beside the apps that it lists.
+func (l *loader) besides(p Place) (builds, sets []string, err error) {
+	data, err := l.read(p.File)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for environments: %w", err)
+	}
+	var fields map[string]yaml.Node
+	if yaml.Unmarshal(data, &fields) != nil {
+		return nil, nil, nil
+	}
+	for name, value := range fields {
+		switch name {
+		case "apiVersion", "kind", "metadata":
+		case "resources", "bases", "components":
+			for _, reference := range value.Content {
+				app, _, _ := strings.Cut(path.Clean(reference.Value), "/")
+				if !slices.Contains(p.Apps, app) {
+					builds = append(builds, reference.Value)
+				}
+			}
+		default:
+			sets = append(sets, name)
+		}
+	}
+	slices.Sort(builds)
+	slices.Sort(sets)
+	return builds, sets, nil
 }
 
 // environments sorts the folders in f by whether they are environments, and says whether the others consist of variants.
@@ -228,7 +334,7 @@ func (t tree) environments(f *Folder) {
 
 // hasVariants tells whether a folder is laid out as a component: with a base, or with a folder for an environment.
 func (t tree) hasVariants(dir string) bool {
-	if t.hasFile(path.Join(dir, "kustomization.yaml")) || t.hasFile(path.Join(dir, "kustomization.yml")) || t.hasFile(path.Join(dir, "Kustomization")) {
+	if t.kustomizationOf(dir) != "" {
 		return false
 	}
 	return slices.ContainsFunc(t.folders(dir), func(name string) bool {

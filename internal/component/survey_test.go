@@ -29,15 +29,52 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	want := []Folder{
-		{Path: "apps", Manifests: true, Kustomizations: true, Environments: []string{"base", "eu"}, Apps: true},
+		{Path: "apps", Manifests: true, Kustomizations: true, Environments: []string{"base", "eu"}, Apps: true, Variants: []string{"eu/x"},
+			Places: []Place{{Name: "base", Base: true, Apps: []string{"x"}}, {Name: "eu", Apps: []string{"x"}}}},
 		{Path: "docs", Apps: true},
-		{Path: "lone", Manifests: true, Kustomizations: true, Apps: true, Remote: []Remote{{"lone/kustomization.yaml", "https://example.com/x.yaml"},
+		{Path: "lone", Manifests: true, Kustomizations: true, Apps: true, Variants: []string{"."}, Remote: []Remote{{"lone/kustomization.yaml", "https://example.com/x.yaml"},
 			{"lone/kustomization.yaml", "github.com/o/r"}, {"lone/kustomization.yaml", "git@example.com:o/r"}, {"lone/kustomization.yaml", "x?ref=v1"}}},
 		{Path: "scripts", Apps: true},
-		{Path: "tools", Manifests: true, Kustomizations: true, Others: []string{"a", "b"}, Apps: true},
+		{Path: "tools", Manifests: true, Kustomizations: true, Others: []string{"a", "b"}, Apps: true, Variants: []string{"a/staging"}},
 	}
 	if !reflect.DeepEqual(s.Folders, want) {
 		t.Errorf("folders = %+v\nwant %+v", s.Folders, want)
+	}
+}
+
+// TestSurvey_places: what there is of each environment, and what its own kustomization says.
+func TestSurvey_places(t *testing.T) {
+	o := paths("apps/base/a/kustomization.yaml", "apps/common/labels/kustomization.yaml", "apps/staging/b/sub/kustomization.yaml", "apps/staging/plain/x.yaml",
+		"apps/production/.gitkeep", "apps/eu/a/kustomization.yaml", "apps/doc/x.md", "apps/_old/a/kustomization.yaml", "staging/top/kustomization.yaml", "any/top/kustomization.yaml").
+		with("apps/staging/kustomization.yaml", "kind: Kustomization\nnamespace: x\npatches: []\nresources: [./b/, ../base/a, plain/x.yaml]\nbases: [missing]\n").
+		with("apps/eu/kustomization.yml", "resources: a: b\n").options(t)
+	s, err := o.Survey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Place{
+		{Name: "base", Base: true, Apps: []string{"a"}}, {Name: "common", Base: true, Apps: []string{"labels"}},
+		{Name: "eu", Apps: []string{"a"}, File: "apps/eu/kustomization.yml"}, {Name: "production", Named: true},
+		{Name: "staging", Named: true, Apps: []string{"b"}, File: "apps/staging/kustomization.yaml", Lists: []string{"b"},
+			Else: []string{"../base/a", "missing", "plain/x.yaml"}, Sets: []string{"namespace", "patches"}},
+	}
+	if !reflect.DeepEqual(s.Folders[1].Places, want) {
+		t.Errorf("places = %+v\nwant %+v", s.Folders[1].Places, want)
+	}
+	if want := []Place{{Name: "staging", Named: true, Apps: []string{"top"}}}; !reflect.DeepEqual(s.Top.Places, want) {
+		t.Errorf("at the top = %+v\nwant %+v", s.Top.Places, want)
+	}
+}
+
+// TestSurvey_loose: a base is there to be referred to, and a folder with a kustomization is built by that.
+func TestSurvey_loose(t *testing.T) {
+	s, err := paths("infra/base/x.yaml", "infra/staging/kustomization.yaml", "infra/staging/sub/x.yaml", "infra/crds/a/x.yml", "infra/crds/x.yaml", "infra/.sops.yaml", "infra/notes/x.md").
+		options(t).Survey()
+	if err != nil || len(s.Folders) != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if f := s.Folders[0]; !slices.Equal(f.Loose, []string{"infra/crds", "infra/crds/a"}) || !slices.Equal(f.Variants, []string{"staging"}) {
+		t.Errorf("%+v", f)
 	}
 }
 

@@ -13,17 +13,28 @@ import (
 type config struct {
 	Registry   string
 	Discover   []discover // nil for the search that needs no config
+	Open       []string   // by app: why more is to be in artifacts than what their variants read
 	Components []*entry
 	Ignore     []pattern
 	Remote     []component.Remote // references that need remoteBases
 	Branch     string             // of the channel latest, where it is not main
 	Signing    *signing           // nil for what GitHub needs, which is the default
 
-	whyLayer string   // the last one, which is not said again
-	folders  []string // names that components have by their folders
+	by       By
+	envFirst []envFirst // the folders whose apps are, or could be, components
+	whyLayer string     // the last one, which is not said again
+	found    []found
 }
 
-type discover struct{ Layout, Path, Why string }
+// found is a name that a component has by its folder, and where that is.
+type found struct{ name, in string }
+
+type discover struct {
+	Layout, Path string
+	Environments []string
+	Enabled      bool // from kustomizations
+	Why          []string
+}
 
 // entry is a component that is defined, or renamed where it has no paths.
 type entry struct {
@@ -39,11 +50,19 @@ type pattern struct {
 	Off          bool // written down, but not in force
 }
 
-// name takes the names of folders for components, and proposes others for those that no registry takes.
-func (c *config) name(folders ...string) {
-	c.folders = append(c.folders, folders...)
+// name takes the names of folders in dir for components, and proposes others for those that no registry takes or that
+// another component has.
+func (c *config) name(dir string, folders ...string) {
 	for _, folder := range folders {
-		if component.IsName(folder) {
+		if first := slices.IndexFunc(c.found, func(f found) bool { return f.name == folder }); first >= 0 {
+			c.tellApart(c.found[first], dir)
+		}
+	}
+	for _, folder := range folders {
+		c.found = append(c.found, found{folder, dir})
+	}
+	for _, folder := range folders {
+		if component.IsName(folder) || c.renamed(folder) {
 			continue
 		}
 		if name := c.unused(component.ProposeName(folder)); name != "" {
@@ -53,10 +72,28 @@ func (c *config) name(folders ...string) {
 	}
 }
 
+// tellApart renames the first of two components of one name, which is the one that an entry of that name changes. Of three
+// the search refuses the last two.
+func (c *config) tellApart(first found, other string) {
+	if c.renamed(first.name) {
+		return
+	}
+	if name := c.unused(component.ProposeName(path.Base(first.in) + "-" + first.name)); name != "" {
+		c.Components = append(c.Components, &entry{Key: first.name, Name: name,
+			Why: []string{fmt.Sprintf("%s and %s both have %s. This is the one in %[1]s.", called(first.in), called(other), first.name)}})
+	}
+}
+
+// renamed tells whether an entry gives another name to a component that is found.
+func (c *config) renamed(key string) bool {
+	return slices.ContainsFunc(c.Components, func(e *entry) bool { return e.Key == key && len(e.Paths) == 0 })
+}
+
 // unused makes a name that no other component has.
 func (c *config) unused(name string) string {
 	taken := func(name string) bool {
-		return slices.Contains(c.folders, name) || slices.ContainsFunc(c.Components, func(e *entry) bool { return e.Key == name || e.Name == name })
+		return slices.ContainsFunc(c.found, func(f found) bool { return f.name == name }) ||
+			slices.ContainsFunc(c.Components, func(e *entry) bool { return e.Key == name || e.Name == name })
 	}
 	for n, free := 2, name; name != ""; n++ {
 		if !taken(free) {
@@ -101,31 +138,33 @@ func (c *config) fleet(s *component.Survey, parts []string) {
 	}
 }
 
-// layer makes a component of a folder as a whole.
+// layer makes a component of a folder as a whole, or of each app in it.
 func (c *config) layer(f component.Folder) {
+	if c.byApp(f) {
+		return
+	}
 	why := "A folder as a whole, under the name of the folder."
 	if len(f.Environments) > 1 {
 		why = fmt.Sprintf("%s of all its apps: overlays refer to their base by relative paths, so they stay together.", enumerate(f.Environments))
 	}
-	if n := len(c.Discover); n > 0 && c.whyLayer == why {
-		why = ""
-	} else {
-		c.whyLayer = why
+	d := discover{Layout: "layer", Path: f.Path}
+	if c.whyLayer != why {
+		c.whyLayer, d.Why = why, []string{why}
 	}
-	c.Discover = append(c.Discover, discover{Layout: "layer", Path: f.Path, Why: why})
-	c.name(path.Base(f.Path))
+	c.Discover = append(c.Discover, d)
+	c.name(path.Dir(f.Path), path.Base(f.Path))
 	c.remote(f)
 }
 
 // each makes a component of each folder in a folder.
 func (c *config) each(f component.Folder) {
-	c.Discover = append(c.Discover, discover{Layout: "components", Path: f.Path, Why: "Each folder in it with a kustomization: " + enumerate(f.Others) + "."})
-	c.name(slices.Concat(f.Others, f.Environments)...)
+	c.Discover = append(c.Discover, discover{Layout: "components", Path: f.Path, Why: []string{"Each folder in it with a kustomization: " + enumerate(f.Others) + "."}})
+	c.name(f.Path, slices.Concat(f.Others, f.Environments)...)
 	c.remote(f)
 }
 
 func (c *config) onlyLayers() bool {
-	return !slices.ContainsFunc(c.Discover, func(d discover) bool { return d.Layout != "layer" })
+	return !slices.ContainsFunc(c.Discover, func(d discover) bool { return d.Layout == string(LayoutComponents) })
 }
 
 // Ignores tells whether a pattern is in force.

@@ -29,6 +29,7 @@ func Layouts() []string {
 // Reading is one way in which a checkout can be published.
 type Reading struct {
 	Layout    Layout
+	By        By       // of a reading with layers of environments: what of them is released together
 	Rule      string   // what it follows from
 	Reasons   []string // what was seen
 	Config    []byte   // the config file it takes; nil where none is needed
@@ -40,34 +41,64 @@ type Reading struct {
 
 // readings gives what is possible, best first, each with its config loaded; and whether the best one is clear.
 func (p *proposer) readings() ([]Reading, bool, error) {
-	readings, clear := read(p.survey, p.baseName())
+	readings, clear := read(p.survey, p.baseName(), p.ask.By)
 	if len(readings) == 0 {
 		return nil, false, fmt.Errorf("%w: no cluster in clusters/, and no kustomization that Git tracks in components/ or another folder at "+
 			"the top", component.ErrNoComponents)
 	}
+	if p.ask.By == ByApp {
+		readings = slices.DeleteFunc(readings, func(r Reading) bool { return r.By != ByApp })
+		clear = clear || len(readings) == 1
+	}
+	if len(readings) == 0 {
+		return nil, false, noApps(p.survey)
+	}
 	for i := range readings {
-		if err := p.load(&readings[i]); err != nil {
-			return nil, false, fmt.Errorf("layout %s: %w", readings[i].Layout, err)
+		r := &readings[i]
+		if err := p.load(r); err != nil {
+			return nil, false, fmt.Errorf("layout %s: %w", r.Layout, err)
 		}
+		r.Reasons = append(r.Reasons, disabled(r.Workspace)...)
+	}
+	if p.ask.By != ByApp {
+		p.offers(readings)
 	}
 	return readings, clear, nil
 }
 
 // read finds the layouts that a survey allows.
-func read(s *component.Survey, repository string) ([]Reading, bool) {
+func read(s *component.Survey, repository string, by By) ([]Reading, bool) {
+	readings, clear := readAny(s, repository, by)
+	for i := range readings {
+		if len(readings[i].config.envFirst) > 0 {
+			readings[i].splitBy(s, by)
+		}
+	}
+	return readings, clear
+}
+
+func readAny(s *component.Survey, repository string, by By) ([]Reading, bool) {
 	if len(s.Clusters) > 0 {
-		return readFleet(s)
+		return readFleet(s, by)
 	}
 	if len(s.Components) > 0 {
-		return []Reading{components(s)}, true
+		return []Reading{components(s, by)}, true
 	}
-	return readFolders(s, repository)
+	return readFolders(s, repository, by)
 }
 
 // components is zero-config rule 3.
-func components(s *component.Survey) Reading {
-	r := Reading{Layout: LayoutComponents, Rule: "each folder of components/ that holds a kustomization is a component (zero-config rule 3)"}
-	r.config.name(bases(s.Components)...)
+func components(s *component.Survey, by By) Reading {
+	r := Reading{Layout: LayoutComponents, Rule: "each folder of components/ that holds a kustomization is a component (zero-config rule 3)", config: config{by: by}}
+	r.config.name("components", bases(s.Components)...)
+	if layers := appLayers(s); by == ByApp && len(layers) > 0 {
+		r.config.Discover = []discover{{Layout: "components", Path: "components", Why: []string{"Each folder of components/ with a kustomization."}}}
+		for _, dir := range layers {
+			r.config.layer(folder(s, dir))
+		}
+		r.Reasons = templates(s)
+		return r
+	}
 	r.Reasons = append(templates(s), leftOut(s)...)
 	return r
 }
@@ -89,26 +120,37 @@ func wholeFleet(s *component.Survey) Reading {
 
 // readFleet reads a repository with clusters. It is a fleet, unless clusters say that parts of it are versioned apart, or
 // build its layers one by one. Short of that evidence the parts are a second reading.
-func readFleet(s *component.Survey) ([]Reading, bool) {
+func readFleet(s *component.Survey, by By) ([]Reading, bool) {
 	whole := wholeFleet(s)
 	pinned, built := tops(s, false), tops(s, true)
 	layers := environmentFirst(s)
 	switch {
 	case len(pinned) > 0:
-		return []Reading{split(s, pinned), whole}, true
+		return []Reading{split(s, withApps(s, pinned, by), by), whole}, true
 	case len(layers) > 1 && !s.Operator && within(layers, built):
-		return []Reading{layered(s, layers), whole}, true
+		return []Reading{layered(s, layers, by), whole}, true
 	case s.Operator:
 		return []Reading{whole}, true
 	}
 	parts := slices.DeleteFunc(slices.Clone(built), func(dir string) bool { return !holdsKustomization(s, dir) })
+	parts = withApps(s, parts, by)
 	switch {
 	case len(parts) == 0 && len(s.Components) == 0:
 		return []Reading{whole}, true
 	case len(s.Components) > 0:
-		return []Reading{whole, componentsBeside(s, parts)}, false
+		return []Reading{whole, componentsBeside(s, parts, by)}, false
 	}
-	return []Reading{whole, split(s, parts)}, false
+	return []Reading{whole, split(s, parts, by)}, false
+}
+
+// withApps puts the folders first whose apps are to be components, whoever builds them: a folder that is defined then
+// gets another name than an app, whose place it would take.
+func withApps(s *component.Survey, parts []string, by By) []string {
+	if by != ByApp {
+		return parts
+	}
+	apps := appLayers(s)
+	return append(apps, slices.DeleteFunc(slices.Clone(parts), func(dir string) bool { return slices.Contains(apps, dir) })...)
 }
 
 // tops returns the folders at the top that clusters build, from the source of their own or from another one.
@@ -142,7 +184,7 @@ func holdsKustomization(s *component.Survey, dir string) bool { return folder(s,
 func environmentFirst(s *component.Survey) []string {
 	var found []string
 	for _, f := range s.Folders {
-		if len(f.Environments) > 1 {
+		if _, apps := envFirstOf(f); apps || len(f.Environments) > 1 {
 			found = append(found, f.Path)
 		}
 	}
@@ -150,16 +192,19 @@ func environmentFirst(s *component.Survey) []string {
 }
 
 // split publishes folders that clusters build apart from the fleet, which keeps the rest.
-func split(s *component.Survey, parts []string) Reading {
-	r := Reading{Layout: LayoutSplit, Rule: "clusters build " + enumerate(parts) + " as a whole, so it is a component beside the fleet"}
+func split(s *component.Survey, parts []string, by By) Reading {
+	r := Reading{Layout: LayoutSplit, Rule: "clusters build " + enumerate(parts) + " as a whole, so it is a component beside the fleet", config: config{by: by}}
 	if len(parts) > 1 {
 		r.Rule = "clusters build " + enumerate(parts) + ", so each is a component beside the fleet"
 	}
 	r.Reasons = append(r.Reasons, builds(s, parts)...)
 	for _, dir := range parts {
+		if r.config.byApp(folder(s, dir)) {
+			continue
+		}
 		e := r.config.define(dir, dir)
 		e.Why = append(builds(s, []string{dir}), "Its artifact keeps the prefix "+dir+"/, because Flux Kustomizations name paths from the repository's top.")
-		if len(parts) == 1 && isPinned(s, dir) {
+		if isPinned(s, dir) && len(tops(s, false)) == 1 {
 			e.GitTag = "v{version}"
 			e.Why = append(e.Why, "Clusters pin tags of the repository, so its releases stay vX.Y.Z.")
 		}
@@ -170,12 +215,13 @@ func split(s *component.Survey, parts []string) Reading {
 }
 
 // componentsBeside publishes components/ and the parts that clusters build apart from the fleet.
-func componentsBeside(s *component.Survey, parts []string) Reading {
-	r := split(s, parts)
+func componentsBeside(s *component.Survey, parts []string, by By) Reading {
+	r := split(s, parts, by)
 	r.Layout = LayoutComponents
 	r.Rule = "each folder of components/ is a component, beside the fleet"
-	r.config.Discover = []discover{{Layout: "components", Path: "components", Why: "Each folder of components/ with a kustomization is released by tags of its own."}}
-	r.config.name(bases(s.Components)...)
+	r.config.Discover = append(r.config.Discover, discover{Layout: "components", Path: "components",
+		Why: []string{"Each folder of components/ with a kustomization is released by tags of its own."}})
+	r.config.name("components", bases(s.Components)...)
 	return r
 }
 
@@ -199,9 +245,9 @@ func builds(s *component.Survey, parts []string) []string {
 }
 
 // layered makes a component of each layer.
-func layered(s *component.Survey, layers []string) Reading {
-	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) + " hold environments of all their apps (<layer>/<environment>/<app>), so each is one component"}
-	r.Reasons = append(builds(s, layers), "Apps can be released one by one instead: discover: [{layout: envFirst, path: <layer>}] with artifact: {mode: closure, external: include}.")
+func layered(s *component.Survey, layers []string, by By) Reading {
+	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) + " hold environments of all their apps (<layer>/<environment>/<app>), so each is one component", config: config{by: by}}
+	r.Reasons = builds(s, layers)
 	for _, dir := range layers {
 		r.config.layer(folder(s, dir))
 	}
@@ -212,11 +258,11 @@ func layered(s *component.Survey, layers []string) Reading {
 }
 
 // readFolders reads a repository that has neither clusters nor components/.
-func readFolders(s *component.Survey, repository string) ([]Reading, bool) {
+func readFolders(s *component.Survey, repository string, by By) ([]Reading, bool) {
 	if len(s.Top.Environments) > 1 {
-		return []Reading{environmentsAtTop(s, repository)}, true
+		return []Reading{environmentsAtTop(s, repository, by)}, true
 	}
-	var one, each Reading // of what is not clear, the folder as a whole or each folder in it
+	one, each := Reading{config: config{by: by}}, Reading{config: config{by: by}} // of what is not clear, the folder as a whole or each folder in it
 	var unclear, any bool
 	for _, f := range s.Folders {
 		switch {
@@ -245,7 +291,7 @@ func readFolders(s *component.Survey, repository string) ([]Reading, bool) {
 	case unclear:
 		return []Reading{each, one}, false
 	case one.config.onlyLayers():
-		one.Rule = layered(s, environmentFirst(s)).Rule
+		one.Rule = layered(s, environmentFirst(s), by).Rule
 		if len(environmentFirst(s)) < len(one.config.Discover) {
 			one.Rule = "each folder at the top is one component"
 		}
@@ -254,21 +300,18 @@ func readFolders(s *component.Survey, repository string) ([]Reading, bool) {
 	return []Reading{each}, true
 }
 
-// environmentsAtTop makes one component of folders such as base/, staging/ and production/ at the top.
-func environmentsAtTop(s *component.Survey, repository string) Reading {
-	r := Reading{Layout: LayoutLayer, Rule: enumerate(s.Top.Environments) + " at the top are environments of all apps, so they are one component"}
-	e := r.config.define(repository, s.Top.Environments...)
-	e.Why = []string{"Overlays refer to their base by relative paths, so the environments stay together.",
-		"Apps can be released one by one instead: discover: [{layout: envFirst, path: ., environments: [" + strings.Join(overlays(s.Top.Environments), ", ") + "]}]."}
+// environmentsAtTop makes one component of folders such as base/, staging/ and production/ at the top, or of each app in
+// them.
+func environmentsAtTop(s *component.Survey, repository string, by By) Reading {
+	r := Reading{Layout: LayoutLayer, Rule: enumerate(s.Top.Environments) + " at the top are environments of all apps, so they are one component", config: config{by: by}}
+	if !r.config.byApp(s.Top) {
+		e := r.config.define(repository, s.Top.Environments...)
+		e.Why = []string{"Overlays refer to their base by relative paths, so the environments stay together."}
+	}
 	for _, dir := range s.Top.Environments {
 		r.config.remote(folder(s, dir))
 	}
 	return r
-}
-
-// overlays leaves out the bases of environments.
-func overlays(environments []string) []string {
-	return slices.DeleteFunc(slices.Clone(environments), func(name string) bool { return name == "base" || name == "common" })
 }
 
 // templates says what is no component because of its name.

@@ -7,6 +7,7 @@
 package scaffold
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +41,7 @@ type File struct {
 // Ask is what is wanted.
 type Ask struct {
 	Layout    Layout // of several that are possible; empty for the one that is clear
+	By        By     // what of a layer of environments is released together; empty for all of it
 	Replace   bool   // propose a config even if there is one already
 	Workflows string // GitHub, GitLab or empty
 	Branch    string // the branch that clusters' first channel follows; "main" where it is empty
@@ -85,8 +87,8 @@ func Propose(o component.Options, ask Ask) (*Proposal, error) {
 		_, err := component.Load(o) // which says what it is to be called
 		return nil, err
 	}
-	if existing != nil && ask.Layout == "" && !ask.Replace {
-		return p.beside()
+	if existing != nil && ask.Layout == "" && ask.By == "" && !ask.Replace {
+		return p.beside(existing)
 	}
 	return p.fresh()
 }
@@ -106,6 +108,9 @@ func (p *proposer) fits() error {
 func (a *Ask) validate() error {
 	if a.Workflows != "" && !slices.Contains(Systems(), a.Workflows) {
 		return fmt.Errorf("%w: workflows %q: want %s", ErrInput, a.Workflows, strings.Join(Systems(), " or "))
+	}
+	if a.By != "" && !slices.Contains(Bys(), string(a.By)) {
+		return fmt.Errorf("%w: by %q: want %s", ErrInput, a.By, strings.Join(Bys(), " or "))
 	}
 	if a.Branch == "" {
 		a.Branch = "main"
@@ -170,7 +175,7 @@ func choose(readings []Reading, asked Layout, clear bool) error {
 }
 
 // beside proposes what goes beside the config file that is there, which has the last word on what is published.
-func (p *proposer) beside() (*Proposal, error) {
+func (p *proposer) beside(existing []byte) (*Proposal, error) {
 	ws, err := component.Load(p.options)
 	if err != nil {
 		return nil, err
@@ -185,13 +190,24 @@ func (p *proposer) beside() (*Proposal, error) {
 		}
 		return p.withWorkflows(ws)
 	}
-	// What would be proposed without it is for the reader to compare with; where that is not clear, the file settles it.
-	other := &proposer{options: p.options, ask: p.ask, survey: p.survey}
-	other.options.Registry = ws.Registry
-	if proposed, err := other.fresh(); err == nil && proposed.Chosen() != nil {
-		p.found.Files = proposed.Files
-	}
+	p.compare(ws, existing)
 	return &p.found, nil
+}
+
+// compare adds what would be proposed without the config file, for the reader to compare with; where that is not clear, the
+// file settles it. Of a config file by app that is still the one proposed, the same is proposed.
+func (p *proposer) compare(ws *component.Workspace, existing []byte) {
+	for _, by := range []By{ByLayer, ByApp} {
+		other := &proposer{options: p.options, ask: p.ask, survey: p.survey}
+		other.options.Registry, other.ask.By = ws.Registry, by
+		proposed, err := other.fresh()
+		if err != nil || proposed.Chosen() == nil {
+			continue
+		}
+		if by == ByLayer || bytes.Equal(proposed.Chosen().Config, existing) {
+			p.found.Files = proposed.Files
+		}
+	}
 }
 
 // withWorkflows adds the files of the CI system.
