@@ -37,7 +37,7 @@ func (g *gate) checkSelf(name string, n *yaml.Node, version, kind string) {
 // between them, which would choose by itself.
 func (g *gate) appliedBy(folder, name string) bool {
 	for dir := path.Dir(name); ; dir = path.Dir(dir) {
-		for _, k := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+		for _, k := range kustomizationNames() {
 			if g.files[path.Join(dir, k)] {
 				return false
 			}
