@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -33,9 +34,12 @@ func newIgnore(src Source) (ignore, error) {
 		}
 		rules = append(rules, found...)
 	}
-	own := parseRules(strings.NewReader(strings.Join(src.Ignore, "\n")), src.Root, func(_ int, pattern string) string {
+	own, err := parseRules(strings.NewReader(strings.Join(src.Ignore, "\n")), src.Root, func(_ int, pattern string) string {
 		return "the config's " + pattern
 	})
+	if err != nil {
+		return nil, fmt.Errorf("artifact.ignore: %w", err)
+	}
 	return append(rules, own...), nil
 }
 
@@ -76,20 +80,25 @@ func readIgnore(fsys fs.FS, file string) (ignore, error) {
 	defer f.Close()
 	return parseRules(f, path.Dir(file), func(line int, pattern string) string {
 		return fmt.Sprintf("%s:%d (%s)", file, line, pattern)
-	}), nil
+	})
 }
 
-// parseRules reads patterns line by line, as sourceignore.ReadPatterns does, which keeps no lines.
-func parseRules(r io.Reader, dir string, origin func(line int, pattern string) string) ignore {
+// parseRules reads patterns line by line, as sourceignore.ReadPatterns does, which keeps no lines. That one drops an
+// overlong line and all after it without a word: what they name would be in the artifact.
+func parseRules(r io.Reader, dir string, origin func(line int, pattern string) string) (ignore, error) {
 	var rules ignore
 	scanner := bufio.NewScanner(r)
-	for line := 1; scanner.Scan(); line++ {
+	line := 1
+	for ; scanner.Scan(); line++ {
 		text := scanner.Text()
 		if !strings.HasPrefix(text, "#") && strings.TrimSpace(text) != "" {
 			rules = append(rules, rule{gitignore.ParsePattern(text, split(dir)), origin(line, text)})
 		}
 	}
-	return rules
+	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("line %d has %d KiB or more, and neither it nor the lines after it would be read: shorten it, or remove it", line, bufio.MaxScanTokenSize>>10)
+	}
+	return rules, scanner.Err()
 }
 
 // match says which rule ignores p, "" when none does.

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -142,7 +143,7 @@ func TestSameBytesEverywhere(t *testing.T) {
 // TestGolden pins the format: a change of these digests republishes every component of every user.
 func TestGolden(t *testing.T) {
 	fsys := fstest.MapFS{"c/a.yaml": {Data: []byte("a: 1\n")}, "c/b/run": {Data: []byte("#!/bin/sh\n"), Mode: 0o600}}
-	tr, err := Read(t.Context(), Source{FS: fsys, Root: "c", Files: []File{{"c/b/run", Executable}, {"c/a.yaml", Regular}}})
+	tr, err := Read(t.Context(), Source{FS: fsys, Root: "c", Files: []File{{Path: "c/b/run", Mode: Executable}, {Path: "c/a.yaml"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,14 +176,14 @@ func TestReadRefuses(t *testing.T) {
 		want    error
 		path    string
 	}{
-		"symlink in Git":             {nil, Source{Files: []File{{"c/l", Symlink}}}, ErrSymlink, "c/l"},
-		"submodule":                  {nil, Source{Files: []File{{"c/m", Submodule}}}, ErrSubmodule, "c/m"},
-		"file replaced by a symlink": {link("/etc/passwd", "c/f"), Source{Files: []File{{"c/f", Regular}}}, ErrSymlink, "c/f"},
-		"folder replaced by symlink": {link("../d", "c/sub"), Source{Files: []File{{"c/sub/f", Regular}}}, ErrSymlink, "c/sub/f"},
-		"missing":                    {nil, Source{Files: []File{{"c/gone", Regular}}}, fs.ErrNotExist, "c/gone"},
-		"too large":                  {write("c/big", 1000), Source{Files: []File{{"c/big", Regular}}, MaxSize: 999}, ErrTooLarge, "c/big"},
+		"symlink in Git":             {nil, Source{Files: []File{{Path: "c/l", Mode: Symlink}}}, ErrSymlink, "c/l"},
+		"submodule":                  {nil, Source{Files: []File{{Path: "c/m", Mode: Submodule}}}, ErrSubmodule, "c/m"},
+		"file replaced by a symlink": {link("/etc/passwd", "c/f"), Source{Files: []File{{Path: "c/f", Mode: Regular}}}, ErrSymlink, "c/f"},
+		"folder replaced by symlink": {link("../d", "c/sub"), Source{Files: []File{{Path: "c/sub/f", Mode: Regular}}}, ErrSymlink, "c/sub/f"},
+		"missing":                    {nil, Source{Files: []File{{Path: "c/gone", Mode: Regular}}}, fs.ErrNotExist, "c/gone"},
+		"too large":                  {write("c/big", 1000), Source{Files: []File{{Path: "c/big", Mode: Regular}}, MaxSize: 999}, ErrTooLarge, "c/big"},
 		"nothing":                    {nil, Source{}, ErrEmpty, "c"},
-		"everything ignored":         {write("c/a.png", 1), Source{Files: []File{{"c/a.png", Regular}}}, ErrEmpty, "c"},
+		"everything ignored":         {write("c/a.png", 1), Source{Files: []File{{Path: "c/a.png", Mode: Regular}}}, ErrEmpty, "c"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -271,6 +272,40 @@ func TestIgnoreRulesBetween(t *testing.T) {
 	ignored, err := Ignored(src)
 	if want := "ignored by apps/.sourceignore:1 (*.md)"; err != nil || len(ignored) != 2 || ignored["apps/x/y/a.md"] != want || ignored["apps/z/c.md"] != want {
 		t.Errorf("ignored %v, %v", ignored, err)
+	}
+}
+
+// TestIgnoreRulesTooLong: rules that cannot be read whole are refused, and not cut.
+func TestIgnoreRulesTooLong(t *testing.T) {
+	long := strings.Repeat("x", bufio.MaxScanTokenSize)
+	for name, c := range map[string]struct {
+		rules  string
+		ignore []string
+		want   string
+	}{
+		"first line":     {rules: long + "\nsecret\n", want: "c/.sourceignore: line 1 has 64 KiB or more"},
+		"later line":     {rules: "# comment\n\n*.md\n" + long + "\nsecret\n", want: "c/.sourceignore: line 4 has 64 KiB or more"},
+		"comment":        {rules: "# " + long + "\nsecret\n", want: "c/.sourceignore: line 1 has 64 KiB or more"},
+		"config":         {ignore: []string{"docs/", long, "secret"}, want: "artifact.ignore: line 2 has 64 KiB or more"},
+		"just in bounds": {rules: long[:len(long)-1] + "\nsecret", ignore: []string{long[1:]}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fsys := fstest.MapFS{"c/.sourceignore": {Data: []byte(c.rules)}, "c/secret": {}, "c/ok": {}}
+			src := Source{FS: fsys, Root: "c", Ignore: c.ignore, Files: []File{{Path: "c/.sourceignore"}, {Path: "c/ok"}, {Path: "c/secret"}}}
+			got, err := Read(t.Context(), src)
+			if c.want == "" {
+				if err != nil || !slices.Equal(got.Files, []string{".sourceignore", "ok"}) {
+					t.Errorf("packed %v, %v", got, err)
+				}
+				return
+			}
+			if err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(err.Error(), "shorten it") {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+			if _, err := Ignored(src); err == nil {
+				t.Error("asked for what is ignored, it cuts the rules")
+			}
+		})
 	}
 }
 
