@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/registry"
@@ -167,6 +168,7 @@ func (a *app) serviceIn(ctx context.Context, dir string, newFleet bool, s *signF
 		Log:         slog.New(a.progress),
 		Concurrency: a.global.concurrency,
 		Now:         time.Now,
+		Remotes:     new(check.Remotes),
 	}
 	if s != nil {
 		if err := a.sigstore(svc, s, client.HTTP()); err != nil {

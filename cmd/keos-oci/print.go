@@ -104,6 +104,9 @@ func (a *app) printCheck(w io.Writer, r *release.CheckResult) {
 		for _, f := range c.Findings {
 			fmt.Fprintf(w, "%s: %s\n", a.paint(severityColour(string(f.Severity)), string(f.Severity)), a.paragraph(f.String()))
 		}
+		for _, base := range c.RemoteBases {
+			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(base.String()))
+		}
 	}
 	fmt.Fprintf(w, "%d passed, %d refused, %d failed\n", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
 }

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	fluxkustomize "github.com/fluxcd/pkg/kustomize"
 	securefs "github.com/fluxcd/pkg/kustomize/filesys"
@@ -27,8 +26,9 @@ import (
 // maxMessage bounds what is repeated of kustomize's errors, in characters.
 const maxMessage = 600
 
-// kustomizeLock guards kustomize's OpenAPI schema, which is global to the process.
-var kustomizeLock sync.Mutex
+// kustomizeTurn guards kustomize's OpenAPI schema, which is global to the process. It is no mutex because whoever waits for
+// a build that waits for the network must be able to give up.
+var kustomizeTurn = make(chan struct{}, 1)
 
 // Render builds one folder below root as Flux's kustomize-controller does, and returns the objects as YAML and their
 // number. Nothing outside root is read and nothing at all is written: a kustomization that Flux would add or complete
@@ -43,23 +43,52 @@ func Render(ctx context.Context, root, dir string, remoteBases bool) (objects []
 }
 
 // render builds without writing the objects out, which is half of the work.
-func render(ctx context.Context, root, dir string, remoteBases bool) (built resmap.ResMap, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+func render(ctx context.Context, root, dir string, remoteBases bool) (resmap.ResMap, error) {
 	fs, err := overlay(root, remoteBases)
 	if err != nil {
 		return nil, err
 	}
-	kustomizeLock.Lock()
-	defer kustomizeLock.Unlock()
-	// Kustomize panics on some invalid objects, and Flux too makes that an error.
+	return inTurn(ctx, func() (resmap.ResMap, error) {
+		return build(fs, root, filepath.Join(root, filepath.FromSlash(dir)))
+	})
+}
+
+// inTurn runs one build at a time. Kustomize fetches without a deadline: a build is left behind when ctx ends.
+func inTurn(ctx context.Context, build func() (resmap.ResMap, error)) (resmap.ResMap, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case kustomizeTurn <- struct{}{}:
+	}
+	type result struct {
+		built resmap.ResMap
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		built, err := recovered(build)
+		<-kustomizeTurn
+		done <- result{built, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-done:
+		return r.built, r.err
+	}
+}
+
+// recovered makes an error of kustomize's panics on some invalid objects, as Flux does.
+func recovered(build func() (resmap.ResMap, error)) (built resmap.ResMap, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("kustomize panicked: %v", r)
 		}
 	}()
-	return build(fs, root, filepath.Join(root, filepath.FromSlash(dir)))
+	return build()
 }
 
 // overlay is Flux's own file system: confined to root, symlinks resolved, writes kept in memory.
@@ -148,13 +177,20 @@ func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff)
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		g.report(g.explain(err, variant, read))
+		f := g.explain(err, variant, read)
+		if slices.ContainsFunc(read.files, func(name string) bool { return g.vendored[name] }) {
+			f.Fix = "if it builds in the checkout, it reaches into how a remote base is made, which is rendered here: " + keepBase
+		}
+		g.report(f)
 		return
 	case built.Size() == 0:
 		g.warnEmpty(variant)
 	}
 	g.checkEqual(ctx, variant, built, equal)
 }
+
+// keepBase is what helps where a remote base cannot be rendered.
+const keepBase = "copy it into the repository, or set artifact: {remoteBases: allow}"
 
 // reportHazards keeps from kustomize what would cost it gigabytes or overflow its stack, which no recover can catch.
 func (g *gate) reportHazards(read closure) bool {
@@ -235,9 +271,12 @@ func (g *gate) redact(message string, read closure) string {
 			}
 		}
 	}
-	message = strings.Join(strings.Fields(message), " ")
+	return shortened(strings.Join(strings.Fields(withoutLogins(message)), " "))
+}
+
+func shortened(message string) string {
 	if runes := []rune(message); len(runes) > maxMessage {
-		message = string(runes[:maxMessage]) + "…"
+		return string(runes[:maxMessage]) + "…"
 	}
 	return message
 }
@@ -362,6 +401,9 @@ func (d treeDiff) none() bool { return len(d.leftOut) == 0 && len(d.changed) == 
 func (g *gate) compareTrees() (treeDiff, error) {
 	var diff treeDiff
 	for _, name := range g.c.Files {
+		if g.stands[name] {
+			continue // for a remote base, beside the kustomization that names it
+		}
 		same, err := g.sameFile(name)
 		if err != nil {
 			return diff, err
@@ -411,13 +453,16 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 	if diff.none() {
 		return
 	}
-	objects, err := built.AsYaml()
+	objects, err := g.asYAML(built)
 	if err != nil {
 		g.report(g.explain(err, variant, g.closure(variant)))
 		return
 	}
 	root := filepath.Join(g.c.Workspace, filepath.FromSlash(g.c.Root))
-	there, _, err := Render(ctx, root, variant, g.o.RemoteBases)
+	var there []byte
+	if built, err = render(ctx, root, variant, g.o.RemoteBases || len(g.c.Vendored) > 0); err == nil {
+		there, err = g.asYAML(built)
+	}
 	if ctx.Err() != nil || (err == nil && slices.Equal(objects, there)) {
 		return
 	}
@@ -425,8 +470,21 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 	if err != nil {
 		message = "builds from the artifact but not in the checkout: " + g.redact(innermost(g.hidePaths(err.Error(), root)), g.closure(variant))
 	}
-	g.report(Finding{Severity: Error, Rule: RuleEqual, File: variant, Message: message + g.describe(variant, diff),
-		Fix: "commit what the variant needs, and remove or ignore nothing that it reads"})
+	fix := "commit what the variant needs, and remove or ignore nothing that it reads"
+	if len(g.c.Vendored) > 0 {
+		fix += "; if the remote base has not just moved, " + keepBase
+	}
+	g.report(Finding{Severity: Error, Rule: RuleEqual, File: variant, Message: message + g.describe(variant, diff), Fix: fix})
+}
+
+// asYAML leaves out where objects come from, which a kustomization may ask for: a rendered base comes from elsewhere.
+func (g *gate) asYAML(built resmap.ResMap) ([]byte, error) {
+	if len(g.c.Vendored) > 0 {
+		if err := built.RemoveOriginAnnotations(); err != nil {
+			return nil, err
+		}
+	}
+	return built.AsYaml()
 }
 
 // describe names the files that most likely make the difference: those below the variant, else any.
@@ -436,7 +494,11 @@ func (g *gate) describe(variant string, diff treeDiff) string {
 		names = append(names, fmt.Sprintf("%s (%s)", g.workspacePath(name), g.leftOut(name)))
 	}
 	for _, name := range diff.changed {
-		names = append(names, g.workspacePath(name)+" (changed since it was packed)")
+		why := "changed since it was packed"
+		if g.vendored[name] {
+			why = "its remote base is rendered in the artifact"
+		}
+		names = append(names, fmt.Sprintf("%s (%s)", g.workspacePath(name), why))
 	}
 	below := slices.DeleteFunc(slices.Clone(names), func(s string) bool {
 		return !strings.HasPrefix(s, prefix(g.workspacePath(variant)))

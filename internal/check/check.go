@@ -19,13 +19,14 @@ import (
 // Component is one component as it would be published.
 type Component struct {
 	Name      string
-	Workspace string   // absolute path of the checkout's top folder
-	Root      string   // folder of the workspace that became the artifact's root, slash-separated, "." for the whole workspace
-	Files     []string // the files in the tarball, slash-separated, relative to Root, sorted
-	Unpacked  string   // absolute path of the folder the tarball was unpacked into
-	Variants  []string // folders relative to Root that a cluster may build
-	Paths     []string // what the component consists of, relative to Workspace; none is all below Root
-	External  bool     // what it refers to outside Paths, but below Root, was taken along
+	Workspace string     // absolute path of the checkout's top folder
+	Root      string     // folder of the workspace that became the artifact's root, slash-separated, "." for the whole workspace
+	Files     []string   // the files in the tarball, slash-separated, relative to Root, sorted
+	Unpacked  string     // absolute path of the folder the tarball was unpacked into
+	Variants  []string   // folders relative to Root that a cluster may build
+	Paths     []string   // what the component consists of, relative to Workspace; none is all below Root
+	External  bool       // what it refers to outside Paths, but below Root, was taken along
+	Vendored  []Vendored // the remote bases that are in the tarball, rendered
 
 	// LeftOut says why a path (relative to Workspace) of the checkout is not in the tarball, "" when it does not know. It
 	// may be nil.
@@ -63,6 +64,7 @@ const (
 	RuleAPIVersion  = "api-version"
 	RuleSubstitute  = "substitution"
 	RuleImageUpdate = "image-automation"
+	RuleRemote      = "remote"
 )
 
 // Finding is one thing the gate saw. File is relative to the workspace; Line counts from 1 and is 0 when the whole file
@@ -120,6 +122,9 @@ type gate struct {
 	broken map[string]bool // folders whose kustomization has a finding of its own
 	risky  map[string]bool // files that could blow up when kustomize parses them
 
+	vendored map[string]bool // kustomizations in which a remote base was replaced
+	stands   map[string]bool // files that stand for remote bases
+
 	variables *variables
 	allow     []gitignore.Pattern
 	findings  []Finding
@@ -132,6 +137,7 @@ func newGate(c Component, o Options) *gate {
 		c: c, o: o,
 		files: make(map[string]bool, len(c.Files)), dirs: map[string]bool{".": true},
 		kusts: map[string]*kustomization{}, broken: map[string]bool{}, risky: map[string]bool{},
+		vendored: map[string]bool{}, stands: map[string]bool{},
 		variables: newVariables(), seen: map[Finding]bool{},
 	}
 	for _, name := range c.Files {
@@ -140,6 +146,7 @@ func newGate(c Component, o Options) *gate {
 			g.dirs[dir] = true
 		}
 	}
+	g.noteVendored(c.Vendored)
 	for _, a := range o.Allow {
 		g.allow = append(g.allow, gitignore.ParsePattern(a.Path, nil))
 	}

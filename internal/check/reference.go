@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,11 +22,12 @@ type kustomization struct {
 
 // reference is one path in a kustomization, as it is written there.
 type reference struct {
-	field string
-	path  string
-	line  int
-	dir   bool // a folder may be meant
-	yaml  bool // kustomize parses the file
+	field  string
+	path   string
+	line   int
+	column int  // of the node, 0 for what is only part of one
+	dir    bool // a folder may be meant
+	yaml   bool // kustomize parses the file
 
 	literal bool // Flux does not substitute variables in what is generated of it
 	maybe   bool // in a plugin's configuration, where such a field may be no path at all
@@ -125,6 +127,7 @@ func (k *kustomization) addList(list *yaml.Node, r reference) {
 
 func (k *kustomization) add(n *yaml.Node, r reference) {
 	if n != nil {
+		r.column = n.Column
 		k.addPath(text(n), n.Line, r)
 	}
 }
@@ -213,16 +216,21 @@ func (g *gate) checkReference(dir string, k *kustomization, r reference) {
 	}
 	g.broken[path.Dir(k.file)] = true
 	g.report(Finding{Severity: Error, Rule: RuleReference, File: k.file, Line: r.line,
-		Message: fmt.Sprintf("%s: %s %s", r.field, r.path, message), Fix: fix})
+		Message: fmt.Sprintf("%s: %s %s", r.field, withoutLogins(r.path), message), Fix: fix})
 }
 
 func (g *gate) judge(dir string, r reference) (message, fix string) {
 	switch {
+	case isHere(r.path):
+		return "is a place on this machine, which no cluster has", "copy it into the component"
 	case isRemote(r.path) && g.o.RemoteBases:
 		return "", ""
+	case isRemote(r.path) && (r.field == "resources" || r.field == "bases"):
+		return "is remote: a cluster would build what that place holds on that day",
+			"copy it into the component, or in keos-oci.yaml set artifact: {remoteBases: vendor}, which renders it into the artifact, or {remoteBases: allow}"
 	case isRemote(r.path):
 		return "is remote: a cluster would build what that place holds on that day",
-			"vendor it into the component, or set artifact: {remoteBases: allow} in keos-oci.yaml"
+			"copy it into the component (only resources can be rendered), or set artifact: {remoteBases: allow} in keos-oci.yaml"
 	case path.IsAbs(r.path) || filepath.IsAbs(r.path):
 		return "is an absolute path", "move the file into the component and name it by a relative path"
 	}
@@ -323,6 +331,9 @@ func (g *gate) leftOut(name string) string {
 	}
 	return "left out when packing"
 }
+
+// isHere tells whether a URL names this machine's own disk.
+func isHere(p string) bool { return regexp.MustCompile(`(?i)^(?:git::)*file:`).MatchString(p) }
 
 // isRemote follows kustomize, whose own parser of repository URLs is internal: a URL with a scheme, Git's scp form, and
 // GitHub's short form. Flux exports the list of prefixes; the rest is what it leaves to kustomize.

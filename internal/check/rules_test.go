@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/stratio/keos-oci/internal/git/gittest"
 )
 
 const (
@@ -355,7 +356,7 @@ func everyLine() []string {
 
 func TestReferenceToRemotes(t *testing.T) {
 	for _, url := range []string{"https://example.com/a.yaml", "http://example.com/a", "git@github.com:o/r", "github.com/o/r//base?ref=v1",
-		"ssh://git@host/r", "oci://ghcr.io/o/r", "git::https://host/r", "user@host:path/r.git", "file:///etc", "host/o/r?ref=main",
+		"ssh://git@host/r", "oci://ghcr.io/o/r", "git::https://host/r", "user@host:path/r.git", "host/o/r?ref=main",
 		"https://dev.azure.com/o/p/_git/r"} {
 		c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- " + url + "\n"})
 		got := run(t, c, Options{})
@@ -371,20 +372,9 @@ func TestReferenceToRemotes(t *testing.T) {
 
 // TestRemoteBase builds on a repository of its own, and looks whether the clone is gone afterwards.
 func TestRemoteBase(t *testing.T) {
-	git, err := exec.LookPath("git")
-	if err != nil {
-		t.Skip("needs git")
-	}
-	repo := write(t, map[string]string{"base/kustomization.yaml": listsA, "base/a.yaml": configMap})
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."},
-		{"-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "x"}} {
-		cmd := exec.CommandContext(t.Context(), git, args...)
-		cmd.Dir = repo
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
-	c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- file://" + repo + "//base?ref=main\n"})
+	repo := gittest.Serve(t)
+	repo.Commit(map[string]string{"base/kustomization.yaml": listsA, "base/a.yaml": configMap})
+	c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- " + repo.URL + "//base?ref=main\n"})
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	if got := run(t, c, Options{RemoteBases: true}); len(got) != 0 {

@@ -58,7 +58,8 @@ const (
 	RemoteBasesError RemoteBases = "error"
 	RemoteBasesAllow RemoteBases = "allow"
 
-	remoteBasesVendor RemoteBases = "vendor" // known, and refused
+	// RemoteBasesVendor renders what it names into the artifact.
+	RemoteBasesVendor RemoteBases = "vendor"
 )
 
 // Mode says what a component takes along.

@@ -196,7 +196,6 @@ func TestLoad_configErrors(t *testing.T) {
 		"reason":                   {v + "secrets:\n  allow:\n  - path: a\n", ":5: secrets.allow[0]: reason is missing"},
 		"url":                      {v + "signing: {fulcioURL: fulcio.example.com}\n", `:3: signing.fulcioURL: "fulcio.example.com" does not have the form ^https?://[^/\s]+`},
 		"closure of nothing":       {v + "artifact: {mode: closure}\ncomponents:\n  b: {paths: [other]}\n", `:3: artifact.mode: closure takes what variants reach, and b has none: name them with components: {"b": {variants: […]}}`},
-		"vendor":                   {v + "artifact:\n  remoteBases: vendor\n", ":4: artifact.remoteBases: vendor is not supported yet: copy the base into the repository, or allow it"},
 		"two subjects":             {v + "signing:\n  identity:\n    subject: a\n    subjectRegexp: b\n", ":6: signing.identity.subjectRegexp: give either subject or subjectRegexp"},
 		"regexp":                   {v + "channels: {latest: {movers: [{subjectRegexp: '('}]}}\n", ":3: channels.latest.movers[0].subjectRegexp: error parsing regexp: missing closing ): `(`"},
 		"source":                   {v + "channels:\n  edge: {branch: next}\n", ":4: channels.edge: from is missing: want branch or version"},

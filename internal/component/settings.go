@@ -174,9 +174,6 @@ func (s *settings) fill() {
 		MaxSize:     s.maxSize(orElse(a.MaxSize, "5Mi")),
 		Mode:        orElse(a.Mode, ModeFolder),
 	}
-	if s.config.Artifact.RemoteBases == remoteBasesVendor {
-		s.doc.add([]string{"artifact", "remoteBases"}, "vendor is not supported yet: copy the base into the repository, or allow it")
-	}
 	s.config.Generate = s.shape.Generate
 	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)
 	s.config.Channels = finish(s.channels, s.config.Signing)

@@ -19,6 +19,8 @@ const (
 	AnnotationContentDigest = "com.stratio.keos-oci.content-digest"
 	// AnnotationDirty is "true" when files of the component differed from the commit that the revision names.
 	AnnotationDirty = "com.stratio.keos-oci.dirty"
+	// AnnotationRemoteBases lists, as JSON, the remote bases that the content holds rendered: url, file and digest of each.
+	AnnotationRemoteBases = "com.stratio.keos-oci.remote-bases"
 )
 
 // Metadata is what a manifest says of its origin.
@@ -28,6 +30,15 @@ type Metadata struct {
 	Revision  string    // <branch or tag>@sha1:<commit>
 	Created   time.Time // time of the commit, so that a re-run makes the same bytes
 	Dirty     bool
+
+	RemoteBases []RemoteBase
+}
+
+// RemoteBase is a base that was fetched from elsewhere and rendered into the content.
+type RemoteBase struct {
+	URL    string        `json:"url"`
+	File   string        `json:"file"`   // relative to the artifact's root
+	Digest digest.Digest `json:"digest"` // of that file
 }
 
 // Artifact is a manifest with its descriptor.
@@ -51,6 +62,13 @@ func NewArtifact(t *Tree, layer Layer, m Metadata) (Artifact, error) {
 	}
 	if m.Dirty {
 		annotations[AnnotationDirty] = "true"
+	}
+	if len(m.RemoteBases) > 0 {
+		list, err := json.Marshal(m.RemoteBases)
+		if err != nil {
+			return Artifact{}, err
+		}
+		annotations[AnnotationRemoteBases] = string(list)
 	}
 	config := ocispec.DescriptorEmptyJSON
 	manifest := ocispec.Manifest{

@@ -33,10 +33,11 @@ const (
 	Submodule
 )
 
-// File is one tracked path, slash-separated and relative to the workspace.
+// File is one path, slash-separated and relative to the workspace.
 type File struct {
-	Path string
-	Mode Mode
+	Path    string
+	Mode    Mode
+	Content []byte // what the artifact holds in the place of the checkout's file, which need not exist; nil is that file's
 }
 
 // Source is what one artifact is packed from.
@@ -66,6 +67,7 @@ type entry struct {
 	mode       int64
 	dir        bool
 	size       int64
+	content    []byte // nil is the file's
 }
 
 // ErrSymlink reports a symbolic link, ErrSubmodule a Git submodule among the files, ErrTooLarge more bytes than
@@ -159,7 +161,7 @@ func (t *Tree) stat(src Source, files []File) error {
 	var errs []error
 	checked := map[string]error{}
 	for _, f := range files {
-		info, err := lstat(src.FS, f, checked)
+		size, err := sizeOf(src.FS, f, checked)
 		if err != nil {
 			errs = append(errs, &PathError{f.Path, err})
 			continue
@@ -168,8 +170,8 @@ func (t *Tree) stat(src Source, files []File) error {
 		if f.Mode == Executable {
 			mode = 0o755
 		}
-		t.Size += info.Size()
-		t.entries = append(t.entries, entry{name: relative(src.Root, f.Path), path: f.Path, mode: mode, size: info.Size()})
+		t.Size += size
+		t.entries = append(t.entries, entry{name: relative(src.Root, f.Path), path: f.Path, mode: mode, size: size, content: f.Content})
 	}
 	if src.MaxSize > 0 && t.Size > src.MaxSize {
 		errs = append(errs, tooLarge(t.entries, t.Size, src.MaxSize))
@@ -181,6 +183,18 @@ func tooLarge(entries []entry, size, limit int64) error {
 	largest := slices.MaxFunc(entries, func(a, b entry) int { return int(min(max(a.size-b.size, -1), 1)) })
 	return &PathError{largest.path, fmt.Errorf("%w: the component has %d bytes, more than artifact.maxSize %d; this file alone has %d",
 		ErrTooLarge, size, limit, largest.size)}
+}
+
+// sizeOf is how many bytes of a file the artifact holds.
+func sizeOf(fsys fs.FS, f File, checked map[string]error) (int64, error) {
+	info, err := lstat(fsys, f, checked)
+	switch {
+	case f.Content != nil && (err == nil || errors.Is(err, fs.ErrNotExist)):
+		return int64(len(f.Content)), nil
+	case err != nil:
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // lstat refuses whatever is no regular file reached through real folders; checked remembers the folders of this run.
@@ -281,6 +295,10 @@ func (t *Tree) writeEntry(tw *tar.Writer, e entry) error {
 		header.Typeflag = tar.TypeDir
 	}
 	if err := tw.WriteHeader(header); err != nil || e.dir {
+		return err
+	}
+	if e.content != nil {
+		_, err := tw.Write(e.content)
 		return err
 	}
 	f, err := t.fsys.Open(e.path)

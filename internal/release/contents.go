@@ -20,6 +20,9 @@ type contents struct {
 	reached   *check.Reached // what builds read; nil where paths alone decide
 	closure   bool           // nothing but that is taken
 	external  bool           // references were followed out of the paths
+
+	remote   []check.Vendored // remote bases that were rendered into source
+	warnings []check.Finding  // about them
 }
 
 // contents lists what c is packed from. References are followed only where the config lets them decide.
@@ -42,6 +45,50 @@ func (s *Service) contents(ctx context.Context, c component.Component) (contents
 		}
 	}
 	return out, nil
+}
+
+// read lists and hashes what c is packed from, remote bases included.
+func (s *Service) read(ctx context.Context, c component.Component) (contents, *pack.Tree, error) {
+	all, err := s.contents(ctx, c)
+	if err == nil && s.Workspace.Config.Artifact.RemoteBases == component.RemoteBasesVendor {
+		err = s.vendor(ctx, &all)
+	}
+	if err != nil {
+		return all, nil, err
+	}
+	tree, err := pack.Read(ctx, all.source)
+	return all, tree, err
+}
+
+// vendor renders remote bases into the source. Files that rules ignore are not looked at.
+func (s *Service) vendor(ctx context.Context, all *contents) error {
+	ignored, err := pack.Ignored(all.source)
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, f := range all.source.Files {
+		if ignored[f.Path] == "" && (f.Mode == pack.Regular || f.Mode == pack.Executable) {
+			files = append(files, f.Path)
+		}
+	}
+	made, err := s.Remotes.Vendor(ctx, check.Origin{FS: s.FS, Root: all.component.Root, Files: files}, files)
+	if err != nil {
+		return fmt.Errorf("render remote bases: %w", err)
+	}
+	refused, warnings := bySeverity(made.Findings)
+	if len(refused) > 0 {
+		return &RefusedError{refused}
+	}
+	all.remote, all.warnings = made.Bases, warnings
+	for i, f := range all.source.Files {
+		all.source.Files[i].Content = made.Contents[f.Path]
+		delete(made.Contents, f.Path)
+	}
+	for file, content := range made.Contents {
+		all.source.Files = append(all.source.Files, pack.File{Path: file, Content: content})
+	}
+	return nil
 }
 
 // below is the tracked files in a folder, or the file of that name. They are sorted as bytes, so that those in a folder

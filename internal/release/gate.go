@@ -58,17 +58,28 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings
 	findings, err := check.Run(ctx, check.Component{
 		Name: p.component.Name, Workspace: s.Workspace.Dir, Root: p.component.Root, Files: p.tree.Files, Unpacked: dir,
 		Variants: p.component.Variants, Paths: p.component.Paths, External: p.external,
-		LeftOut: s.leftOut(p, changes),
+		Vendored: p.remote, LeftOut: s.leftOut(p, changes),
 	}, options)
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", p.component.Name, err)
 	}
-	refused := slices.DeleteFunc(slices.Clone(findings), func(f check.Finding) bool { return f.Severity != check.Error })
-	warnings = slices.DeleteFunc(findings, func(f check.Finding) bool { return f.Severity == check.Error })
+	refused, warnings := bySeverity(append(slices.Clone(p.warnings), findings...))
 	if len(refused) > 0 {
 		return warnings, &RefusedError{refused}
 	}
 	return warnings, nil
+}
+
+// bySeverity parts findings into what refuses a component and what only tells.
+func bySeverity(findings []check.Finding) (refused, warnings []check.Finding) {
+	for _, f := range findings {
+		if f.Severity == check.Error {
+			refused = append(refused, f)
+		} else {
+			warnings = append(warnings, f)
+		}
+	}
+	return refused, warnings
 }
 
 // leftOut explains to the gate why a file of the checkout is not in the artifact.
@@ -94,11 +105,7 @@ func (s *Service) leftOut(p packed, ch changes) func(string) string {
 
 // pack reads and compresses c.
 func (s *Service) pack(ctx context.Context, c component.Component) (packed, error) {
-	all, err := s.contents(ctx, c)
-	if err != nil {
-		return packed{}, err
-	}
-	tree, err := pack.Read(ctx, all.source)
+	all, tree, err := s.read(ctx, c)
 	if err != nil {
 		return packed{}, err
 	}
@@ -127,10 +134,11 @@ type CheckResult struct {
 
 // CheckedComponent is one component's findings. Status is passed, refused or failed.
 type CheckedComponent struct {
-	Name     string          `json:"name"`
-	Status   string          `json:"status"`
-	Findings []check.Finding `json:"findings"`
-	Error    *Problem        `json:"error,omitempty"`
+	Name        string           `json:"name"`
+	Status      string           `json:"status"`
+	Findings    []check.Finding  `json:"findings"`
+	RemoteBases []check.Vendored `json:"remoteBases,omitempty"`
+	Error       *Problem         `json:"error,omitempty"`
 
 	err error
 }
@@ -177,7 +185,10 @@ func (s *Service) checkOne(ctx context.Context, c component.Component, ch change
 	out := CheckedComponent{Name: c.Name, Status: "passed", Findings: []check.Finding{}}
 	p, err := s.pack(ctx, c)
 	if err == nil {
-		out.Findings, err = s.gate(ctx, p, ch)
+		out.RemoteBases = p.remote
+		var warnings []check.Finding
+		warnings, err = s.gate(ctx, p, ch)
+		out.Findings = append(out.Findings, warnings...)
 	}
 	var refused *RefusedError
 	if errors.As(err, &refused) {

@@ -64,19 +64,20 @@ type PublishSummary struct {
 // PublishedComponent is one component's part of the result. Reused names the tag whose digest a version took over; it is
 // empty when the version's content was built anew, which is to say that no channel ran it before.
 type PublishedComponent struct {
-	Name          string          `json:"name"`
-	Kind          component.Kind  `json:"kind"`
-	Repository    string          `json:"repository"`
-	Version       string          `json:"version,omitempty"`
-	Status        string          `json:"status"`
-	Digest        digest.Digest   `json:"digest,omitempty"`
-	ContentDigest digest.Digest   `json:"contentDigest,omitempty"`
-	Reused        string          `json:"reused,omitempty"`
-	Tags          []tag.Move      `json:"tags"`
-	Signatures    []sign.Identity `json:"signatures"`
-	Warnings      []check.Finding `json:"warnings,omitempty"`
-	Notes         []string        `json:"notes,omitempty"`
-	Error         *Problem        `json:"error,omitempty"`
+	Name          string           `json:"name"`
+	Kind          component.Kind   `json:"kind"`
+	Repository    string           `json:"repository"`
+	Version       string           `json:"version,omitempty"`
+	Status        string           `json:"status"`
+	Digest        digest.Digest    `json:"digest,omitempty"`
+	ContentDigest digest.Digest    `json:"contentDigest,omitempty"`
+	Reused        string           `json:"reused,omitempty"`
+	Tags          []tag.Move       `json:"tags"`
+	Signatures    []sign.Identity  `json:"signatures"`
+	RemoteBases   []check.Vendored `json:"remoteBases,omitempty"`
+	Warnings      []check.Finding  `json:"warnings,omitempty"`
+	Notes         []string         `json:"notes,omitempty"`
+	Error         *Problem         `json:"error,omitempty"`
 
 	err error
 }
@@ -197,15 +198,14 @@ func (s *Service) publishOne(ctx context.Context, run *publication, c component.
 }
 
 func (s *Service) publishInto(ctx context.Context, run *publication, c component.Component, out *PublishedComponent) error {
-	all, err := s.contents(ctx, c)
+	all, tree, err := s.read(ctx, c)
 	if err != nil {
 		return err
 	}
-	tree, err := pack.Read(ctx, all.source)
-	if err != nil {
-		return err
+	out.ContentDigest, out.RemoteBases = tree.ContentDigest, all.remote
+	for _, base := range all.remote {
+		out.Notes = append(out.Notes, base.String())
 	}
-	out.ContentDigest = tree.ContentDigest
 	job := &job{Service: s, run: run, contents: all, tree: tree, repo: s.Open(c.Repository), out: out}
 	if all.dirty(run.changes) {
 		out.Notes = append(out.Notes, "files differ from the commit (dirty work tree): the artifact says so in "+pack.AnnotationDirty)
@@ -260,8 +260,13 @@ func (j *job) newArtifact(layer pack.Layer) (pack.Artifact, error) {
 	if j.run.Version != nil {
 		ref = j.component.GitTagOf(tag.Version(j.run.Version)) // one --version may be given to several components
 	}
+	var remote []pack.RemoteBase
+	for _, base := range j.remote {
+		remote = append(remote, pack.RemoteBase{URL: base.URL, File: strings.TrimPrefix(base.Path, j.component.Root+"/"), Digest: base.Digest})
+	}
 	return pack.NewArtifact(j.tree, layer, pack.Metadata{
 		Component: j.component.Name, Source: j.run.source, Created: j.run.head.Time,
 		Revision: ref + "@sha1:" + j.run.head.Hash, Dirty: j.dirty(j.run.changes),
+		RemoteBases: remote,
 	})
 }

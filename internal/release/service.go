@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
@@ -36,6 +37,7 @@ type Service struct {
 	Concurrency int          // components in flight
 	TempDir     string       // where tarballs are unpacked for the gate
 	Now         func() time.Time
+	Remotes     *check.Remotes // renders remote bases, where the config says so
 }
 
 // Ref is the Git reference that a run publishes: exactly one of Branch and Tag is set.

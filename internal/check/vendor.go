@@ -1,0 +1,229 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"sigs.k8s.io/yaml"
+)
+
+// Vendored is a remote base that an artifact holds rendered. Paths are relative to the workspace.
+type Vendored struct {
+	File   string        `json:"file"` // the kustomization that names it
+	Line   int           `json:"line"`
+	URL    string        `json:"url"`  // without the login that it may have
+	Path   string        `json:"path"` // what the artifact's kustomization names instead
+	Digest digest.Digest `json:"digest"`
+}
+
+// String says where the base is now.
+func (v Vendored) String() string {
+	return fmt.Sprintf("%s:%d: %s is in the artifact, rendered, as %s (%s)", v.File, v.Line, v.URL, v.Path, v.Digest)
+}
+
+// Replacement is what an artifact holds because of remote bases.
+type Replacement struct {
+	Contents map[string][]byte // by path: kustomizations, and the rendered bases beside them
+	Bases    []Vendored
+	Findings []Finding
+}
+
+// Remotes renders remote bases, each URL once, so that whatever one run publishes holds the same of it. The zero value is
+// ready.
+type Remotes struct {
+	mu       sync.Mutex
+	rendered map[string]*rendering
+}
+
+type rendering struct {
+	once    sync.Once
+	objects []byte
+	err     error
+}
+
+// Vendor renders what kustomizations name as remote resources, and makes them name the outcome: nothing else in them is
+// touched. files are those of o that become the artifact. What cannot be rendered is a finding; the error is one of the machine
+// or of ctx.
+func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replacement, error) {
+	w := &walker{Origin: o, read: map[string]*kustomization{}}
+	out := Replacement{Contents: map[string][]byte{}}
+	for _, file := range files {
+		if !isKustomization(file) {
+			continue
+		}
+		docs, err := w.parse(file)
+		if err != nil {
+			return out, err
+		}
+		k := &kustomization{file: file}
+		for _, doc := range docs {
+			k.collect(doc)
+		}
+		if err := r.vendorInto(ctx, o.FS, k, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// vendorInto renders the bases that one kustomization names.
+func (r *Remotes) vendorInto(ctx context.Context, fsys fs.FS, k *kustomization, out *Replacement) error {
+	var text []byte
+	// What stands last is replaced first, so that the places of the others hold.
+	slices.SortStableFunc(k.refs, func(a, b reference) int { return cmp.Or(b.line-a.line, b.column-a.column) })
+	for _, ref := range k.refs {
+		if !isRemote(ref.path) || isHere(ref.path) || ref.field != "resources" && ref.field != "bases" {
+			continue
+		}
+		if text == nil {
+			var err error
+			if text, err = fs.ReadFile(fsys, k.file); err != nil {
+				return err
+			}
+		}
+		objects, err := r.render(ctx, ref.path)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		base := Vendored{File: k.file, Line: ref.line, URL: withoutLogins(ref.path), Digest: digest.FromBytes(objects),
+			Path: path.Join(path.Dir(k.file), standIn(ref.path))}
+		if err == nil {
+			text, err = rename(text, ref, path.Base(base.Path))
+		}
+		if err != nil {
+			out.Findings = append(out.Findings, base.refuse(ref, err))
+			continue
+		}
+		out.Bases = append(out.Bases, base)
+		out.Findings = append(out.Findings, base.advise(ref)...)
+		out.Contents[k.file], out.Contents[base.Path] = text, objects
+	}
+	return nil
+}
+
+func (v Vendored) refuse(ref reference, err error) Finding {
+	message := strings.ReplaceAll(innermost(withoutLogins(err.Error())), os.TempDir()+string(filepath.Separator), "")
+	if _, cause, ok := strings.Cut(message, "URL is a git repository': "); ok {
+		message = cause // what it was before kustomize saw that
+	}
+	message = strings.TrimPrefix(message, "accumulating resources from '"+v.URL+"': ")
+	message = shortened(strings.Join(strings.Fields(message), " "))
+	f := Finding{Severity: Error, Rule: RuleRemote, File: v.File, Line: v.Line,
+		Message: fmt.Sprintf("%s: %s cannot be rendered: %s", ref.field, v.URL, message),
+		Fix:     "correct the URL and see that it can be reached from here, or copy the base into the repository"}
+	if errors.Is(err, errSpelling) {
+		f.Fix = "write the URL by itself in one line, without an anchor or escapes"
+	}
+	return f
+}
+
+// advise warns of a base that holds something else on another day: the same commit would then make another artifact.
+func (v Vendored) advise(ref reference) []Finding {
+	if regexp.MustCompile(`\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b`).MatchString(v.URL) {
+		return nil
+	}
+	return []Finding{{Severity: Warning, Rule: RuleRemote, File: v.File, Line: v.Line,
+		Message: fmt.Sprintf("%s: %s names no commit: the artifact holds what it is today", ref.field, v.URL),
+		Fix:     "name a commit (?ref=<40 digits>), so that this commit always makes this artifact"}}
+}
+
+// standIn is the name of the file with a rendered base.
+func standIn(remote string) string {
+	sum := sha256.Sum256([]byte(remote))
+	return "remote-base-" + hex.EncodeToString(sum[:6]) + ".yaml"
+}
+
+var errSpelling = errors.New("it is not written plainly")
+
+// rename puts a file's name in the place of a reference, and leaves the rest of the text as it is, lines included: what is
+// said of the artifact's file then holds for the checkout's.
+func rename(text []byte, ref reference, name string) ([]byte, error) {
+	lines := strings.SplitAfter(string(text), "\n")
+	if ref.line < 1 || ref.line > len(lines) {
+		return nil, errSpelling
+	}
+	line := []rune(lines[ref.line-1])
+	at := max(ref.column-1, 0)
+	if at < len(line) && (line[at] == '"' || line[at] == '\'') {
+		at++
+	}
+	rest, ok := strings.CutPrefix(string(line[min(at, len(line)):]), ref.path)
+	if !ok {
+		return nil, errSpelling
+	}
+	lines[ref.line-1] = string(line[:at]) + name + rest
+	return []byte(strings.Join(lines, "")), nil
+}
+
+// render builds one remote base, as a kustomization that names nothing else.
+func (r *Remotes) render(ctx context.Context, remote string) ([]byte, error) {
+	r.mu.Lock()
+	if r.rendered == nil {
+		r.rendered = map[string]*rendering{}
+	}
+	one := r.rendered[remote]
+	if one == nil {
+		one = &rendering{}
+		r.rendered[remote] = one
+	}
+	r.mu.Unlock()
+	one.once.Do(func() { one.objects, one.err = renderNew(ctx, remote) })
+	return one.objects, one.err
+}
+
+func renderNew(ctx context.Context, remote string) (objects []byte, err error) {
+	dir, err := os.MkdirTemp("", "keos-oci-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	only, err := yaml.Marshal(map[string]any{"resources": []string{remote}})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "kustomization.yaml"), only, 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, pause := range []time.Duration{0, time.Second, 3 * time.Second} {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+		if objects, _, err = Render(ctx, dir, ".", true); err == nil || isFinal(err) {
+			break
+		}
+	}
+	return objects, err
+}
+
+// isFinal tells whether asking again is useless: answers of HTTP and Git to a wrong question.
+func isFinal(err error) bool {
+	return regexp.MustCompile(`status code 4(?:0[0-7]|1\d)|repository .* not found|couldn't find remote ref`).MatchString(err.Error())
+}
+
+// withoutLogins is a text without the logins of URLs in it.
+func withoutLogins(text string) string {
+	return regexp.MustCompile(`://[^/@\s'"]*@`).ReplaceAllString(text, "://")
+}
+
+// noteVendored remembers the kustomizations that named remote bases, and the files that stand for these.
+func (g *gate) noteVendored(bases []Vendored) {
+	for _, base := range bases {
+		g.vendored[relative(g.c.Root, base.File)], g.stands[relative(g.c.Root, base.Path)] = true, true
+	}
+}
