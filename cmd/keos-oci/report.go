@@ -63,10 +63,7 @@ func (a *app) publishReport(r *release.PublishResult) string {
 	t.row("component", "status", "version", "digest", "moved", "changes", "signed by")
 	changes := make([]change, len(r.Components))
 	for i, c := range r.Components {
-		changes[i] = change{name: c.Name, to: c.Digest}
-		for _, m := range c.Tags {
-			changes[i].from = cmp.Or(changes[i].from, m.From)
-		}
+		changes[i] = changeOf(c, r.Commit)
 	}
 	sizes := a.sizes(changes)
 	for i, c := range r.Components {
@@ -86,6 +83,21 @@ func (a *app) publishReport(r *release.PublishResult) string {
 		notes = append(notes, remarks(c.Name, c.Notes, c.Error)...)
 	}
 	return "### keos-oci publish " + code(r.Ref) + "\n\n" + t.String() + bullets(notes)
+}
+
+// changeOf is how the channel that followed, or would follow, changes. Tags that are never moved have nothing to be compared
+// with.
+func changeOf(c release.PublishedComponent, commit string) change {
+	if c.Status == release.StatusUnchanged {
+		return change{c.Name, c.Digest, c.Digest}
+	}
+	ofCommit := "-" + commit[:min(8, len(commit))]
+	for _, m := range c.Tags {
+		if m.Tag != c.Version && !strings.HasSuffix(m.Tag, ofCommit) {
+			return change{c.Name, m.From, m.To}
+		}
+	}
+	return change{name: c.Name}
 }
 
 func (a *app) moveReport(r *release.MoveResult) string {
