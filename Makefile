@@ -88,6 +88,7 @@ release-check: $(GORELEASER) ## the release's configuration is valid and builds 
 	$(GORELEASER) check
 	$(GORELEASER) build --snapshot --clean --single-target --output dist/keos-oci
 	dist/keos-oci version
+	@dist/keos-oci version | grep -q "^commit[[:space:]]*$$(git rev-parse HEAD)$$" || { echo "dist/keos-oci does not say which commit it is"; exit 1; }
 
 .PHONY: release
 release: $(GORELEASER) $(SYFT) ## what the release workflow runs on a tag

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,7 +127,7 @@ func TestGenerateKeos(t *testing.T) {
 }
 
 // TestGenerateGolden generates a whole fleet for the sample workspaces and compares it with the files kept in testdata,
-// which UPDATE=1 writes.
+// which UPDATE=1 writes. A kept file can be wrong for as long as it is kept: a cluster must accept them all as well.
 func TestGenerateGolden(t *testing.T) {
 	apps := checkoutOf(t, "../../testdata/repos/apps", "org/apps")
 	infra := checkoutOf(t, "../../testdata/repos/infra", "org/infra")
@@ -153,4 +154,87 @@ func TestGenerateGolden(t *testing.T) {
 	} {
 		fleet.generate(append(args, check)...)
 	}
+	t.Run("accepted", func(t *testing.T) { goldenAccepted(t, golden) })
+}
+
+// goldenAccepted shows every file of a fleet to a cluster, the tenants with the settings of each of the fleet's clusters.
+func goldenAccepted(t *testing.T, dir string) {
+	v := fluxtest.CRDs(t)
+	clusters, err := filepath.Glob(filepath.Join(dir, "clusters", "*"))
+	if err != nil || len(clusters) != 2 {
+		t.Fatalf("clusters %v, %v", clusters, err)
+	}
+	settings := map[string]map[string]string{}
+	for _, cluster := range clusters {
+		settings[filepath.Base(cluster)] = settingsOf(t, filepath.Join(cluster, "flux-system", "runtime-info.yaml"))
+	}
+	sets := 0
+	err = filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		objects := documentsOf(t, file)
+		if filepath.Base(file) == "flux-operator-values.yaml" { // of a chart, and no object
+			return nil
+		}
+		if len(objects) == 0 {
+			t.Errorf("%s: empty", name)
+		}
+		using := map[string]map[string]string{"": nil}
+		if strings.HasPrefix(name, "tenants"+string(filepath.Separator)) {
+			using = settings
+		}
+		for _, o := range objects {
+			for _, err := range v.Object(o) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if o["kind"] != "ResourceSet" {
+				continue
+			}
+			sets++
+			for cluster, vars := range using {
+				rendered, err := fluxtest.Render(o, vars)
+				if err != nil || len(rendered) == 0 {
+					t.Errorf("%s on %q: %d objects, %v", name, cluster, len(rendered), err)
+				}
+				for _, r := range rendered {
+					for _, err := range v.Object(r) {
+						t.Errorf("%s on %q: %v", name, cluster, err)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || sets != 5 { // policies, infra, apps, and flux-operator on each cluster
+		t.Errorf("%d ResourceSets, %v", sets, err)
+	}
+}
+
+func documentsOf(t *testing.T, file string) []map[string]any {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := fluxtest.Documents(raw)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return objects
+}
+
+// settingsOf is what a cluster substitutes in its tenants.
+func settingsOf(t *testing.T, file string) map[string]string {
+	t.Helper()
+	settings := map[string]string{}
+	data, _ := documentsOf(t, file)[0]["data"].(map[string]any)
+	for k, value := range data {
+		settings[k], _ = value.(string)
+	}
+	return settings
 }
