@@ -19,7 +19,7 @@ import (
 func TestGenerateSameBytes(t *testing.T) {
 	a, b := t.TempDir(), t.TempDir()
 	for _, dir := range []string{a, b} {
-		if err := generate(dir, 20, 3); err != nil {
+		if err := generate(dir, 20, 3, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -32,8 +32,11 @@ func TestGenerateSameBytes(t *testing.T) {
 
 func TestEveryComponentChanges(t *testing.T) {
 	for i := range 20 {
-		_, before := component(i, 1)
-		_, after := component(i, 2)
+		_, before := component(i, 1, 0)
+		_, after := component(i, 2, 0)
+		if _, files := component(i, 1, 10); len(files) != 10 {
+			t.Errorf("%d files", len(files))
+		}
 		if maps.Equal(before, after) {
 			t.Errorf("component %d did not change", i)
 		}

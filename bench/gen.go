@@ -18,6 +18,7 @@ const seed = 42
 type checkout struct {
 	dir     string
 	n       int
+	least   int // files of each component
 	env     []string
 	rev     int // of the components
 	commits int
@@ -44,7 +45,7 @@ func newCheckout(ctx context.Context, dir string, n int, env []string) (*checkou
 // change writes the next revision of every component and commits it.
 func (c *checkout) change(ctx context.Context) error {
 	c.rev++
-	if err := generate(c.dir, c.n, c.rev); err != nil {
+	if err := generate(c.dir, c.n, c.rev, c.least); err != nil {
 		return err
 	}
 	return c.commit(ctx)
@@ -73,10 +74,10 @@ func (c *checkout) git(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// generate writes n components of revision rev below dir/components.
-func generate(dir string, n, rev int) error {
+// generate writes n components of revision rev, each of at least so many files, below dir/components.
+func generate(dir string, n, rev, least int) error {
 	for i := range n {
-		name, files := component(i, rev)
+		name, files := component(i, rev, least)
 		for path, content := range files {
 			path = filepath.Join(dir, "components", name, filepath.FromSlash(path))
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -90,10 +91,10 @@ func generate(dir string, n, rev int) error {
 	return nil
 }
 
-// component is the i-th component at a revision, by path: the same arguments give the same bytes, another revision other
-// ones for every component. It has the shape of the D2 reference's apps; the file sizes follow the quantiles of the YAML
+// component is the i-th component at a revision, by path, of at least so many files: the same arguments give the same bytes,
+// another revision other ones for every component. It has the shape of the D2 reference's apps; the file sizes follow the quantiles of the YAML
 // in huangyingting/flux2-gitops (p25 157, median 300, p75 522, p90 2500 bytes).
-func component(i, rev int) (name string, files map[string]string) {
+func component(i, rev, least int) (name string, files map[string]string) {
 	r := rand.New(rand.NewSource(seed*1_000_003 + int64(i)))
 	name = fmt.Sprintf("comp-%04d", i)
 	files = map[string]string{
@@ -109,6 +110,10 @@ func component(i, rev int) (name string, files map[string]string) {
 			fmt.Fprintf(&b, "  key-%03d: \"%016x-%08x\"\n", j, r.Uint64(), r.Uint32())
 		}
 		files["base/"+kind+".yaml"] = b.String()
+	}
+	for j := len(files); j < least-5; j++ { // the other five follow
+		resources = append(resources, fmt.Sprintf("more-%d.yaml", j))
+		files["base/"+resources[len(resources)-1]] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s-%d\ndata:\n  key: \"%0200x\"\n", name, j, r.Uint64())
 	}
 	files["base/kustomization.yaml"] = kustomization + "resources:\n  - " + strings.Join(resources, "\n  - ") + "\n"
 	for _, env := range []string{"staging", "production"} {

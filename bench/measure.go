@@ -58,6 +58,7 @@ const (
 	promoteMany      job = "promote-many"      // all components, by one command where the tool has one
 	status           job = "status"
 	monorepo         job = "monorepo-unchanged" // a publish that finds nothing to do, beside reading the same files once
+	monoCheck        job = "monorepo-check"     // every variant of it built and compared
 	help             job = "--help"
 )
 

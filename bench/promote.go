@@ -72,7 +72,7 @@ func (l *lab) trains(ctx context.Context, n int) (keyed, unkeyed *train, err err
 	}
 	keyed = &train{lab: l, c: c, tool: toolKeos, prefix: "promote/keos"}
 	for i := range n {
-		name, _ := component(i, 1)
+		name, _ := component(i, 1, 0)
 		keyed.names = append(keyed.names, name)
 	}
 	trains := []*train{keyed}

@@ -25,6 +25,7 @@ var limitsOf = map[job]limits{
 	promoteMany:      {ratio: 1.0 / 6},
 	status:           {requests: 4},
 	monorepo:         {requests: 1, peak: 100},
+	monoCheck:        {peak: 100},
 	help:             {wall: 0.05},
 }
 

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -31,21 +32,34 @@ func (c *Checkout) Files(ctx context.Context, paths ...string) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list tracked files: %w", err)
 	}
-	entries := fields(out)
-	files := make([]File, 0, len(entries))
-	for _, entry := range entries {
-		meta, path, found := strings.Cut(entry, "\t")
-		mode, _, _ := strings.Cut(meta, " ")
-		if !found {
+	files := make([]File, 0, bytes.Count(out, []byte{0}))
+	for entry := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte{0}), []byte{0}) {
+		if len(entry) == 0 {
+			break // nothing is tracked
+		}
+		meta, path, found := bytes.Cut(entry, []byte("\t"))
+		mode, known := modeOf(meta)
+		if !found || !known {
 			return nil, fmt.Errorf("list tracked files: unexpected answer %q of git ls-files", entry)
 		}
 		// An unmerged path has an entry for each side of the conflict.
-		if n := len(files); n > 0 && files[n-1].Path == path {
+		if n := len(files); n > 0 && files[n-1].Path == string(path) {
 			continue
 		}
-		files = append(files, File{Path: path, Mode: Mode(mode)})
+		files = append(files, File{Path: string(path), Mode: mode})
 	}
 	return files, nil
+}
+
+// modeOf reads the mode that an entry begins with. It is one of the constants, so that a file holds no more of Git's answer than
+// its path.
+func modeOf(entry []byte) (Mode, bool) {
+	for _, mode := range []Mode{Regular, Executable, Symlink, Submodule} {
+		if bytes.HasPrefix(entry, []byte(mode+" ")) {
+			return mode, true
+		}
+	}
+	return "", false
 }
 
 // Status is how the work tree differs from HEAD, in slash paths relative to the top folder, in lexical order.
