@@ -84,6 +84,13 @@ func TestVendoredBases(t *testing.T) {
 		t.Errorf("%+v", moved)
 	}
 
+	s.write("components/web/.sourceignore", "remote-*\n")
+	s.git("add", "-A")
+	if r := s.run("check"); r.code != 1 || !strings.Contains(r.stdout, "components/web/staging/kustomization.yaml:4: "+far.URL+"//base?ref=main is to be rendered as "+name+", which is ignored by components/web/.sourceignore:1") {
+		t.Error(r)
+	}
+	s.git("rm", "-qf", "components/web/.sourceignore")
+
 	s.write("components/web/staging/kustomization.yaml", strings.ReplaceAll(kustomization, "/repo.git", "/gone.git"))
 	if r := s.run("publish", "--key", key); r.code != 1 || !strings.Contains(r.stderr, "components/web/staging/kustomization.yaml:4: resources: "+strings.Replace(far.URL, "repo.git", "gone.git", 1)) ||
 		!strings.Contains(r.stderr, "//base?ref=main cannot be rendered: failed to run") {

@@ -271,7 +271,7 @@ func (g *gate) redact(message string, read closure) string {
 			}
 		}
 	}
-	return shortened(strings.Join(strings.Fields(withoutLogins(message)), " "))
+	return shortened(strings.Join(strings.Fields(shareable(message)), " "))
 }
 
 func shortened(message string) string {

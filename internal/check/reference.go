@@ -216,7 +216,7 @@ func (g *gate) checkReference(dir string, k *kustomization, r reference) {
 	}
 	g.broken[path.Dir(k.file)] = true
 	g.report(Finding{Severity: Error, Rule: RuleReference, File: k.file, Line: r.line,
-		Message: fmt.Sprintf("%s: %s %s", r.field, withoutLogins(r.path), message), Fix: fix})
+		Message: fmt.Sprintf("%s: %s %s", r.field, shareable(r.path), message), Fix: fix})
 }
 
 func (g *gate) judge(dir string, r reference) (message, fix string) {

@@ -25,7 +25,7 @@ import (
 type Vendored struct {
 	File   string        `json:"file"` // the kustomization that names it
 	Line   int           `json:"line"`
-	URL    string        `json:"url"`  // without the login that it may have
+	URL    string        `json:"url"`  // without the login or token that it may have
 	Path   string        `json:"path"` // what the artifact's kustomization names instead
 	Digest digest.Digest `json:"digest"`
 }
@@ -73,7 +73,7 @@ func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replace
 		for _, doc := range docs {
 			k.collect(doc)
 		}
-		if err := r.vendorInto(ctx, o.FS, k, &out); err != nil {
+		if err := r.vendorInto(ctx, w, k, &out); err != nil {
 			return out, err
 		}
 	}
@@ -81,7 +81,7 @@ func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replace
 }
 
 // vendorInto renders the bases that one kustomization names.
-func (r *Remotes) vendorInto(ctx context.Context, fsys fs.FS, k *kustomization, out *Replacement) error {
+func (r *Remotes) vendorInto(ctx context.Context, w *walker, k *kustomization, out *Replacement) error {
 	var text []byte
 	// What stands last is replaced first, so that the places of the others hold.
 	slices.SortStableFunc(k.refs, func(a, b reference) int { return cmp.Or(b.line-a.line, b.column-a.column) })
@@ -91,7 +91,7 @@ func (r *Remotes) vendorInto(ctx context.Context, fsys fs.FS, k *kustomization, 
 		}
 		if text == nil {
 			var err error
-			if text, err = fs.ReadFile(fsys, k.file); err != nil {
+			if text, err = fs.ReadFile(w.FS, k.file); err != nil {
 				return err
 			}
 		}
@@ -99,8 +99,11 @@ func (r *Remotes) vendorInto(ctx context.Context, fsys fs.FS, k *kustomization, 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		base := Vendored{File: k.file, Line: ref.line, URL: withoutLogins(ref.path), Digest: digest.FromBytes(objects),
+		base := Vendored{File: k.file, Line: ref.line, URL: shareable(ref.path), Digest: digest.FromBytes(objects),
 			Path: path.Join(path.Dir(k.file), standIn(ref.path))}
+		if err == nil && w.has(base.Path) {
+			err = fmt.Errorf("%s, which is to hold it, is there already", base.Path)
+		}
 		if err == nil {
 			text, err = rename(text, ref, path.Base(base.Path))
 		}
@@ -116,7 +119,7 @@ func (r *Remotes) vendorInto(ctx context.Context, fsys fs.FS, k *kustomization, 
 }
 
 func (v Vendored) refuse(ref reference, err error) Finding {
-	message := strings.ReplaceAll(innermost(withoutLogins(err.Error())), os.TempDir()+string(filepath.Separator), "")
+	message := strings.ReplaceAll(innermost(shareable(err.Error())), os.TempDir()+string(filepath.Separator), "")
 	if _, cause, ok := strings.Cut(message, "URL is a git repository': "); ok {
 		message = cause // what it was before kustomize saw that
 	}
@@ -216,9 +219,17 @@ func isFinal(err error) bool {
 	return regexp.MustCompile(`status code 4(?:0[0-7]|1\d)|repository .* not found|couldn't find remote ref`).MatchString(err.Error())
 }
 
-// withoutLogins is a text without the logins of URLs in it.
-func withoutLogins(text string) string {
-	return regexp.MustCompile(`://[^/@\s'"]*@`).ReplaceAllString(text, "://")
+// shareable is a text without the logins of URLs in it, and without those parameters that may be a token.
+func shareable(text string) string {
+	text = regexp.MustCompile(`://[^/@\s'"]*@`).ReplaceAllString(text, "://")
+	parameter := regexp.MustCompile(`[?&]([\w.-]+)=[^&\s'"]+`)
+	return parameter.ReplaceAllStringFunc(text, func(p string) string {
+		name, _, _ := strings.Cut(p, "=")
+		if slices.Contains([]string{"ref", "version", "timeout", "submodules"}, name[1:]) { // those that kustomize knows
+			return p
+		}
+		return name + "=…"
+	})
 }
 
 // noteVendored remembers the kustomizations that named remote bases, and the files that stand for these.

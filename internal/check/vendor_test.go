@@ -116,6 +116,7 @@ func TestVendor_refuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want, fix string }{
 		"gone":         {"resources: [" + server + "/gone.yaml]\n", "resources: " + server + "/gone.yaml cannot be rendered: HTTP Error: status code 404 (Not Found)", "correct the URL"},
 		"with a login": {"resources: ['http://me:hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
+		"a token":      {"resources: ['" + server + "/gone.yaml?token=hunter2']\n", "resources: " + server + "/gone.yaml?token=… cannot be rendered", "correct the URL"},
 		"an anchor":    {"resources: [&x " + server + "/crd.yaml]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
 		"an escape":    {"resources: [\"" + server + "/crd\\x2eyaml\"]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
 	} {
@@ -134,6 +135,16 @@ func TestVendor_refuses(t *testing.T) {
 				t.Errorf("asked %d times for what is not there", asked.Load())
 			}
 		})
+	}
+}
+
+// TestVendor_taken: a file of the repository is not replaced.
+func TestVendor_taken(t *testing.T) {
+	server, _ := elsewhere(t, configMap)
+	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml]\n", "staging/" + standIn(server+"/crd.yaml"): "mine"})
+	got := vendor(t, &Remotes{}, &c)
+	if len(got.Contents) != 0 || len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Message, "is there already") {
+		t.Error(got.Contents, show(got.Findings))
 	}
 }
 

@@ -88,6 +88,26 @@ func (s *Service) vendor(ctx context.Context, all *contents) error {
 	for file, content := range made.Contents {
 		all.source.Files = append(all.source.Files, pack.File{Path: file, Content: content})
 	}
+	return all.rendered()
+}
+
+// rendered refuses rules that keep a rendered base out of the artifact.
+func (c contents) rendered() error {
+	ignored, err := pack.Ignored(c.source)
+	if err != nil {
+		return err
+	}
+	var refused []check.Finding
+	for _, base := range c.remote {
+		if rule := ignored[base.Path]; rule != "" {
+			refused = append(refused, check.Finding{Severity: check.Error, Rule: check.RuleRemote, File: base.File, Line: base.Line,
+				Message: fmt.Sprintf("%s is to be rendered as %s, which is %s", base.URL, path.Base(base.Path), rule),
+				Fix:     "let no ignore rule match remote-base-*.yaml"})
+		}
+	}
+	if len(refused) > 0 {
+		return &RefusedError{refused}
+	}
 	return nil
 }
 
