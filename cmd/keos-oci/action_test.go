@@ -667,7 +667,7 @@ func TestActionChecks(t *testing.T) {
 	if j.code != 0 || j.outputs["changed"] != "false" || strings.Count(j.report, "No difference.") != 1 {
 		t.Errorf("an unchanged component: exit %d, %v\n%s\n%s", j.code, j.outputs, j.report, j.log)
 	}
-	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "directory": "nosuch"}); j.code == 0 || !strings.Contains(j.log, "nosuch: no such file or directory") {
+	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "directory": "nosuch"}); j.code != 2 || !strings.Contains(j.log, "nosuch: not a git checkout: no such file or directory") {
 		t.Errorf("no checkout: exit %d\n%s", j.code, j.log)
 	} else {
 		r.silent(j)

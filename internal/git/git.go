@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +40,9 @@ func Open(ctx context.Context, dir string) (*Checkout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open checkout: %w", err)
 	}
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w: no such file or directory", dir, ErrNotCheckout)
+	} else if err != nil {
 		return nil, fmt.Errorf("open checkout: %w", err)
 	}
 	// The path comes last, since it is the only answer that may hold a line break.

@@ -134,8 +134,8 @@ func TestOpen_refusals(t *testing.T) {
 		"no repository":   {plain, "run keos-oci inside a clone", ErrNotCheckout},
 		"bare":            {bare, "bare repository", ErrNotCheckout},
 		"git folder":      {filepath.Join(s.dir, ".git"), "", ErrNotCheckout},
-		"no such folder":  {filepath.Join(plain, "absent"), "absent", os.ErrNotExist},
-		"option as a dir": {"--upload-pack=touch", "", os.ErrNotExist},
+		"no such folder":  {filepath.Join(plain, "absent"), "absent: not a git checkout: no such file", ErrNotCheckout},
+		"option as a dir": {"--upload-pack=touch", "", ErrNotCheckout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(t.Context(), tc.dir)
