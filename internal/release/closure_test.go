@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
@@ -33,9 +35,17 @@ func TestRandomRepositories(t *testing.T) {
 	if text := os.Getenv("KEOS_OCI_REPOSITORIES"); text != "" {
 		count = number(t, text)
 	}
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, ok := strings.CutPrefix(r.URL.Path, "/there/"); ok {
+			fmt.Fprintf(w, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {far: \"1\"}\n", name)
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer elsewhere.Close()
 	var sum tally
 	for i := range count {
-		r := randomRepository(seed + i)
+		r := randomRepository(seed+i, elsewhere.URL)
 		dir := t.TempDir()
 		s := r.service(t, dir)
 		for _, c := range s.Workspace.Components {
@@ -48,7 +58,7 @@ func TestRandomRepositories(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", sum)
-	if all := sum.accepted + sum.refused; count >= 500 && (sum.accepted*4 < all || sum.refused*10 < all) {
+	if all := sum.accepted + sum.refused; count >= 500 && (sum.accepted*4 < all || sum.refused*10 < all || sum.remote < 20) {
 		t.Errorf("the repositories prove little: %+v", sum)
 	}
 }
@@ -62,7 +72,7 @@ func number(t *testing.T, text string) uint64 {
 	return n
 }
 
-type tally struct{ accepted, refused, builds, changes int }
+type tally struct{ accepted, refused, builds, changes, remote int }
 
 // repository is a checkout in the making.
 type repository struct {
@@ -71,7 +81,8 @@ type repository struct {
 	links     map[string]string
 	untracked map[string]bool
 	config    string
-	messy     bool // it may hold mistakes
+	messy     bool   // it may hold mistakes
+	remote    string // where some of what it refers to is; empty for one that refers to nothing remote
 	objects   int
 }
 
@@ -98,9 +109,12 @@ func (r *repository) oneIn(n int) bool { return r.IntN(n) == 0 }
 func pick[T any](r *repository, list []T) T { return list[r.IntN(len(list))] }
 
 // randomRepository lays out apps below one folder, each upon bases and commons that may be shared.
-func randomRepository(seed uint64) *repository {
+func randomRepository(seed uint64, elsewhere string) *repository {
 	r := &repository{Rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]string{}, links: map[string]string{}, untracked: map[string]bool{}}
 	r.messy = r.oneIn(2)
+	if r.oneIn(5) {
+		r.remote = elsewhere
+	}
 	layout := pick(r, []string{"components", "layer", "envFirst", "envFirst", "named"})
 	var low []folder
 	r.files["shared/outside.yaml"] = r.object()
@@ -163,7 +177,7 @@ func (r *repository) configure(layout string, apps []string, place func(stage, a
 			config += fmt.Sprintf("  %q: {paths: [%s], root: %s}\n", app, strings.Join(paths, ", "), pick(r, []string{"apps", "."}))
 		}
 	}
-	config += fmt.Sprintf("artifact: {mode: %s, external: %s, ignore: [%s]}\n", pick(r, []string{"closure", "closure", "folder"}),
+	config += fmt.Sprintf("artifact: {remoteBases: %s, mode: %s, external: %s, ignore: [%s]}\n", map[bool]string{true: "vendor", false: "error"}[r.remote != ""], pick(r, []string{"closure", "closure", "folder"}),
 		pick(r, []string{"include", "include", "include", "error"}), pick(r, []string{"", "", `"*.md"`}))
 	r.config = config
 }
@@ -237,6 +251,14 @@ func (r *repository) folder(dir string, low []folder, isComponent bool) folder {
 				fmt.Fprintf(&k, "- %q\n", r.from(dir, g.dir)+pick(r, []string{"", "", "/"}))
 			}
 		}
+	}
+	if r.remote != "" && r.oneIn(2) {
+		r.objects++
+		where := "there"
+		if r.messy && r.oneIn(6) {
+			where = "gone"
+		}
+		fmt.Fprintf(&k, pick(r, []string{"- %s/%s/r%d\n", "-   \"%s/%s/r%d\"  # far\n", "- '%s/%s/r%d'\n"}), r.remote, where, r.objects)
 	}
 	if len(components) > 0 {
 		k.WriteString("components:\n")
@@ -430,7 +452,7 @@ func (r *repository) service(t *testing.T, dir string) *Service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return &Service{Workspace: w, FS: root.FS(), Files: tracked, TempDir: temp}
+	return &Service{Workspace: w, FS: root.FS(), Files: tracked, TempDir: temp, Remotes: new(check.Remotes)}
 }
 
 // examine packs one component and holds the gate to its promise.
@@ -440,6 +462,10 @@ func (r *repository) examine(t *testing.T, s *Service, c component.Component, su
 	if errors.As(err, &fault) && fault.Path != "" {
 		sum.refused++
 		return r.mayRefuse(t, s, c, err)
+	}
+	if errors.Is(err, ErrRefused) { // a remote base that is not there
+		sum.refused++
+		return errors.Join(named(err), r.mayRefuse(t, s, c, err))
 	}
 	if err != nil {
 		return err
@@ -455,6 +481,7 @@ func (r *repository) examine(t *testing.T, s *Service, c component.Component, su
 		return errors.Join(named(err), r.mayRefuse(t, s, c, err))
 	}
 	sum.accepted++
+	sum.remote += len(p.remote)
 	dir, err := os.MkdirTemp(s.TempDir, "")
 	if err != nil {
 		return err
@@ -463,7 +490,7 @@ func (r *repository) examine(t *testing.T, s *Service, c component.Component, su
 		return err
 	}
 	for _, v := range c.Variants {
-		there, _, err := check.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), false)
+		there, _, err := check.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), r.remote != "")
 		if err != nil {
 			return fmt.Errorf("accepted, but in the checkout %s does not build: %w", v, err)
 		}
@@ -497,7 +524,7 @@ func (r *repository) mayRefuse(t *testing.T, s *Service, c component.Component, 
 		return nil
 	}
 	for _, v := range c.Variants {
-		if _, _, err := check.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), false); err != nil {
+		if _, _, err := check.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), r.remote != ""); err != nil {
 			return nil // two ways to the same base, say
 		}
 	}
