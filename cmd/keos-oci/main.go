@@ -4,10 +4,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/stratio/keos-oci/internal/git"
 )
 
 // memoryLimit makes the collector work harder rather than let the heap double: runners of CI are small, and one run holds
@@ -18,6 +21,10 @@ func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 		debug.SetGCPercent(400) // below the limit, memory is cheaper than collecting
+	}
+	if err := git.Confine(); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(exitFailed)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	app := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}

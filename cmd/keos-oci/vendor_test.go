@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +48,9 @@ func TestVendoredBases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := pack.ParseArtifact(raw); err != nil || !sameBase(t, a.Parsed.Annotations[pack.AnnotationRemoteBases], web) {
+	b := web.RemoteBases[0]
+	want := pack.RemoteBase{URL: b.URL, File: strings.TrimPrefix(b.Path, "components/web/"), Digest: b.Digest}
+	if a, err := pack.ParseArtifact(raw); err != nil || !slices.Equal(a.RemoteBases(), []pack.RemoteBase{want}) {
 		t.Error(a.Parsed.Annotations, err)
 	}
 	dir := filepath.Join(t.TempDir(), "pulled")
@@ -78,10 +80,16 @@ func TestVendoredBases(t *testing.T) {
 	if _, raw, err := open(t, s, "web").Manifest(t.Context(), "latest"); err != nil || digest.FromBytes(raw) != web.Digest {
 		t.Error("latest moved", err)
 	}
+	if r := s.run("publish", "web", "--version", "v1.0.0", "--key", key, "-o", "json"); r.code != 3 || !strings.Contains(r.stderr, "components/web/staging/kustomization.yaml:4 names "+far.URL) {
+		t.Error(r)
+	}
 	s.commit("two")
 	moved := published(t, s.must("publish", "--key", key, "-o", "json")).Components[0]
 	if moved.Status != release.StatusPublished || moved.RemoteBases[0].Digest == web.RemoteBases[0].Digest || moved.RemoteBases[0].Path != web.RemoteBases[0].Path {
 		t.Errorf("%+v", moved)
+	}
+	if v := published(t, s.must("publish", "web", "--version", "v1.0.0", "--key", key, "-o", "json")).Components[0]; v.Digest != moved.Digest || v.Reused != "latest" {
+		t.Errorf("%+v", v)
 	}
 
 	s.write("components/web/.sourceignore", "remote-*\n")
@@ -98,15 +106,39 @@ func TestVendoredBases(t *testing.T) {
 	}
 }
 
-// sameBase compares what the manifest says with the result.
-func sameBase(t *testing.T, annotation string, c release.PublishedComponent) bool {
-	t.Helper()
-	var list []pack.RemoteBase
-	if err := json.Unmarshal([]byte(annotation), &list); err != nil {
-		t.Fatal(annotation, err)
+// TestRemoteBasesAreConfined: what is fetched runs no program, and a hook's own repository and index stay as they are.
+func TestRemoteBasesAreConfined(t *testing.T) {
+	disk := filepath.Join(t.TempDir(), "private")
+	s := newSandbox(t)
+	pwned := filepath.Join(t.TempDir(), "pwned")
+	far := gittest.Serve(t)
+	far.Commit(map[string]string{"good/kustomization.yaml": "resources: [a.yaml]\n", "good/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: far}\n",
+		"evil/kustomization.yaml": "resources: ['file://" + s.dir + "//components/web/base?ref=--upload-pack=touch%20" + pwned + "%3Bgit-upload-pack']\n"})
+	s.component("web", "1")
+	s.commit("one")
+	for _, mode := range []string{"allow", "vendor"} {
+		s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nartifact: {remoteBases: "+mode+"}\n")
+		s.write("components/web/staging/kustomization.yaml", "resources:\n- "+far.URL+"//evil?ref=main\n")
+		if r := s.run("check"); r.code != 1 || !strings.Contains(r.stdout, "is a place on this machine") {
+			t.Error(r)
+		}
+		if _, err := os.Stat(pwned); err == nil {
+			t.Errorf("%s: a remote base ran a program", mode)
+		}
+		s.write("components/web/staging/kustomization.yaml", "resources:\n- "+far.URL+"//good?ref=main\n")
+		env := s.env
+		s.env = append(slices.Clip(env), "GIT_DIR="+filepath.Join(s.dir, ".git"), "GIT_INDEX_FILE="+disk, "GIT_WORK_TREE="+s.dir)
+		if r := s.run("check"); r.code != 0 {
+			t.Error(r)
+		}
+		s.env = env
+		if _, err := os.Stat(disk); err == nil {
+			t.Error("a hook's index was written")
+		}
+		if remotes := s.git("remote"); remotes != "" {
+			t.Error(remotes)
+		}
 	}
-	b := c.RemoteBases[0]
-	return len(list) == 1 && list[0] == pack.RemoteBase{URL: b.URL, File: strings.TrimPrefix(b.Path, "components/web/"), Digest: b.Digest}
 }
 
 func read(t *testing.T, dir, name string) string {

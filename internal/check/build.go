@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,11 @@ func render(ctx context.Context, root, dir string, remoteBases bool) (resmap.Res
 		return nil, err
 	}
 	return inTurn(ctx, func() (resmap.ResMap, error) {
-		return build(fs, root, filepath.Join(root, filepath.FromSlash(dir)))
+		built, err := build(fs, root, filepath.Join(root, filepath.FromSlash(dir)))
+		if err != nil && fs.refused != nil {
+			err = fs.refused // which kustomize takes for a file that is not there
+		}
+		return built, err
 	})
 }
 
@@ -92,7 +97,7 @@ func recovered(build func() (resmap.ResMap, error)) (built resmap.ResMap, err er
 }
 
 // overlay is Flux's own file system: confined to root, symlinks resolved, writes kept in memory.
-func overlay(root string, remoteBases bool) (filesys.FileSystem, error) {
+func overlay(root string, remoteBases bool) (*cloneFS, error) {
 	open := securefs.MakeFsOnDiskSecure
 	if remoteBases {
 		open = securefs.MakeFsOnDiskSecureBuild
@@ -102,21 +107,58 @@ func overlay(root string, remoteBases bool) (filesys.FileSystem, error) {
 		return nil, err
 	}
 	clones, err := securefs.TmpConfirmedDirPrefix()
-	return cloneFS{FileSystem: securefs.MakeFsInMemory(disk), disk: disk, clones: clones}, err
+	return &cloneFS{FileSystem: securefs.MakeFsInMemory(disk), disk: disk, clones: clones}, err
 }
 
 // cloneFS lets kustomize remove its clones of remote bases, which are on disk and not in memory.
 type cloneFS struct {
 	filesys.FileSystem
-	disk   filesys.FileSystem
-	clones string // how the paths of clones begin; a root that begins so is refused
+	disk    filesys.FileSystem
+	clones  string // how the paths of clones begin; a root that begins so is refused
+	refused error  // the first file of a clone that must not be read
 }
 
-func (f cloneFS) RemoveAll(name string) error {
+func (f *cloneFS) RemoveAll(name string) error {
 	if strings.HasPrefix(name, f.clones) {
 		return f.disk.RemoveAll(name)
 	}
 	return f.FileSystem.RemoveAll(name)
+}
+
+// ReadFile holds what was fetched to what holds for the checkout: it names no place on this machine, and is nothing that costs
+// kustomize gigabytes.
+func (f *cloneFS) ReadFile(name string) ([]byte, error) {
+	data, err := f.FileSystem.ReadFile(name)
+	if err != nil || !strings.HasPrefix(name, f.clones) || !isKustomization(name) && !looksRisky(data) {
+		return data, err
+	}
+	if fault := refuse(name, data); fault != "" {
+		err = fmt.Errorf("%s: %s", filepath.Base(name), fault)
+		f.refused = cmp.Or(f.refused, err)
+		return nil, err
+	}
+	return data, nil
+}
+
+// refuse says what is wrong with a fetched file, "" when nothing is.
+func refuse(name string, data []byte) string {
+	docs, _ := parse(data) // what does not parse is for kustomize to tell
+	if message, _ := hazard(docs); message != "" || !isKustomization(name) {
+		return message
+	}
+	k := &kustomization{}
+	for _, doc := range docs {
+		k.collect(doc)
+	}
+	if k.unclear != "" {
+		return fmt.Sprintf("line %d %s", k.unclearLine, k.unclear)
+	}
+	for _, r := range k.refs {
+		if why, _ := forbidden(r.path); why != "" && !r.maybe {
+			return fmt.Sprintf("line %d: %s: %s %s", r.line, r.field, shareable(r.path), why)
+		}
+	}
+	return ""
 }
 
 // build is fluxcd/pkg/kustomize's Build but for one thing: Flux parses Kubernetes' OpenAPI schema anew for each build, 50 ms
@@ -152,13 +194,30 @@ func (g *gate) buildVariants(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, variant := range g.c.Variants {
+	for _, variant := range append(g.c.Variants, g.unread()...) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		g.buildVariant(ctx, path.Clean(variant), equal)
 	}
 	return ctx.Err()
+}
+
+// unread is the folders that hold a rendered base and that no variant reads: what was changed there is to be proven, too.
+func (g *gate) unread() []string {
+	read := map[string]bool{}
+	for _, variant := range g.c.Variants {
+		for _, name := range g.closure(path.Clean(variant)).files {
+			read[name] = true
+		}
+	}
+	var dirs []string
+	for _, name := range sortedKeys(g.vendored) {
+		if !read[name] && !g.kusts[path.Dir(name)].component {
+			dirs = append(dirs, path.Dir(name))
+		}
+	}
+	return dirs
 }
 
 func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff) {
@@ -401,7 +460,7 @@ func (d treeDiff) none() bool { return len(d.leftOut) == 0 && len(d.changed) == 
 func (g *gate) compareTrees() (treeDiff, error) {
 	var diff treeDiff
 	for _, name := range g.c.Files {
-		if g.stands[name] {
+		if _, ok := g.stands[name]; ok {
 			continue // for a remote base, beside the kustomization that names it
 		}
 		same, err := g.sameFile(name)
@@ -459,10 +518,7 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 		return
 	}
 	root := filepath.Join(g.c.Workspace, filepath.FromSlash(g.c.Root))
-	var there []byte
-	if built, err = render(ctx, root, variant, g.o.RemoteBases || len(g.c.Vendored) > 0); err == nil {
-		there, err = g.asYAML(built)
-	}
+	there, err := g.buildThere(ctx, root, variant)
 	if ctx.Err() != nil || (err == nil && slices.Equal(objects, there)) {
 		return
 	}
@@ -470,11 +526,30 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 	if err != nil {
 		message = "builds from the artifact but not in the checkout: " + g.redact(innermost(g.hidePaths(err.Error(), root)), g.closure(variant))
 	}
+	if err != nil && len(g.c.Vendored) > 0 {
+		g.report(Finding{Severity: Error, Rule: RuleRemote, File: variant, Message: message, Fix: "run it again; where a remote base cannot be built a second time, " + keepBase})
+		return
+	}
 	fix := "commit what the variant needs, and remove or ignore nothing that it reads"
 	if len(g.c.Vendored) > 0 {
 		fix += "; if the remote base has not just moved, " + keepBase
 	}
 	g.report(Finding{Severity: Error, Rule: RuleEqual, File: variant, Message: message + g.describe(variant, diff), Fix: fix})
+}
+
+// buildThere builds a variant in the checkout, where a rendered base is fetched once more.
+func (g *gate) buildThere(ctx context.Context, root, variant string) (objects []byte, err error) {
+	build := func() error {
+		built, err := render(ctx, root, variant, g.o.RemoteBases || len(g.c.Vendored) > 0)
+		if err == nil {
+			objects, err = g.asYAML(built)
+		}
+		return err
+	}
+	if len(g.c.Vendored) == 0 {
+		return objects, build()
+	}
+	return objects, again(ctx, build)
 }
 
 // asYAML leaves out where objects come from, which a kustomization may ask for: a rendered base comes from elsewhere.

@@ -103,6 +103,7 @@ func Run(ctx context.Context, c Component, o Options) ([]Finding, error) {
 			return nil, err
 		}
 	}
+	g.checkSelf()
 	g.checkReferences()
 	g.warnSubstitutions()
 	if err := g.buildVariants(ctx); err != nil {
@@ -122,9 +123,11 @@ type gate struct {
 	broken map[string]bool // folders whose kustomization has a finding of its own
 	risky  map[string]bool // files that could blow up when kustomize parses them
 
-	vendored map[string]bool // kustomizations in which a remote base was replaced
-	stands   map[string]bool // files that stand for remote bases
+	vendored map[string]bool     // kustomizations in which a remote base was replaced
+	stands   map[string]Vendored // by file, the remote bases for which files stand
 
+	appliers  []applier
+	sources   map[string]bool // kind and name of Flux sources in the artifact
 	variables *variables
 	allow     []gitignore.Pattern
 	findings  []Finding
@@ -137,7 +140,7 @@ func newGate(c Component, o Options) *gate {
 		c: c, o: o,
 		files: make(map[string]bool, len(c.Files)), dirs: map[string]bool{".": true},
 		kusts: map[string]*kustomization{}, broken: map[string]bool{}, risky: map[string]bool{},
-		vendored: map[string]bool{}, stands: map[string]bool{},
+		vendored: map[string]bool{}, stands: map[string]Vendored{}, sources: map[string]bool{},
 		variables: newVariables(), seen: map[Finding]bool{},
 	}
 	for _, name := range c.Files {
@@ -167,6 +170,10 @@ func (g *gate) workspacePath(name string) string { return path.Join(g.c.Root, na
 // report adds a finding whose File is relative to the root. Two variants meet the same fault in their common base: it is
 // told once.
 func (g *gate) report(f Finding) {
+	if base, ok := g.stands[f.File]; ok { // which only the artifact has
+		f.Message = fmt.Sprintf("%s, rendered as %s, line %d: %s", base.URL, path.Base(f.File), f.Line, f.Message)
+		f.File, f.Line = relative(g.c.Root, base.File), base.Line
+	}
 	f.File = g.workspacePath(f.File)
 	if g.seen[f] {
 		return

@@ -18,6 +18,11 @@ import (
 type kustomization struct {
 	file string // relative to the root
 	refs []reference
+
+	component bool // of kustomize's kind, which is not built by itself
+
+	unclear     string // why kustomize may read it otherwise than this package
+	unclearLine int
 }
 
 // reference is one path in a kustomization, as it is written there.
@@ -47,6 +52,8 @@ func (g *gate) addKustomization(name string, docs []*yaml.Node) {
 
 // collect lists what kustomize follows.
 func (k *kustomization) collect(doc *yaml.Node) {
+	k.component = text(anyCase(doc, "kind")) == "Component"
+	k.note(doc, 0)
 	for _, name := range []string{"resources", "bases", "components", "generators", "transformers", "validators"} {
 		k.addList(anyCase(doc, name), reference{field: name, dir: true, yaml: true})
 	}
@@ -83,14 +90,60 @@ func (k *kustomization) collect(doc *yaml.Node) {
 	}
 }
 
-// addInline looks into a plugin's configuration that stands in the kustomization itself.
-func (k *kustomization) addInline(item *yaml.Node) {
-	if !strings.Contains(text(item), "\n") {
+// followed are the keys, in lower case, behind which references are looked for.
+func followed() []string {
+	return []string{"resources", "bases", "components", "generators", "transformers", "validators", "crds", "configurations",
+		"patchesstrategicmerge", "patches", "patchesjson6902", "replacements", "path", "paths", "configmapgenerator", "secretgenerator",
+		"files", "envs", "env", "openapi", "helmcharts", "helmchartinflationgenerator", "values", "valuesfile", "additionalvaluesfiles",
+		"targetfilepath", "items", "kind"}
+}
+
+// note remembers the first thing in a document that kustomize, which turns it into JSON, takes for something else than readers
+// do: of keys that differ in case it prefers one, of several merged mappings the first, and it decodes what is encoded. Line is
+// where the document begins in its file.
+func (k *kustomization) note(n *yaml.Node, line int) {
+	if n == nil || k.unclear != "" {
 		return
 	}
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!binary" {
+		k.unclear, k.unclearLine = "holds encoded text (!!binary)", line+n.Line
+		return
+	}
+	keys := map[string]bool{}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			name := strings.ToLower(child.Value)
+			if keys[name] && slices.Contains(followed(), name) {
+				k.unclear, k.unclearLine = "has the key "+child.Value+" more than once", line+child.Line
+				return
+			}
+			keys[name] = true
+			if child.Value == "<<" && len(items(n.Content[i+1])) > 1 {
+				k.unclear, k.unclearLine = "merges several mappings", line+child.Line
+				return
+			}
+		}
+		k.note(child, line)
+	}
+}
+
+// checkUnclear refuses a file whose references cannot be told for sure.
+func (g *gate) checkUnclear(k *kustomization) {
+	if k.unclear == "" {
+		return
+	}
+	g.broken[path.Dir(k.file)] = true
+	g.report(Finding{Severity: Error, Rule: RuleReference, File: k.file, Line: k.unclearLine,
+		Message: k.unclear + ", which kustomize may read otherwise than you do", Fix: "write each key once, and what it holds plainly"})
+}
+
+// addInline looks into a plugin's configuration that stands in the kustomization itself.
+func (k *kustomization) addInline(item *yaml.Node) {
 	docs, _ := parse([]byte(text(item)))
 	for _, doc := range docs {
-		k.collectPlugin(doc, item.Line)
+		if doc.Kind == yaml.MappingNode { // and no path
+			k.collectPlugin(doc, item.Line)
+		}
 	}
 }
 
@@ -145,6 +198,7 @@ func (k *kustomization) addPath(p string, line int, r reference) {
 func (g *gate) checkReferences() {
 	for _, dir := range sortedKeys(g.kusts) {
 		k := g.kusts[dir]
+		g.checkUnclear(k)
 		for _, r := range k.refs {
 			if r.isPlugin() {
 				g.checkPluginConfig(dir, path.Join(dir, r.path), map[string]bool{})
@@ -180,6 +234,7 @@ func (g *gate) checkPluginConfig(dir, name string, visited map[string]bool) {
 	for _, doc := range docs {
 		plugin.collectPlugin(doc, 0)
 	}
+	g.checkUnclear(plugin)
 	for _, ref := range plugin.refs {
 		g.checkReference(dir, plugin, ref)
 	}
@@ -189,6 +244,10 @@ func (g *gate) checkPluginConfig(dir, name string, visited map[string]bool) {
 // other plugins, so only what is surely wrong, and would be fetched during the build, is no maybe. line is where an inline
 // configuration begins, 0 for a file.
 func (k *kustomization) collectPlugin(doc *yaml.Node, line int) {
+	k.note(doc, line)
+	for _, item := range items(anyCase(doc, "items")) { // of a list, which kustomize takes apart
+		k.collectPlugin(item, line)
+	}
 	plugin := &kustomization{}
 	plugin.addSources(text(anyCase(doc, "kind")), doc)
 	plugin.add(anyCase(doc, "path"), reference{field: "path"})
@@ -220,9 +279,10 @@ func (g *gate) checkReference(dir string, k *kustomization, r reference) {
 }
 
 func (g *gate) judge(dir string, r reference) (message, fix string) {
+	why, advice := forbidden(r.path)
 	switch {
-	case isHere(r.path):
-		return "is a place on this machine, which no cluster has", "copy it into the component"
+	case isRemote(r.path) && why != "":
+		return why, advice
 	case isRemote(r.path) && g.o.RemoteBases:
 		return "", ""
 	case isRemote(r.path) && (r.field == "resources" || r.field == "bases"):
@@ -332,8 +392,20 @@ func (g *gate) leftOut(name string) string {
 	return "left out when packing"
 }
 
-// isHere tells whether a URL names this machine's own disk.
-func isHere(p string) bool { return regexp.MustCompile(`(?i)^(?:git::)*file:`).MatchString(p) }
+// forbidden says why a URL is fetched under no setting, "" if it may be.
+func forbidden(p string) (why, advice string) {
+	if regexp.MustCompile(`(?i)^(?:git::)*file:`).MatchString(p) {
+		return "is a place on this machine, which no cluster has", "copy it into the component"
+	}
+	_, query, _ := strings.Cut(p, "?")
+	values, _ := url.ParseQuery(query)
+	for _, ref := range append(values["ref"], values["version"]...) {
+		if strings.HasPrefix(ref, "-") { // kustomize hands it to git as it is
+			return "has a ref that git would take for an option", "name a branch, a tag or a commit"
+		}
+	}
+	return "", ""
+}
 
 // isRemote follows kustomize, whose own parser of repository URLs is internal: a URL with a scheme, Git's scp form, and
 // GitHub's short form. Flux exports the list of prefixes; the rest is what it leaves to kustomize.
@@ -341,14 +413,10 @@ func isRemote(p string) bool {
 	if !fluxkustomize.IsLocalRelativePath(p) && !filepath.IsAbs(p) {
 		return true
 	}
-	if u, err := url.Parse(p); err == nil && u.Scheme != "" {
-		return true
-	}
 	if strings.Contains(p, "?ref=") || strings.Contains(p, "?version=") || strings.Contains(p, "://") {
 		return true
 	}
-	user, rest, ok := strings.Cut(p, "@")
-	return ok && !strings.Contains(user, "/") && strings.Contains(rest, ":")
+	return regexp.MustCompile(`(?i)^(?:file|https?):|^[a-z][a-z0-9-]*@[^/:]+[/:]`).MatchString(p)
 }
 
 // relative is the way from a folder to a file, both below the root.

@@ -354,9 +354,33 @@ func everyLine() []string {
 	return out
 }
 
+// TestReferencesThatCannotBeTold: kustomize reads JSON, and of what YAML allows beyond that it makes something of its own.
+func TestReferencesThatCannotBeTold(t *testing.T) {
+	const far = "https://example.com/a.yaml"
+	testRules(t, []rule{
+		{name: "keys that differ in case", files: map[string]string{"staging/kustomization.yaml": "resources: [" + far + "]\nResources: [a.yaml]\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:2"}},
+		{name: "in a generator", files: map[string]string{"staging/kustomization.yaml": "configMapGenerator:\n- name: x\n  files: [" + far + "]\n  Files: [a.yaml]\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:4"}},
+		{name: "several mappings merged", files: map[string]string{"staging/kustomization.yaml": "x: &a {resources: [" + far + "]}\ny: &b {resources: [a.yaml]}\n<<: [*a, *b]\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:3"}},
+		{name: "an encoded key", files: map[string]string{"staging/kustomization.yaml": "!!binary cmVzb3VyY2Vz: [" + far + "]\n"},
+			want: []string{"error reference staging/kustomization.yaml:1"}},
+		{name: "an encoded value", files: map[string]string{"staging/kustomization.yaml": "resources: [!!binary \"aHR0cA==\", a.yaml]\n", "staging/a.yaml": configMap, "staging/aHR0cA==": ""},
+			want: []string{"error reference staging/kustomization.yaml:1"}},
+		{name: "a plugin in one line", files: map[string]string{"staging/kustomization.yaml": "generators: ['{apiVersion: builtin, kind: ConfigMapGenerator, metadata: {name: x}, files: [\"" + far + "\"]}']\n"},
+			want: []string{"error reference staging/kustomization.yaml:2"}},
+		{name: "plugins in a list", files: map[string]string{"staging/kustomization.yaml": "generators:\n- |-\n  apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: builtin, kind: ConfigMapGenerator, metadata: {name: x}, files: [\"" + far + "\"]}\n"},
+			want: []string{"error reference staging/kustomization.yaml:6"}},
+		{name: "a plugin's keys", files: map[string]string{"staging/kustomization.yaml": "generators: [p.yaml]\n", "staging/p.yaml": "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: x}\nfiles: [" + far + "]\nFiles: [a.yaml]\n"},
+			want: []string{"error reference staging/p.yaml:5"}},
+		{name: "labels are no references", files: map[string]string{"staging/kustomization.yaml": "commonLabels: {App: x, app: y}\nresources: [a.yaml]\n", "staging/a.yaml": configMap}},
+	})
+}
+
 func TestReferenceToRemotes(t *testing.T) {
 	for _, url := range []string{"https://example.com/a.yaml", "http://example.com/a", "git@github.com:o/r", "github.com/o/r//base?ref=v1",
-		"ssh://git@host/r", "oci://ghcr.io/o/r", "git::https://host/r", "user@host:path/r.git", "host/o/r?ref=main",
+		"ssh://git@host/r", "oci://ghcr.io/o/r", "git::https://host/r", "user@host:path/r.git", "host/o/r?ref=main", "foo@github.com/o/r",
 		"https://dev.azure.com/o/p/_git/r"} {
 		c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- " + url + "\n"})
 		got := run(t, c, Options{})

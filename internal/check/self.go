@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -11,26 +12,44 @@ import (
 // RuleSelf is a Flux Kustomization that lies in the folder that it applies.
 const RuleSelf = "self"
 
+// applier is a Flux Kustomization that may lie in what it applies.
+type applier struct {
+	file, name, path, source string // source is the kind and name of what it takes the path from
+	line                     int
+}
+
+// collectApplier notes Flux Kustomizations and sources.
+func (g *gate) collectApplier(name string, n *yaml.Node, version, kind string) {
+	label := text(plainField(deref(orEmpty(plainField(n, "metadata"))), "name"))
+	spec := deref(orEmpty(plainField(n, "spec")))
+	if strings.HasPrefix(version, "source.toolkit.fluxcd.io/") {
+		g.sources[kind+"/"+label] = true
+	}
+	from := deref(orEmpty(plainField(spec, "sourceRef")))
+	if kind != "Kustomization" || !strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") || label == "flux-system" || from.Kind != yaml.MappingNode {
+		return
+	}
+	s := applier{file: name, name: label, line: spec.Line, source: text(plainField(from, "kind")) + "/" + text(plainField(from, "name"))}
+	if at := plainField(spec, "path"); at != nil { // else Flux takes the artifact's root
+		s.path, s.line = at.Value, at.Line
+	}
+	g.appliers = append(g.appliers, s)
+}
+
 // checkSelf refuses a Flux Kustomization that would apply itself. In a folder without a kustomization Flux takes every YAML
 // below it, the Kustomization's own among them: what its owner changed of it, such as the source or a patch, it would take
-// back at once. The one that bootstraps a cluster is meant to do just that, and owns itself.
-func (g *gate) checkSelf(name string, n *yaml.Node, version, kind string) {
-	if kind != "Kustomization" || !strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") {
-		return
+// back at once. The one that bootstraps a cluster is meant to do just that, and owns itself. A source that lies beside it, and
+// has a root as every artifact has, is another one.
+func (g *gate) checkSelf() {
+	for _, s := range g.appliers {
+		folder := path.Clean(strings.TrimPrefix(s.path, "/"))
+		if strings.Contains(s.path, "${") || !g.dirs[folder] || folder == "." && g.sources[s.source] || !g.appliedBy(folder, s.file) {
+			continue
+		}
+		g.report(Finding{Severity: Error, Rule: RuleSelf, File: s.file, Line: s.line,
+			Message: fmt.Sprintf("Kustomization %s applies %s, in which it lies itself: the folder has no kustomization, so that Flux takes every YAML below it", s.name, cmp.Or(s.path, "./")),
+			Fix:     fmt.Sprintf("add %s that lists what is to be applied, or move this file out of the folder", g.workspacePath(path.Join(folder, "kustomization.yaml")))})
 	}
-	spec := deref(orEmpty(plainField(n, "spec")))
-	label := text(plainField(deref(orEmpty(plainField(n, "metadata"))), "name"))
-	at := plainField(spec, "path")
-	if at == nil || strings.Contains(at.Value, "${") || label == "flux-system" {
-		return
-	}
-	folder := path.Clean(strings.TrimPrefix(at.Value, "/"))
-	if !g.dirs[folder] || !g.appliedBy(folder, name) {
-		return
-	}
-	g.report(Finding{Severity: Error, Rule: RuleSelf, File: name, Line: at.Line,
-		Message: fmt.Sprintf("Kustomization %s applies %s, in which it lies itself: the folder has no kustomization, so that Flux takes every YAML below it", label, at.Value),
-		Fix:     fmt.Sprintf("add %s that lists what is to be applied, or move this file out of the folder", g.workspacePath(path.Join(folder, "kustomization.yaml")))})
 }
 
 // appliedBy tells whether Flux takes a file for one of the folder's: the folder has no kustomization, and neither has any

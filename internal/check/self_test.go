@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -19,6 +20,10 @@ func TestSelf(t *testing.T) {
 			want: []string{"error self staging/vault/sync.yaml:9"}},
 		{name: "in the whole artifact", files: map[string]string{"staging/sync.yaml": kustomizationOf("vault", "./"), "staging/a.yaml": configMap},
 			want: []string{"error self staging/sync.yaml:9"}},
+		{name: "without a path", files: map[string]string{"staging/sync.yaml": strings.Replace(kustomizationOf("vault", "x"), "  path: x\n", "", 1), "staging/a.yaml": configMap},
+			want: []string{"error self staging/sync.yaml:6"}},
+		{name: "of another artifact", files: map[string]string{"staging/sync.yaml": strings.Replace(kustomizationOf("podinfo", "./"), "kind: GitRepository, name: flux-system", "kind: OCIRepository, name: podinfo", 1) +
+			"---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: podinfo}\nspec: {url: \"oci://ghcr.io/x/podinfo\"}\n", "staging/a.yaml": configMap}},
 		{name: "with a kustomization that chooses", files: map[string]string{"staging/sync.yaml": kustomizationOf("vault", "./staging/vault"),
 			"staging/vault/kustomization.yaml": listsA, "staging/vault/a.yaml": configMap, "staging/vault/sync2.yaml": kustomizationOf("x", "./staging/vault")}},
 		{name: "of another folder", files: map[string]string{"staging/sync.yaml": kustomizationOf("vault", "./vault"), "vault/a.yaml": configMap}},

@@ -73,10 +73,15 @@ func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replace
 		for _, doc := range docs {
 			k.collect(doc)
 		}
+		if k.unclear != "" {
+			continue // nor is it fetched
+		}
 		if err := r.vendorInto(ctx, w, k, &out); err != nil {
 			return out, err
 		}
 	}
+	slices.SortFunc(out.Bases, func(a, b Vendored) int { return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line) })
+	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line) })
 	return out, nil
 }
 
@@ -86,8 +91,9 @@ func (r *Remotes) vendorInto(ctx context.Context, w *walker, k *kustomization, o
 	// What stands last is replaced first, so that the places of the others hold.
 	slices.SortStableFunc(k.refs, func(a, b reference) int { return cmp.Or(b.line-a.line, b.column-a.column) })
 	for _, ref := range k.refs {
-		if !isRemote(ref.path) || isHere(ref.path) || ref.field != "resources" && ref.field != "bases" {
-			continue
+		why, _ := forbidden(ref.path)
+		if !isRemote(ref.path) || why != "" || ref.field != "resources" && ref.field != "bases" {
+			continue // the gate says what is wrong with it
 		}
 		if text == nil {
 			var err error
@@ -97,7 +103,7 @@ func (r *Remotes) vendorInto(ctx context.Context, w *walker, k *kustomization, o
 		}
 		objects, err := r.render(ctx, ref.path)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return fmt.Errorf("%s:%d: %s: %w", k.file, ref.line, shareable(ref.path), ctx.Err())
 		}
 		base := Vendored{File: k.file, Line: ref.line, URL: shareable(ref.path), Digest: digest.FromBytes(objects),
 			Path: path.Join(path.Dir(k.file), standIn(ref.path))}
@@ -124,6 +130,8 @@ func (v Vendored) refuse(ref reference, err error) Finding {
 		message = cause // what it was before kustomize saw that
 	}
 	message = strings.TrimPrefix(message, "accumulating resources from '"+v.URL+"': ")
+	// Kustomize quotes what it cannot use of a generator, and that may be a secret.
+	message = regexp.MustCompile(`(literal sources?) .*`).ReplaceAllString(message, "$1 …")
 	message = shortened(strings.Join(strings.Fields(message), " "))
 	f := Finding{Severity: Error, Rule: RuleRemote, File: v.File, Line: v.Line,
 		Message: fmt.Sprintf("%s: %s cannot be rendered: %s", ref.field, v.URL, message),
@@ -201,27 +209,44 @@ func renderNew(ctx context.Context, remote string) (objects []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, pause := range []time.Duration{0, time.Second, 3 * time.Second} {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
-		if objects, _, err = Render(ctx, dir, ".", true); err == nil || isFinal(err) {
-			break
-		}
+	err = again(ctx, func() error {
+		objects, _, err = Render(ctx, dir, ".", true)
+		return err
+	})
+	if err == nil && len(objects) == 0 {
+		objects = []byte("# The base has no objects.\n")
 	}
 	return objects, err
 }
 
-// isFinal tells whether asking again is useless: answers of HTTP and Git to a wrong question.
-func isFinal(err error) bool {
-	return regexp.MustCompile(`status code 4(?:0[0-7]|1\d)|repository .* not found|couldn't find remote ref`).MatchString(err.Error())
+// again repeats what fetches, twice at the most.
+func again(ctx context.Context, fetch func() error) error {
+	var err error
+	for _, pause := range []time.Duration{0, time.Second, 3 * time.Second} {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		if err = fetch(); err == nil || !isTransient(err) {
+			break
+		}
+	}
+	return err
+}
+
+// isTransient tells whether asking again may help: where the network or the place failed, and gave no answer.
+func isTransient(err error) bool {
+	text := err.Error()
+	if regexp.MustCompile(`repository .* not found|couldn't find remote ref|not allowed`).MatchString(text) {
+		return false
+	}
+	return regexp.MustCompile(`git (?:fetch|remote|submodule)|hit \d+\w+ timeout|status code (?:408|425|429|5\d\d)|Get "https?:`).MatchString(text)
 }
 
 // shareable is a text without the logins of URLs in it, and without those parameters that may be a token.
 func shareable(text string) string {
-	text = regexp.MustCompile(`://[^/@\s'"]*@`).ReplaceAllString(text, "://")
+	text = regexp.MustCompile(`://[^/\s'"]*@`).ReplaceAllString(text, "://")
 	parameter := regexp.MustCompile(`[?&]([\w.-]+)=[^&\s'"]+`)
 	return parameter.ReplaceAllStringFunc(text, func(p string) string {
 		name, _, _ := strings.Cut(p, "=")
@@ -235,6 +260,6 @@ func shareable(text string) string {
 // noteVendored remembers the kustomizations that named remote bases, and the files that stand for these.
 func (g *gate) noteVendored(bases []Vendored) {
 	for _, base := range bases {
-		g.vendored[relative(g.c.Root, base.File)], g.stands[relative(g.c.Root, base.Path)] = true, true
+		g.vendored[relative(g.c.Root, base.File)], g.stands[relative(g.c.Root, base.Path)] = true, base
 	}
 }

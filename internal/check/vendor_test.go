@@ -89,7 +89,7 @@ func TestVendor(t *testing.T) {
 	for _, f := range got.Findings {
 		warned = append(warned, short(f))
 	}
-	if w := []string{"warning remote other/kustomization.yaml:1", "warning remote staging/kustomization.yaml:5", "warning remote staging/kustomization.yaml:4"}; !slices.Equal(warned, w) {
+	if w := []string{"warning remote other/kustomization.yaml:1", "warning remote staging/kustomization.yaml:4", "warning remote staging/kustomization.yaml:5"}; !slices.Equal(warned, w) {
 		t.Errorf("got %q, want %q", warned, w) // the pinned one is none of them
 	}
 	for _, b := range got.Bases {
@@ -116,6 +116,7 @@ func TestVendor_refuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want, fix string }{
 		"gone":         {"resources: [" + server + "/gone.yaml]\n", "resources: " + server + "/gone.yaml cannot be rendered: HTTP Error: status code 404 (Not Found)", "correct the URL"},
 		"with a login": {"resources: ['http://me:hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
+		"an odd login": {"resources: ['http://me:hunter2@hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
 		"a token":      {"resources: ['" + server + "/gone.yaml?token=hunter2']\n", "resources: " + server + "/gone.yaml?token=… cannot be rendered", "correct the URL"},
 		"an anchor":    {"resources: [&x " + server + "/crd.yaml]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
 		"an escape":    {"resources: [\"" + server + "/crd\\x2eyaml\"]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
@@ -138,6 +139,57 @@ func TestVendor_refuses(t *testing.T) {
 	}
 }
 
+// TestVendor_nothing: a base without objects is legal, as an overlay without them is.
+func TestVendor_nothing(t *testing.T) {
+	server, _ := elsewhere(t, "# nothing yet\n")
+	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml, a.yaml]\n", "staging/a.yaml": configMap})
+	got := vendor(t, &Remotes{}, &c)
+	if findings := errorsOf(append(got.Findings, run(t, c, Options{})...)); len(got.Bases) != 1 || len(findings) != 0 {
+		t.Error(show(findings))
+	}
+}
+
+// TestVendor_unread: what is rendered is proven even where no variant reads it.
+func TestVendor_unread(t *testing.T) {
+	repo := gittest.Serve(t)
+	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=1]}]\n"})
+	c := component(t, map[string]string{"staging/kustomization.yaml": listsA, "staging/a.yaml": configMap,
+		"spare/kustomization.yaml": "resources:\n- " + repo.URL + "//base?ref=main\nconfigMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
+	vendor(t, &Remotes{}, &c)
+	if findings := errorsOf(run(t, c, Options{})); len(findings) != 1 || short(findings[0]) != "error build spare/kustomization.yaml:0" {
+		t.Error(show(findings))
+	}
+}
+
+// TestVendor_hostile: what is fetched may lead no further than the network, and costs no more than the checkout's own files may.
+func TestVendor_hostile(t *testing.T) {
+	repo := gittest.Serve(t)
+	repo.Commit(map[string]string{"disk/kustomization.yaml": "resources: ['file:///srv//s?ref=main']\n", "option/kustomization.yaml": "bases: ['https://example.com/x//y?ref=--upload-pack=x']\n",
+		"cycle/kustomization.yaml": "resources: [a.yaml]\n", "cycle/a.yaml": "a: &a\n  b: *a\n", "itself/kustomization.yaml": "resources: &a\n- *a\n",
+		"secret/kustomization.yaml": "secretGenerator: [{name: s, literals: [hunter2]}]\n"})
+	for base, want := range map[string]string{
+		"disk": "kustomization.yaml: line 1: resources: file:///srv//s?ref=main is a place on this machine", "option": "kustomization.yaml: line 1: bases: https://example.com/x//y?ref=--upload-pack=x has a ref that git would take for an option",
+		"cycle": "a YAML alias that contains itself", "itself": "a YAML alias that contains itself", "secret": "literal sources …",
+	} {
+		c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- " + repo.URL + "//" + base + "?ref=main\n"})
+		findings := vendor(t, &Remotes{}, &c).Findings
+		if len(findings) != 1 || !strings.Contains(findings[0].Message, want) || strings.Contains(findings[0].Message, "hunter2") {
+			t.Errorf("%s: %s", base, show(findings))
+		}
+	}
+}
+
+// TestVendor_secret: a finding in a rendered base is told at the line that names the base.
+func TestVendor_secret(t *testing.T) {
+	server, _ := elsewhere(t, secretYAML("aHVudGVyMg=="))
+	c := component(t, map[string]string{"staging/kustomization.yaml": "# x\nresources:\n- " + server + "/crd.yaml\n"})
+	vendor(t, &Remotes{}, &c)
+	findings := errorsOf(run(t, c, Options{}))
+	if len(findings) != 1 || short(findings[0]) != "error secret staging/kustomization.yaml:3" || !strings.Contains(findings[0].Message, server+"/crd.yaml, rendered as remote-base-") {
+		t.Error(show(findings))
+	}
+}
+
 // TestVendor_taken: a file of the repository is not replaced.
 func TestVendor_taken(t *testing.T) {
 	server, _ := elsewhere(t, configMap)
@@ -151,11 +203,12 @@ func TestVendor_taken(t *testing.T) {
 // TestVendor_leaves shows that only resources are rendered: the rest has the finding that it has without vendoring.
 func TestVendor_leaves(t *testing.T) {
 	for text, want := range map[string]string{
-		"components: ['https://example.com/o/r//c?ref=main']\n":   "only resources can be rendered",
-		"patches: [{path: https://example.com/p.yaml}]\n":         "only resources can be rendered",
-		"resources: ['file:///srv/repo//base?ref=main']\n":        "is a place on this machine",
-		"resources: ['git::file:///srv/repo//base?ref=main']\n":   "is a place on this machine",
-		"transformers: [https://me:hunter2@example.com/t.yaml]\n": "only resources can be rendered",
+		"components: ['https://example.com/o/r//c?ref=main']\n":               "only resources can be rendered",
+		"patches: [{path: https://example.com/p.yaml}]\n":                     "only resources can be rendered",
+		"resources: ['file:///srv/repo//base?ref=main']\n":                    "is a place on this machine",
+		"resources: ['https://example.com/o/r//x?version=--upload-pack=x']\n": "git would take for an option",
+		"resources: ['git::file:///srv/repo//base?ref=main']\n":               "is a place on this machine",
+		"transformers: [https://me:hunter2@example.com/t.yaml]\n":             "only resources can be rendered",
 	} {
 		c := component(t, map[string]string{"staging/kustomization.yaml": text})
 		if got := vendor(t, &Remotes{}, &c); len(got.Contents)+len(got.Findings)+len(got.Bases) != 0 {

@@ -27,7 +27,7 @@ func (g *gate) warnObjects(name string, n *yaml.Node) {
 		if strings.Contains(version, ".toolkit.fluxcd.io/") {
 			g.warnVersion(name, n, version, kind)
 			g.warnGit(name, n, version, kind)
-			g.checkSelf(name, n, version, kind)
+			g.collectApplier(name, n, version, kind)
 		}
 		if kind == "ConfigMap" && version == "v1" {
 			g.variables.collectConfigMap(name, n)

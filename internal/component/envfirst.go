@@ -122,7 +122,8 @@ func (l *loader) listed(file string, at []string) (map[string]bool, error) {
 	}
 	found := map[string]bool{}
 	for _, reference := range slices.Concat(k.Resources, k.Bases, k.Components) {
-		if name, _, _ := strings.Cut(path.Clean(reference), "/"); name != ".." && name != "." {
+		inside, ok := strings.CutPrefix(path.Join(path.Dir(file), reference), path.Dir(file)+"/")
+		if name, _, _ := strings.Cut(inside, "/"); ok {
 			found[name] = true
 		}
 	}

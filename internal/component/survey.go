@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -382,7 +383,8 @@ func (l *loader) remoteReferences(file string) ([]Remote, error) {
 	for _, reference := range slices.Concat(k.Resources, k.Bases, k.Components) {
 		first, _, _ := strings.Cut(reference, "/")
 		if strings.Contains(reference, "://") || strings.HasPrefix(reference, "git@") || strings.Contains(reference, "?ref=") || first == "github.com" {
-			found = append(found, Remote{file, reference})
+			login := regexp.MustCompile(`://[^/\s]*@`) // a proposal is no place for it
+			found = append(found, Remote{file, login.ReplaceAllString(reference, "://")})
 		}
 	}
 	return found, nil

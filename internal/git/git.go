@@ -173,6 +173,19 @@ func dropped() []string {
 	}
 }
 
+// Confine changes this process's environment for the git that libraries start, as kustomize does to fetch remote bases. That
+// one speaks to the network alone: of a repository on this disk it would take the content, and run a program of its choice.
+// It asks nobody anything, and works on no repository that a hook of Git has named for its own programs.
+func Confine() error {
+	var errs []error
+	for _, name := range dropped() {
+		if strings.HasPrefix(name, "GIT_") {
+			errs = append(errs, os.Unsetenv(name))
+		}
+	}
+	return errors.Join(append(errs, os.Setenv("GIT_ALLOW_PROTOCOL", "http:https:ssh"), os.Setenv("GIT_TERMINAL_PROMPT", "0"))...)
+}
+
 // fields splits what git prints with -z.
 func fields(out []byte) []string {
 	if len(out) == 0 {

@@ -115,6 +115,15 @@ func (a Artifact) Layer() (ocispec.Descriptor, bool) {
 // Dirty says that the artifact was made of files that differed from its revision's.
 func (a Artifact) Dirty() bool { return a.Parsed.Annotations[AnnotationDirty] == "true" }
 
+// RemoteBases is what the manifest claims of the bases that are rendered in the content, nil when it claims nothing.
+func (a Artifact) RemoteBases() []RemoteBase {
+	var list []RemoteBase
+	if json.Unmarshal([]byte(a.Parsed.Annotations[AnnotationRemoteBases]), &list) != nil {
+		return nil
+	}
+	return list
+}
+
 // Revision is the artifact's Git revision as its manifest claims it.
 func (a Artifact) Revision() string { return a.Parsed.Annotations[oci.RevisionAnnotation] }
 

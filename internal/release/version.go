@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -78,6 +79,9 @@ func (j *job) giveVersion(ctx context.Context) error {
 	if reused != "" {
 		j.out.Reused, upload = reused, nil
 	} else {
+		if err := j.sameBases(ctx); err != nil {
+			return err
+		}
 		j.out.Notes = append(j.out.Notes, "no channel ran this content before: it is in none of the tags that a branch left")
 		if a, err = j.newArtifact(layer); err != nil {
 			return err
@@ -89,6 +93,42 @@ func (j *job) giveVersion(ctx context.Context) error {
 		return j.dryRun(ctx, plan)
 	}
 	return j.release(ctx, a, upload, reused != "", plan, j.versionPolicy())
+}
+
+// sameBases refuses a version of a commit that the branch published with other remote bases. They moved since, and production
+// would get what staging never ran.
+func (j *job) sameBases(ctx context.Context) error {
+	if len(j.remote) == 0 || j.dirty(j.run.changes) {
+		return nil
+	}
+	for _, c := range j.component.Channels.From(component.FromBranch) {
+		name := tag.Commit(c.Branch, j.run.head.Hash)
+		a, found, err := j.artifact(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !found || a.Dirty() || !strings.HasSuffix(a.Revision(), "@sha1:"+j.run.head.Hash) {
+			continue
+		}
+		return fmt.Errorf("%s:%s is %w: it holds this commit with what its remote bases were then: %s; name commits in their URLs, publish the branch again and tag that",
+			j.component.Repository, name, tag.ErrImmutable, j.movedBases(a))
+	}
+	return nil
+}
+
+// movedBases names those that a has otherwise.
+func (j *job) movedBases(a pack.Artifact) string {
+	was := map[string]digest.Digest{}
+	for _, base := range a.RemoteBases() {
+		was[base.URL] = base.Digest
+	}
+	var moved []string
+	for _, base := range j.remote {
+		if was[base.URL] != base.Digest {
+			moved = append(moved, fmt.Sprintf("%s:%d names %s", base.File, base.Line, base.URL))
+		}
+	}
+	return strings.Join(moved, ", ")
 }
 
 // publishedVersion is a version that exists: the same content is a run repeated, which may lack its signature; other
