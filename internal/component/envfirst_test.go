@@ -125,3 +125,13 @@ func TestEnvFirst_errors(t *testing.T) {
 		})
 	}
 }
+
+// TestEnvFirst_listedFromAfar: an environment may name its apps by a way through other folders.
+func TestEnvFirst_listedFromAfar(t *testing.T) {
+	f := paths("apps/staging/a/kustomization.yaml", "apps/staging/b/kustomization.yaml", "apps/staging/c/kustomization.yaml").
+		with("apps/staging/kustomization.yaml", "resources: [../../apps/staging/a, ./b/, ../../apps/other/c, ../staging]\n").
+		with(ConfigFile, header+"discover:\n- {layout: envFirst, path: apps, enabledFrom: kustomization}\n")
+	if got := f.load(t).Components.Names(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("enabled are %v", got)
+	}
+}
