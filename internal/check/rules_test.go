@@ -364,6 +364,8 @@ func TestReferencesThatCannotBeTold(t *testing.T) {
 			want: []string{"error reference staging/kustomization.yaml:4"}},
 		{name: "several mappings merged", files: map[string]string{"staging/kustomization.yaml": "x: &a {resources: [" + far + "]}\ny: &b {resources: [a.yaml]}\n<<: [*a, *b]\n", "staging/a.yaml": configMap},
 			want: []string{"error reference staging/kustomization.yaml:3"}},
+		{name: "merged twice", files: map[string]string{"staging/kustomization.yaml": "x: &a {resources: [" + far + "]}\ny: &b {resources: [a.yaml]}\n<<: *a\n<<: *b\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:4"}},
 		{name: "an encoded key", files: map[string]string{"staging/kustomization.yaml": "!!binary cmVzb3VyY2Vz: [" + far + "]\n"},
 			want: []string{"error reference staging/kustomization.yaml:1"}},
 		{name: "an encoded value", files: map[string]string{"staging/kustomization.yaml": "resources: [!!binary \"aHR0cA==\", a.yaml]\n", "staging/a.yaml": configMap, "staging/aHR0cA==": ""},
