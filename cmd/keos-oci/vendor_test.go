@@ -92,6 +92,15 @@ func TestVendoredBases(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 
+	s.commit("something else")
+	if r := published(t, s.must("publish", "--key", key, "-o", "json")); r.Summary.Unchanged != 1 {
+		t.Errorf("%+v", r)
+	}
+	far.Commit(base("three"))
+	if r := s.run("publish", "web", "--version", "v1.1.0", "--key", key, "-o", "json"); r.code != 3 || !strings.Contains(r.stderr, "make a new commit") {
+		t.Error(r) // staging never ran that
+	}
+
 	s.write("components/web/.sourceignore", "remote-*\n")
 	s.git("add", "-A")
 	if r := s.run("check"); r.code != 1 || !strings.Contains(r.stdout, "components/web/staging/kustomization.yaml:4: "+far.URL+"//base?ref=main is to be rendered as "+name+", which is ignored by components/web/.sourceignore:1") {

@@ -194,10 +194,12 @@ func (g *gate) kustomizationAt(message, variant string) string {
 			dir = "."
 		}
 	}
-	if k := g.kusts[dir]; k != nil {
-		return k.file
+	for _, d := range []string{dir, variant} { // a clone is no folder of the component
+		if k := g.kusts[d]; k != nil {
+			return k.file
+		}
 	}
-	return dir
+	return variant
 }
 
 // locate finds the line of what a message names: a resource in the kustomization's list, an unknown field, a file.

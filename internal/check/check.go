@@ -127,7 +127,7 @@ type gate struct {
 	stands   map[string]Vendored // by file, the remote bases for which files stand
 
 	appliers  []applier
-	sources   map[string]bool // kind and name of Flux sources in the artifact
+	sources   map[string][]string // by kind and name, the files with Flux sources
 	variables *variables
 	allow     []gitignore.Pattern
 	findings  []Finding
@@ -140,7 +140,7 @@ func newGate(c Component, o Options) *gate {
 		c: c, o: o,
 		files: make(map[string]bool, len(c.Files)), dirs: map[string]bool{".": true},
 		kusts: map[string]*kustomization{}, broken: map[string]bool{}, risky: map[string]bool{},
-		vendored: map[string]bool{}, stands: map[string]Vendored{}, sources: map[string]bool{},
+		vendored: map[string]bool{}, stands: map[string]Vendored{}, sources: map[string][]string{},
 		variables: newVariables(), seen: map[Finding]bool{},
 	}
 	for _, name := range c.Files {

@@ -49,7 +49,7 @@ func (g *gate) inspect(name string) error {
 	if err != nil {
 		s.lines(string(data), top(), "")
 		if isKustomization(name) {
-			g.addKustomization(name, nil)
+			g.addKustomization(name, nil, data)
 		}
 		return nil
 	}
@@ -58,7 +58,7 @@ func (g *gate) inspect(name string) error {
 		g.warnObjects(name, doc)
 	}
 	if isKustomization(name) {
-		g.addKustomization(name, docs)
+		g.addKustomization(name, docs, data)
 	}
 	return nil
 }

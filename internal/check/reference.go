@@ -19,6 +19,7 @@ type kustomization struct {
 	file string // relative to the root
 	refs []reference
 
+	documents int
 	component bool // of kustomize's kind, which is not built by itself
 
 	unclear     string // why kustomize may read it otherwise than this package
@@ -40,20 +41,22 @@ type reference struct {
 
 // addKustomization collects the references of a kustomization file. One that does not parse has none: whether that
 // matters is the build's to say.
-func (g *gate) addKustomization(name string, docs []*yaml.Node) {
+func (g *gate) addKustomization(name string, docs []*yaml.Node, data []byte) {
 	k := &kustomization{file: name}
 	for _, doc := range docs {
 		k.collect(doc)
 		g.checkSecretGenerators(name, doc)
 		g.checkSecretPatches(name, doc)
 	}
+	k.compare(data)
 	g.kusts[path.Dir(name)] = k
 }
 
 // collect lists what kustomize follows.
 func (k *kustomization) collect(doc *yaml.Node) {
-	k.component = text(anyCase(doc, "kind")) == "Component"
-	k.note(doc, 0)
+	k.component = k.component && k.documents > 0 || k.documents == 0 && text(anyCase(doc, "kind")) == "Component"
+	k.documents++
+	k.note(doc, 0, false)
 	for _, name := range []string{"resources", "bases", "components", "generators", "transformers", "validators"} {
 		k.addList(anyCase(doc, name), reference{field: name, dir: true, yaml: true})
 	}
@@ -197,7 +200,7 @@ func (g *gate) checkPluginConfig(dir, name string, visited map[string]bool) {
 // other plugins, so only what is surely wrong, and would be fetched during the build, is no maybe. line is where an inline
 // configuration begins, 0 for a file.
 func (k *kustomization) collectPlugin(doc *yaml.Node, line int) {
-	k.note(doc, line)
+	k.note(doc, line, true)
 	for _, item := range items(anyCase(doc, "items")) { // of a list, which kustomize takes apart
 		k.collectPlugin(item, line)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	fluxkustomize "github.com/fluxcd/pkg/kustomize"
@@ -119,6 +120,10 @@ func (f *cloneFS) RemoveAll(name string) error {
 // kustomize gigabytes.
 func (f *cloneFS) ReadFile(name string) ([]byte, error) {
 	data, err := f.FileSystem.ReadFile(name)
+	if err == nil && strings.HasPrefix(name, f.clones) && inGit(name) {
+		f.refused = cmp.Or(f.refused, fmt.Errorf("%s is Git's own, which knows the login of a clone", filepath.Base(name)))
+		return nil, f.refused
+	}
 	if err != nil || !strings.HasPrefix(name, f.clones) || !isKustomization(name) && !looksRisky(data) {
 		return data, err
 	}
@@ -128,6 +133,12 @@ func (f *cloneFS) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
+}
+
+// inGit tells whether a file of a clone is in its .git folder, be it by a link.
+func inGit(name string) bool {
+	real, err := filepath.EvalSymlinks(name)
+	return err != nil || slices.Contains(strings.Split(filepath.ToSlash(real), "/"), ".git")
 }
 
 // refuse says what is wrong with a fetched file, "" when nothing is.
@@ -140,7 +151,7 @@ func refuse(name string, data []byte) string {
 	for _, doc := range docs {
 		k.collect(doc)
 	}
-	if k.unclear != "" {
+	if k.compare(data); k.unclear != "" {
 		return fmt.Sprintf("line %d %s", k.unclearLine, k.unclear)
 	}
 	for _, r := range k.refs {

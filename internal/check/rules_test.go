@@ -376,7 +376,22 @@ func TestReferencesThatCannotBeTold(t *testing.T) {
 			want: []string{"error reference staging/kustomization.yaml:6"}},
 		{name: "a plugin's keys", files: map[string]string{"staging/kustomization.yaml": "generators: [p.yaml]\n", "staging/p.yaml": "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: x}\nfiles: [" + far + "]\nFiles: [a.yaml]\n"},
 			want: []string{"error reference staging/p.yaml:5"}},
-		{name: "labels are no references", files: map[string]string{"staging/kustomization.yaml": "commonLabels: {App: x, app: y}\nresources: [a.yaml]\n", "staging/a.yaml": configMap}},
+		{name: "a later document that is no YAML", files: map[string]string{"staging/kustomization.yaml": "resources: [" + far + "]\n---\na: [\n"},
+			want: []string{"error reference staging/kustomization.yaml:1"}},
+		{name: "merged and in another case", files: map[string]string{"staging/kustomization.yaml": "<<: {resources: [" + far + "]}\nResources: [a.yaml]\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:1"}},
+		{name: "merged behind its own", files: map[string]string{"staging/kustomization.yaml": "resources: [a.yaml]\n<<: {resources: [" + far + "]}\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:1"}},
+		{name: "another alphabet's case", files: map[string]string{"staging/kustomization.yaml": "reſources: [" + far + "]\nresources: [a.yaml]\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:2"}},
+		{name: "an alias as a key", files: map[string]string{"staging/kustomization.yaml": "commonAnnotations: {x: &r Resources}\nresources: [" + far + "]\n*r : [a.yaml]\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:3"}},
+		{name: "merged in a plugin", files: map[string]string{"staging/kustomization.yaml": "generators:\n- |-\n  apiVersion: builtin\n  kind: ConfigMapGenerator\n  metadata: {name: x}\n  <<: {files: [" + far + "]}\n  Files: [a.yaml]\n", "staging/a.yaml": configMap},
+			want: []string{"error reference staging/kustomization.yaml:6"}},
+		{name: "a line break in a path", files: map[string]string{"staging/kustomization.yaml": "resources: [\"https://example.com/base.git?ref=main&x=\\n\"]\n"},
+			want: []string{"error reference staging/kustomization.yaml:1"}},
+		{name: "one merge", files: map[string]string{"staging/kustomization.yaml": "configMapGenerator:\n- &g {name: g, files: [a.yaml]}\n- {<<: *g, name: h}\nresources: [a.yaml]\n", "staging/a.yaml": configMap}},
+		{name: "labels are no references", files: map[string]string{"staging/kustomization.yaml": "commonLabels: {Env: x, env: y}\nresources: [a.yaml]\n", "staging/a.yaml": configMap}},
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
@@ -23,7 +24,7 @@ func (g *gate) collectApplier(name string, n *yaml.Node, version, kind string) {
 	label := text(plainField(deref(orEmpty(plainField(n, "metadata"))), "name"))
 	spec := deref(orEmpty(plainField(n, "spec")))
 	if strings.HasPrefix(version, "source.toolkit.fluxcd.io/") {
-		g.sources[kind+"/"+label] = true
+		g.sources[kind+"/"+label] = append(g.sources[kind+"/"+label], name)
 	}
 	from := deref(orEmpty(plainField(spec, "sourceRef")))
 	if kind != "Kustomization" || !strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") || label == "flux-system" || from.Kind != yaml.MappingNode {
@@ -38,15 +39,22 @@ func (g *gate) collectApplier(name string, n *yaml.Node, version, kind string) {
 
 // checkSelf refuses a Flux Kustomization that would apply itself. In a folder without a kustomization Flux takes every YAML
 // below it, the Kustomization's own among them: what its owner changed of it, such as the source or a patch, it would take
-// back at once. The one that bootstraps a cluster is meant to do just that, and owns itself. A source that lies beside it, and
-// has a root as every artifact has, is another one.
+// back at once. The one that bootstraps a cluster is meant to do just that, and owns itself. What a source in the same file holds
+// is something else. Every artifact has a root, so there a source anywhere beside it is another one, and one that is not here
+// may be.
 func (g *gate) checkSelf() {
 	for _, s := range g.appliers {
 		folder := path.Clean(strings.TrimPrefix(s.path, "/"))
-		if strings.Contains(s.path, "${") || !g.dirs[folder] || folder == "." && g.sources[s.source] || !g.appliedBy(folder, s.file) {
+		here := g.sources[s.source]
+		other := slices.Contains(here, s.file) || folder == "." && len(here) > 0
+		if strings.Contains(s.path, "${") || !g.dirs[folder] || other || !g.appliedBy(folder, s.file) {
 			continue
 		}
-		g.report(Finding{Severity: Error, Rule: RuleSelf, File: s.file, Line: s.line,
+		severity := Error
+		if folder == "." && !strings.HasSuffix(s.source, "/flux-system") {
+			severity = Warning
+		}
+		g.report(Finding{Severity: severity, Rule: RuleSelf, File: s.file, Line: s.line,
 			Message: fmt.Sprintf("Kustomization %s applies %s, in which it lies itself: the folder has no kustomization, so that Flux takes every YAML below it", s.name, cmp.Or(s.path, "./")),
 			Fix:     fmt.Sprintf("add %s that lists what is to be applied, or move this file out of the folder", g.workspacePath(path.Join(folder, "kustomization.yaml")))})
 	}

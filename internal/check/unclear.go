@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -16,10 +17,69 @@ func followed() []string {
 		"targetfilepath", "items", "kind"}
 }
 
+// compare holds the references that were found against those that kustomize itself reads. It reads one document, and in its own
+// way; what it cannot read it does not follow either.
+func (k *kustomization) compare(data []byte) {
+	var read types.Kustomization
+	if k.unclear != "" || read.Unmarshal(data) != nil {
+		return
+	}
+	texts := slices.Concat(read.Generators, read.Transformers, read.Validators)
+	for _, p := range read.PatchesStrategicMerge { //nolint:staticcheck // kustomize reads what it has deprecated
+		texts = append(texts, string(p))
+	}
+	for _, p := range append(slices.DeleteFunc(texts, isInline), pathsOf(read)...) {
+		if p == "" || slices.ContainsFunc(k.refs, func(r reference) bool { return r.path == p }) {
+			continue
+		}
+		k.unclear, k.unclearLine = "makes kustomize follow "+shareable(strings.TrimSpace(p))+" in a way that is not plain", 1
+		return
+	}
+}
+
+// isInline tells whether text stands in the place of a file's name.
+func isInline(text string) bool {
+	if text = strings.TrimSpace(text); strings.Contains(text, "\n") {
+		return true
+	}
+	docs, _ := parse([]byte(text))
+	return len(docs) == 1 && docs[0].Kind == yaml.MappingNode
+}
+
+// pathsOf is what kustomize takes for paths and nothing else.
+func pathsOf(k types.Kustomization) []string {
+	paths := slices.Concat(k.Resources, k.Bases, k.Components, k.Crds, k.Configurations) //nolint:staticcheck // kustomize reads what it has deprecated
+	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {                      //nolint:staticcheck // kustomize reads what it has deprecated
+		paths = append(paths, p.Path)
+	}
+	for _, r := range k.Replacements {
+		paths = append(paths, r.Path)
+	}
+	sources := func(s types.KvPairSources) {
+		paths = append(append(paths, s.EnvSource), s.EnvSources...)
+		for _, file := range s.FileSources {
+			if _, named, ok := strings.Cut(file, "="); ok {
+				file = named
+			}
+			paths = append(paths, file)
+		}
+	}
+	for _, c := range k.ConfigMapGenerator {
+		sources(c.KvPairSources)
+	}
+	for _, s := range k.SecretGenerator {
+		sources(s.KvPairSources)
+	}
+	for _, h := range k.HelmCharts {
+		paths = append(append(paths, h.ValuesFile), h.AdditionalValuesFiles...)
+	}
+	return append(paths, k.OpenAPI["path"])
+}
+
 // note remembers the first thing in a document that kustomize, which turns it into JSON, takes for something else than readers
-// do: of keys that differ in case it prefers one, of several merged mappings the first, and it decodes what is encoded. Line is
-// where the document begins in its file.
-func (k *kustomization) note(n *yaml.Node, line int) {
+// do: of keys that differ in case it prefers one, what is merged it weighs in its own way, and it decodes what is encoded. Line is
+// where the document begins in its file. In a plugin's configuration nothing may be merged.
+func (k *kustomization) note(n *yaml.Node, line int, plugin bool) {
 	if n == nil || k.unclear != "" {
 		return
 	}
@@ -27,23 +87,39 @@ func (k *kustomization) note(n *yaml.Node, line int) {
 		k.unclear, k.unclearLine = "holds encoded text (!!binary)", line+n.Line
 		return
 	}
-	keys := map[string]string{}
+	var keys []string
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			name := strings.ToLower(child.Value)
-			other, twice := keys[name]
-			if twice && other != child.Value && slices.Contains(followed(), name) {
-				k.unclear, k.unclearLine = "has the keys "+other+" and "+child.Value, line+child.Line
+			if k.unclear = strange(deref(child).Value, keys, n.Content[i+1], plugin); k.unclear != "" {
+				k.unclearLine = line + child.Line
 				return
 			}
-			keys[name] = child.Value
-			if child.Value == "<<" && (twice || len(items(n.Content[i+1])) > 1) {
-				k.unclear, k.unclearLine = "merges several mappings", line+child.Line
-				return
-			}
+			keys = append(keys, deref(child).Value)
+		} else if n.Kind != yaml.MappingNode || !isFree(n.Content[i-1].Value) {
+			k.note(child, line, plugin)
 		}
-		k.note(child, line)
 	}
+}
+
+// isFree tells whether any key may stand in the mapping behind one.
+func isFree(key string) bool {
+	return slices.Contains([]string{"commonLabels", "commonAnnotations", "labels", "annotations"}, key)
+}
+
+// strange says what is wrong with a key, given those before it.
+func strange(key string, before []string, value *yaml.Node, plugin bool) string {
+	if key == "<<" && (plugin || slices.Contains(before, key) || len(items(value)) > 1) {
+		return "merges mappings"
+	}
+	if !slices.ContainsFunc(followed(), func(f string) bool { return strings.EqualFold(f, key) }) {
+		return ""
+	}
+	for _, other := range before {
+		if other != key && strings.EqualFold(other, key) {
+			return "has the keys " + other + " and " + key
+		}
+	}
+	return ""
 }
 
 // checkUnclear refuses a file whose references cannot be told for sure.

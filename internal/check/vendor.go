@@ -65,18 +65,22 @@ func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replace
 		if !isKustomization(file) {
 			continue
 		}
-		docs, err := w.parse(file)
+		text, err := fs.ReadFile(o.FS, file)
 		if err != nil {
 			return out, err
+		}
+		docs, err := parse(toUTF8(text))
+		if err != nil {
+			continue // the gate says so
 		}
 		k := &kustomization{file: file}
 		for _, doc := range docs {
 			k.collect(doc)
 		}
-		if k.unclear != "" {
+		if k.compare(text); k.unclear != "" {
 			continue // nor is it fetched
 		}
-		if err := r.vendorInto(ctx, w, k, &out); err != nil {
+		if err := r.vendorInto(ctx, w, k, text, &out); err != nil {
 			return out, err
 		}
 	}
@@ -86,20 +90,13 @@ func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replace
 }
 
 // vendorInto renders the bases that one kustomization names.
-func (r *Remotes) vendorInto(ctx context.Context, w *walker, k *kustomization, out *Replacement) error {
-	var text []byte
+func (r *Remotes) vendorInto(ctx context.Context, w *walker, k *kustomization, text []byte, out *Replacement) error {
 	// What stands last is replaced first, so that the places of the others hold.
 	slices.SortStableFunc(k.refs, func(a, b reference) int { return cmp.Or(b.line-a.line, b.column-a.column) })
 	for _, ref := range k.refs {
 		why, _ := forbidden(ref.path)
 		if !isRemote(ref.path) || why != "" || ref.field != "resources" && ref.field != "bases" {
 			continue // the gate says what is wrong with it
-		}
-		if text == nil {
-			var err error
-			if text, err = fs.ReadFile(w.FS, k.file); err != nil {
-				return err
-			}
 		}
 		objects, err := r.render(ctx, ref.path)
 		if ctx.Err() != nil {
@@ -246,7 +243,7 @@ func isTransient(err error) bool {
 
 // shareable is a text without the logins of URLs in it, and without those parameters that may be a token.
 func shareable(text string) string {
-	text = regexp.MustCompile(`://[^/\s'"]*@`).ReplaceAllString(text, "://")
+	text = regexp.MustCompile(`(:/+)[^/\s'"]*@`).ReplaceAllString(text, "$1") // one slash is left where kustomize cleans it as a path
 	parameter := regexp.MustCompile(`[?&]([\w.-]+)=[^&\s'"]+`)
 	return parameter.ReplaceAllStringFunc(text, func(p string) string {
 		name, _, _ := strings.Cut(p, "=")

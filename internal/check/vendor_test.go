@@ -114,12 +114,13 @@ func TestVendor_refuses(t *testing.T) {
 	server, asked := elsewhere(t, "")
 	host := strings.TrimPrefix(server, "http://")
 	for name, c := range map[string]struct{ text, want, fix string }{
-		"gone":         {"resources: [" + server + "/gone.yaml]\n", "resources: " + server + "/gone.yaml cannot be rendered: HTTP Error: status code 404 (Not Found)", "correct the URL"},
-		"with a login": {"resources: ['http://me:hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
-		"an odd login": {"resources: ['http://me:hunter2@hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
-		"a token":      {"resources: ['" + server + "/gone.yaml?token=hunter2']\n", "resources: " + server + "/gone.yaml?token=… cannot be rendered", "correct the URL"},
-		"an anchor":    {"resources: [&x " + server + "/crd.yaml]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
-		"an escape":    {"resources: [\"" + server + "/crd\\x2eyaml\"]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
+		"gone":           {"resources: [" + server + "/gone.yaml]\n", "resources: " + server + "/gone.yaml cannot be rendered: HTTP Error: status code 404 (Not Found)", "correct the URL"},
+		"with a login":   {"resources: ['http://me:hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
+		"an odd login":   {"resources: ['http://me:hunter2@hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
+		"a token":        {"resources: ['" + server + "/gone.yaml?token=hunter2']\n", "resources: " + server + "/gone.yaml?token=… cannot be rendered", "correct the URL"},
+		"a forced login": {"resources: ['git::http://me:hunter2@" + host + "/nope.git']\n", "cannot be rendered", "correct the URL"},
+		"an anchor":      {"resources: [&x " + server + "/crd.yaml]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
+		"an escape":      {"resources: [\"" + server + "/crd\\x2eyaml\"]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked.Store(0)
@@ -166,10 +167,11 @@ func TestVendor_hostile(t *testing.T) {
 	repo := gittest.Serve(t)
 	repo.Commit(map[string]string{"disk/kustomization.yaml": "resources: ['file:///srv//s?ref=main']\n", "option/kustomization.yaml": "bases: ['https://example.com/x//y?ref=--upload-pack=x']\n",
 		"cycle/kustomization.yaml": "resources: [a.yaml]\n", "cycle/a.yaml": "a: &a\n  b: *a\n", "itself/kustomization.yaml": "resources: &a\n- *a\n",
+		"kustomization.yaml":        "configMapGenerator: [{name: x, files: [cfg=.git/config]}]\n",
 		"secret/kustomization.yaml": "secretGenerator: [{name: s, literals: [hunter2]}]\n"})
 	for base, want := range map[string]string{
 		"disk": "kustomization.yaml: line 1: resources: file:///srv//s?ref=main is a place on this machine", "option": "kustomization.yaml: line 1: bases: https://example.com/x//y?ref=--upload-pack=x has a ref that git would take for an option",
-		"cycle": "a YAML alias that contains itself", "itself": "a YAML alias that contains itself", "secret": "literal sources …",
+		".": "config is Git's own", "cycle": "a YAML alias that contains itself", "itself": "a YAML alias that contains itself", "secret": "literal sources …",
 	} {
 		c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- " + repo.URL + "//" + base + "?ref=main\n"})
 		findings := vendor(t, &Remotes{}, &c).Findings

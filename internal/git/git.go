@@ -9,6 +9,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,13 +178,17 @@ func dropped() []string {
 // one speaks to the network alone: of a repository on this disk it would take the content, and run a program of its choice.
 // It asks nobody anything, and works on no repository that a hook of Git has named for its own programs.
 func Confine() error {
+	protocols := []string{"http", "https", "ssh"}
+	if own, set := os.LookupEnv("GIT_ALLOW_PROTOCOL"); set { // which may be stricter
+		protocols = slices.DeleteFunc(protocols, func(p string) bool { return !slices.Contains(strings.Split(own, ":"), p) })
+	}
 	var errs []error
 	for _, name := range dropped() {
 		if strings.HasPrefix(name, "GIT_") {
 			errs = append(errs, os.Unsetenv(name))
 		}
 	}
-	return errors.Join(append(errs, os.Setenv("GIT_ALLOW_PROTOCOL", "http:https:ssh"), os.Setenv("GIT_TERMINAL_PROMPT", "0"))...)
+	return errors.Join(append(errs, os.Setenv("GIT_ALLOW_PROTOCOL", cmp.Or(strings.Join(protocols, ":"), "none")), os.Setenv("GIT_TERMINAL_PROMPT", "0"))...)
 }
 
 // fields splits what git prints with -z.

@@ -21,6 +21,8 @@ const (
 	AnnotationDirty = "com.stratio.keos-oci.dirty"
 	// AnnotationRemoteBases lists, as JSON, the remote bases that the content holds rendered: url, file and digest of each.
 	AnnotationRemoteBases = "com.stratio.keos-oci.remote-bases"
+	// AnnotationUnrendered is what the content's digest would be without them: it stays the same when a base moves.
+	AnnotationUnrendered = "com.stratio.keos-oci.unrendered-digest"
 )
 
 // Metadata is what a manifest says of its origin.
@@ -32,6 +34,7 @@ type Metadata struct {
 	Dirty     bool
 
 	RemoteBases []RemoteBase
+	Unrendered  digest.Digest // of the content without them
 }
 
 // RemoteBase is a base that was fetched from elsewhere and rendered into the content.
@@ -68,7 +71,7 @@ func NewArtifact(t *Tree, layer Layer, m Metadata) (Artifact, error) {
 		if err != nil {
 			return Artifact{}, err
 		}
-		annotations[AnnotationRemoteBases] = string(list)
+		annotations[AnnotationRemoteBases], annotations[AnnotationUnrendered] = string(list), m.Unrendered.String()
 	}
 	config := ocispec.DescriptorEmptyJSON
 	manifest := ocispec.Manifest{
@@ -122,6 +125,11 @@ func (a Artifact) RemoteBases() []RemoteBase {
 		return nil
 	}
 	return list
+}
+
+// Unrendered is the digest of the content as it was before remote bases were rendered into it, "" where there are none.
+func (a Artifact) Unrendered() digest.Digest {
+	return digest.Digest(a.Parsed.Annotations[AnnotationUnrendered])
 }
 
 // Revision is the artifact's Git revision as its manifest claims it.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
@@ -21,8 +23,9 @@ type contents struct {
 	closure   bool           // nothing but that is taken
 	external  bool           // references were followed out of the paths
 
-	remote   []check.Vendored // remote bases that were rendered into source
-	warnings []check.Finding  // about them
+	remote     []check.Vendored // remote bases that were rendered into source
+	unrendered digest.Digest    // of the content without them, where there are any
+	warnings   []check.Finding  // about them
 }
 
 // contents lists what c is packed from. References are followed only where the config lets them decide.
@@ -80,7 +83,14 @@ func (s *Service) vendor(ctx context.Context, all *contents) error {
 	if len(refused) > 0 {
 		return &RefusedError{refused}
 	}
-	all.remote, all.warnings = made.Bases, warnings
+	if len(made.Bases) == 0 {
+		return nil
+	}
+	plain, err := pack.Read(ctx, all.source)
+	if err != nil {
+		return err
+	}
+	all.remote, all.warnings, all.unrendered = made.Bases, warnings, plain.ContentDigest
 	for i, f := range all.source.Files {
 		all.source.Files[i].Content = made.Contents[f.Path]
 		delete(made.Contents, f.Path)

@@ -267,6 +267,6 @@ func (j *job) newArtifact(layer pack.Layer) (pack.Artifact, error) {
 	return pack.NewArtifact(j.tree, layer, pack.Metadata{
 		Component: j.component.Name, Source: j.run.source, Created: j.run.head.Time,
 		Revision: ref + "@sha1:" + j.run.head.Hash, Dirty: j.dirty(j.run.changes),
-		RemoteBases: remote,
+		RemoteBases: remote, Unrendered: j.unrendered,
 	})
 }

@@ -79,9 +79,6 @@ func (j *job) giveVersion(ctx context.Context) error {
 	if reused != "" {
 		j.out.Reused, upload = reused, nil
 	} else {
-		if err := j.sameBases(ctx); err != nil {
-			return err
-		}
 		j.out.Notes = append(j.out.Notes, "no channel ran this content before: it is in none of the tags that a branch left")
 		if a, err = j.newArtifact(layer); err != nil {
 			return err
@@ -95,23 +92,21 @@ func (j *job) giveVersion(ctx context.Context) error {
 	return j.release(ctx, a, upload, reused != "", plan, j.versionPolicy())
 }
 
-// sameBases refuses a version of a commit that the branch published with other remote bases. They moved since, and production
-// would get what staging never ran.
-func (j *job) sameBases(ctx context.Context) error {
-	if len(j.remote) == 0 || j.dirty(j.run.changes) {
+// sameBases refuses a version whose files a branch published with other remote bases. They moved since, and production would
+// get what staging never ran.
+func (j *job) sameBases(ctx context.Context, candidates []string) error {
+	if len(j.remote) == 0 {
 		return nil
 	}
-	for _, c := range j.component.Channels.From(component.FromBranch) {
-		name := tag.Commit(c.Branch, j.run.head.Hash)
+	for _, name := range candidates {
 		a, found, err := j.artifact(ctx, name)
 		if err != nil {
 			return err
 		}
-		if !found || a.Dirty() || !strings.HasSuffix(a.Revision(), "@sha1:"+j.run.head.Hash) {
-			continue
+		if found && a.Unrendered() == j.unrendered {
+			return fmt.Errorf("%s:%s is %w: it holds the same files with what their remote bases were then: %s; name commits in their URLs, or make "+
+				"a new commit, publish the branch and tag that", j.component.Repository, name, tag.ErrImmutable, j.movedBases(a))
 		}
-		return fmt.Errorf("%s:%s is %w: it holds this commit with what its remote bases were then: %s; name commits in their URLs, publish the branch again and tag that",
-			j.component.Repository, name, tag.ErrImmutable, j.movedBases(a))
 	}
 	return nil
 }
@@ -173,6 +168,9 @@ func (j *job) find(ctx context.Context, layer pack.Layer) (pack.Artifact, string
 	a, name, err := j.findAmong(ctx, candidates, looked, layer)
 	if err != nil || name != "" {
 		return a, name, err
+	}
+	if err := j.sameBases(ctx, candidates); err != nil {
+		return pack.Artifact{}, "", err
 	}
 	list, err := listTags(ctx, j.repo)
 	if err != nil {
