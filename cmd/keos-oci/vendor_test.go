@@ -118,9 +118,9 @@ func TestVendoredBases(t *testing.T) {
 // TestRemoteBasesAreConfined: what is fetched runs no program, and a hook's own repository and index stay as they are.
 func TestRemoteBasesAreConfined(t *testing.T) {
 	disk := filepath.Join(t.TempDir(), "private")
-	s := newSandbox(t)
 	pwned := filepath.Join(t.TempDir(), "pwned")
 	far := gittest.Serve(t)
+	s := newSandbox(t)
 	far.Commit(map[string]string{"good/kustomization.yaml": "resources: [a.yaml]\n", "good/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: far}\n",
 		"evil/kustomization.yaml": "resources: ['file://" + s.dir + "//components/web/base?ref=--upload-pack=touch%20" + pwned + "%3Bgit-upload-pack']\n"})
 	s.component("web", "1")
