@@ -33,6 +33,9 @@ func (g *gate) buildVariants(ctx context.Context) error {
 
 // unread is the folders that hold a rendered base and that no variant reads: what was changed there is to be proven, too.
 func (g *gate) unread() []string {
+	if len(g.vendored) == 0 {
+		return nil
+	}
 	read := map[string]bool{}
 	for _, variant := range g.c.Variants {
 		for _, name := range g.closure(path.Clean(variant)).files {
