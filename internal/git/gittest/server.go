@@ -35,7 +35,8 @@ func Serve(t testing.TB) *Repository {
 		}
 		t.Skip("needs git-http-backend:", err)
 	}
-	t.Setenv("no_proxy", "127.0.0.1") // which Git, other than Go, would ask for this machine, too
+	// Git, other than Go, would ask a proxy for this machine, too.
+	t.Setenv("no_proxy", "127.0.0.1")
 	server := httptest.NewServer(&cgi.Handler{Path: backend, Stderr: io.Discard, // kustomize asks for files first
 		Env: append(environment(), "GIT_PROJECT_ROOT="+filepath.Dir(r.dir), "GIT_HTTP_EXPORT_ALL=1")})
 	t.Cleanup(server.Close)
