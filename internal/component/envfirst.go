@@ -122,12 +122,22 @@ func (l *loader) listed(file string, at []string) (map[string]bool, error) {
 	}
 	found := map[string]bool{}
 	for _, reference := range slices.Concat(k.Resources, k.Bases, k.Components) {
-		inside, ok := strings.CutPrefix(path.Join(path.Dir(file), reference), path.Dir(file)+"/")
-		if name, _, _ := strings.Cut(inside, "/"); ok {
+		if name := appOf(file, reference); name != "" {
 			found[name] = true
 		}
 	}
 	return found, nil
+}
+
+// appOf is the folder beside a kustomization file into which a reference in it leads, "" where it leads elsewhere.
+func appOf(file, reference string) string {
+	dir := path.Dir(file)
+	inside, ok := strings.CutPrefix(path.Join(dir, reference), dir+"/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(inside, "/")
+	return name
 }
 
 // appsOf returns the names of all apps, of the bases as well, sorted.

@@ -290,8 +290,7 @@ func (l *loader) besides(p Place) (builds, sets []string, err error) {
 		case "apiVersion", "kind", "metadata":
 		case "resources", "bases", "components":
 			for _, reference := range value.Content {
-				app, _, _ := strings.Cut(path.Clean(reference.Value), "/")
-				if !slices.Contains(p.Apps, app) {
+				if !slices.Contains(p.Apps, appOf(p.File, reference.Value)) {
 					builds = append(builds, reference.Value)
 				}
 			}
@@ -383,8 +382,8 @@ func (l *loader) remoteReferences(file string) ([]Remote, error) {
 	for _, reference := range slices.Concat(k.Resources, k.Bases, k.Components) {
 		first, _, _ := strings.Cut(reference, "/")
 		if strings.Contains(reference, "://") || strings.HasPrefix(reference, "git@") || strings.Contains(reference, "?ref=") || first == "github.com" {
-			login := regexp.MustCompile(`://[^/\s]*@`) // a proposal is no place for it
-			found = append(found, Remote{file, login.ReplaceAllString(reference, "://")})
+			// A proposal is no place for a login.
+			found = append(found, Remote{file, regexp.MustCompile(`://[^/\s]*@`).ReplaceAllString(reference, "://")})
 		}
 	}
 	return found, nil
