@@ -1,6 +1,8 @@
 package release
 
 import (
+	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +69,44 @@ func TestContents(t *testing.T) {
 }
 
 // TestContents_fewPaths: Git is never asked about more paths than a command line takes.
+// opened counts how often each file is opened.
+type opened struct {
+	fs.ReadLinkFS
+	times map[string]int
+}
+
+func (o opened) Open(name string) (fs.File, error) {
+	o.times[name]++
+	return o.ReadLinkFS.Open(name)
+}
+
+// TestReadsOnce: whether a component changed is decided by reading each of its files once, and nothing else.
+func TestReadsOnce(t *testing.T) {
+	r := &repository{config: "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nregistry: ghcr.io/o/r\n", files: map[string]string{"README.md": ""}}
+	want := map[string]int{}
+	for _, app := range []string{"a", "b", "c"} {
+		for _, file := range []string{"base/kustomization.yaml", "base/cm.yaml", "staging/kustomization.yaml"} {
+			name := "components/" + app + "/" + file
+			r.files[name], want[name] = "resources: []\n", 1
+		}
+	}
+	s := r.service(t, t.TempDir())
+	files, ok := s.FS.(fs.ReadLinkFS)
+	if !ok {
+		t.Fatalf("%T", s.FS)
+	}
+	counted := opened{files, map[string]int{}}
+	s.FS = counted
+	for _, c := range s.Workspace.Components {
+		if _, _, err := s.read(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !maps.Equal(counted.times, want) {
+		t.Errorf("opened %v, want %v", counted.times, want)
+	}
+}
+
 func TestContents_fewPaths(t *testing.T) {
 	s := shared("{mode: closure, external: include}").service(t, t.TempDir())
 	c, _ := s.Workspace.Components.Find("a")
