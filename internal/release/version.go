@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -94,18 +95,11 @@ func (j *job) giveVersion(ctx context.Context) error {
 
 // sameBases refuses a version whose files a branch published with other remote bases. They moved since, and production would
 // get what staging never ran.
-func (j *job) sameBases(ctx context.Context, candidates []string) error {
-	if len(j.remote) == 0 {
-		return nil
-	}
-	for _, name := range candidates {
-		a, found, err := j.artifact(ctx, name)
-		if err != nil {
-			return err
-		}
-		if found && a.Unrendered() == j.unrendered {
+func (j *job) sameBases(looked []candidate) error {
+	for _, c := range looked {
+		if len(j.remote) > 0 && c.Unrendered() == j.unrendered {
 			return fmt.Errorf("%s:%s is %w: it holds the same files with what their remote bases were then: %s; name commits in their URLs, or make "+
-				"a new commit, publish the branch and tag that", j.component.Repository, name, tag.ErrImmutable, j.movedBases(a))
+				"a new commit, publish the branch and tag that", j.component.Repository, c.tag, tag.ErrImmutable, j.movedBases(c.Artifact))
 		}
 	}
 	return nil
@@ -160,38 +154,45 @@ func (j *job) versionPolicy() sign.Policy {
 // find looks for the content under the tags that branches leave: the channel, this commit's, and that of the last commit
 // that touched the component; then under the newest versions.
 func (j *job) find(ctx context.Context, layer pack.Layer) (pack.Artifact, string, error) {
-	candidates, err := j.candidates(ctx)
+	tags, err := j.candidates(ctx)
 	if err != nil {
 		return pack.Artifact{}, "", err
 	}
-	looked := map[digest.Digest]bool{}
-	a, name, err := j.findAmong(ctx, candidates, looked, layer)
+	var looked []candidate
+	a, name, err := j.findAmong(ctx, tags, &looked, layer)
 	if err != nil || name != "" {
 		return a, name, err
 	}
-	if err := j.sameBases(ctx, candidates); err != nil {
+	if err := j.sameBases(looked); err != nil {
 		return pack.Artifact{}, "", err
 	}
 	list, err := listTags(ctx, j.repo)
 	if err != nil {
 		return pack.Artifact{}, "", err
 	}
-	return j.findAmong(ctx, list.versions[:min(len(list.versions), maxVersions)], looked, layer)
+	return j.findAmong(ctx, list.versions[:min(len(list.versions), maxVersions)], &looked, layer)
+}
+
+// candidate is an artifact that may hold a version's content.
+type candidate struct {
+	tag string
+	pack.Artifact
 }
 
 // maxVersions is how many versions find reads.
 const maxVersions = 10
 
-func (j *job) findAmong(ctx context.Context, candidates []string, looked map[digest.Digest]bool, layer pack.Layer) (pack.Artifact, string, error) {
-	for _, name := range candidates {
+// findAmong compares what tags name, each artifact once, and adds it to those that it looked at.
+func (j *job) findAmong(ctx context.Context, tags []string, looked *[]candidate, layer pack.Layer) (pack.Artifact, string, error) {
+	for _, name := range tags {
 		a, found, err := j.artifact(ctx, name)
 		if err != nil {
 			return pack.Artifact{}, "", err
 		}
-		if !found || a.Dirty() || looked[a.Descriptor.Digest] {
+		if !found || a.Dirty() || slices.ContainsFunc(*looked, func(c candidate) bool { return c.Descriptor.Digest == a.Descriptor.Digest }) {
 			continue
 		}
-		looked[a.Descriptor.Digest] = true
+		*looked = append(*looked, candidate{name, a})
 		same, err := j.same(ctx, a, layer)
 		if err != nil {
 			return pack.Artifact{}, "", err
