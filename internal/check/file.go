@@ -46,19 +46,20 @@ func (g *gate) inspect(name string) error {
 		return nil
 	}
 	docs, err := parse(data)
+	if isKustomization(name) {
+		g.kusts[path.Dir(name)] = newKustomization(name, docs, data)
+	}
 	if err != nil {
 		s.lines(string(data), top(), "")
-		if isKustomization(name) {
-			g.addKustomization(name, nil, data)
-		}
 		return nil
 	}
 	for _, doc := range docs {
 		s.document(doc, top(), "", 0)
 		g.warnObjects(name, doc)
-	}
-	if isKustomization(name) {
-		g.addKustomization(name, docs, data)
+		if isKustomization(name) {
+			g.checkSecretGenerators(name, doc)
+			g.checkSecretPatches(name, doc)
+		}
 	}
 	return nil
 }

@@ -1,16 +1,10 @@
 package check
 
 import (
-	"fmt"
-	"net/url"
-	"os"
 	"path"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
-	fluxkustomize "github.com/fluxcd/pkg/kustomize"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -19,8 +13,8 @@ type kustomization struct {
 	file string // relative to the root
 	refs []reference
 
-	documents int
 	component bool // of kustomize's kind, which is not built by itself
+	alters    bool // what it lists, by more than names and labels
 
 	unclear     string // why kustomize may read it otherwise than this package
 	unclearLine int
@@ -39,23 +33,19 @@ type reference struct {
 	maybe   bool // in a plugin's configuration, where such a field may be no path at all
 }
 
-// addKustomization collects the references of a kustomization file. One that does not parse has none: whether that
-// matters is the build's to say.
-func (g *gate) addKustomization(name string, docs []*yaml.Node, data []byte) {
-	k := &kustomization{file: name}
+// newKustomization is what a file, of which these are the documents, refers to. One that does not parse has none, and refers to
+// nothing: whether that matters is the build's to say.
+func newKustomization(name string, docs []*yaml.Node, data []byte) *kustomization {
+	k := &kustomization{file: name, component: len(docs) > 0 && text(anyCase(docs[0], "kind")) == "Component"}
 	for _, doc := range docs {
 		k.collect(doc)
-		g.checkSecretGenerators(name, doc)
-		g.checkSecretPatches(name, doc)
 	}
 	k.compare(data)
-	g.kusts[path.Dir(name)] = k
+	return k
 }
 
 // collect lists what kustomize follows.
 func (k *kustomization) collect(doc *yaml.Node) {
-	k.component = k.component && k.documents > 0 || k.documents == 0 && text(anyCase(doc, "kind")) == "Component"
-	k.documents++
 	k.note(doc, 0, false)
 	for _, name := range []string{"resources", "bases", "components", "generators", "transformers", "validators"} {
 		k.addList(anyCase(doc, name), reference{field: name, dir: true, yaml: true})
@@ -108,6 +98,9 @@ func (r reference) isPlugin() bool {
 	return r.field == "generators" || r.field == "transformers" || r.field == "validators"
 }
 
+// isBase tells whether a reference brings objects and changes no others, so that it can be rendered by itself.
+func (r reference) isBase() bool { return r.field == "resources" || r.field == "bases" }
+
 // addSources adds the files that a generator reads.
 func (k *kustomization) addSources(name string, generator *yaml.Node) {
 	literal := isLiteral(anyCase(generator, "options"))
@@ -150,52 +143,6 @@ func (k *kustomization) addPath(p string, line int, r reference) {
 	k.refs = append(k.refs, r)
 }
 
-// checkReferences looks at every reference of every kustomization, reachable from a variant or not.
-func (g *gate) checkReferences() {
-	for _, dir := range sortedKeys(g.kusts) {
-		k := g.kusts[dir]
-		g.checkUnclear(k)
-		for _, r := range k.refs {
-			if r.isPlugin() {
-				g.checkPluginConfig(dir, path.Join(dir, r.path), map[string]bool{})
-			}
-			g.checkReference(dir, k, r)
-		}
-	}
-}
-
-// checkPluginConfig looks into the configuration of builtin plugins, a file or the resources of a folder, which names files
-// of its own. Kustomize reads those from dir, where the plugins are named.
-func (g *gate) checkPluginConfig(dir, name string, visited map[string]bool) {
-	if visited[name] {
-		return
-	}
-	visited[name] = true
-	if k := g.kusts[name]; k != nil {
-		for _, r := range k.refs {
-			if r.dir {
-				g.checkPluginConfig(dir, path.Join(name, r.path), visited)
-			}
-		}
-	}
-	if !g.files[name] {
-		return
-	}
-	data, err := g.read(name)
-	if err != nil {
-		return
-	}
-	docs, _ := parse(data)
-	plugin := &kustomization{file: name}
-	for _, doc := range docs {
-		plugin.collectPlugin(doc, 0)
-	}
-	g.checkUnclear(plugin)
-	for _, ref := range plugin.refs {
-		g.checkReference(dir, plugin, ref)
-	}
-}
-
 // collectPlugin lists the files that a builtin plugin's configuration names. Some of these fields have other meanings in
 // other plugins, so only what is surely wrong, and would be fetched during the build, is no maybe. line is where an inline
 // configuration begins, 0 for a file.
@@ -218,170 +165,6 @@ func (k *kustomization) collectPlugin(doc *yaml.Node, line int) {
 		r.line += line
 		k.refs = append(k.refs, r)
 	}
-}
-
-// checkReference reports at most one fault of one reference, which kustomize reads from dir.
-func (g *gate) checkReference(dir string, k *kustomization, r reference) {
-	if r.maybe {
-		return
-	}
-	message, fix := g.judge(dir, r)
-	if message == "" {
-		return
-	}
-	g.broken[path.Dir(k.file)] = true
-	g.report(Finding{Severity: Error, Rule: RuleReference, File: k.file, Line: r.line,
-		Message: fmt.Sprintf("%s: %s %s", r.field, shareable(r.path), message), Fix: fix})
-}
-
-func (g *gate) judge(dir string, r reference) (message, fix string) {
-	why, advice := forbidden(r.path)
-	switch {
-	case isRemote(r.path) && why != "":
-		return why, advice
-	case isRemote(r.path) && g.o.RemoteBases:
-		return "", ""
-	case isRemote(r.path) && (r.field == "resources" || r.field == "bases"):
-		return "is remote: a cluster would build what that place holds on that day",
-			"copy it into the component, or in keos-oci.yaml set artifact: {remoteBases: vendor}, which renders it into the artifact, or {remoteBases: allow}"
-	case isRemote(r.path):
-		return "is remote: a cluster would build what that place holds on that day",
-			"copy it into the component (only resources can be rendered), or set artifact: {remoteBases: allow} in keos-oci.yaml"
-	case path.IsAbs(r.path) || filepath.IsAbs(r.path):
-		return "is an absolute path", "move the file into the component and name it by a relative path"
-	}
-	target := path.Join(dir, r.path)
-	if target == ".." || strings.HasPrefix(target, "../") {
-		return g.judgeOutside(dir, r)
-	}
-	return g.judgeInside(target, r)
-}
-
-// judgeOutside describes a reference that climbs above the artifact's root. One that climbs and comes back is no better:
-// the root has no name in the artifact.
-func (g *gate) judgeOutside(dir string, r reference) (message, fix string) {
-	full := path.Join(g.c.Root, dir, r.path)
-	if full == ".." || strings.HasPrefix(full, "../") {
-		return "leaves the repository", "move the file into the component"
-	}
-	if inside, ok := strings.CutPrefix(full, g.c.Root+"/"); ok {
-		return "goes through the component's own folder, which has no name in the artifact",
-			"write " + relative(dir, inside)
-	}
-	fix = "root: and paths:"
-	if g.c.External {
-		fix = fmt.Sprintf("components: {%q: {root: %q}}", g.c.Name, commonFolder(g.c.Root, full))
-	}
-	return fmt.Sprintf("is outside the component (%s)", full),
-		fmt.Sprintf("move it below %s, or widen the component with %s in keos-oci.yaml", g.c.Root, fix)
-}
-
-// commonFolder is the innermost folder that holds both.
-func commonFolder(dir, p string) string {
-	for dir != "." && !strings.HasPrefix(p, dir+"/") {
-		dir = path.Dir(dir)
-	}
-	return dir
-}
-
-func (g *gate) judgeInside(target string, r reference) (message, fix string) {
-	switch {
-	case g.files[target]:
-		return "", ""
-	case g.dirs[target] && r.dir:
-		return g.judgeFolder(target)
-	case g.dirs[target]:
-		return "is a folder where a file is needed", ""
-	}
-	info, err := os.Stat(g.checkoutPath(target))
-	switch {
-	case err != nil:
-		return "does not exist", "create it, or remove the line"
-	case g.isForeign(target):
-		return g.judgeForeign(target)
-	case info.IsDir() && !r.dir:
-		return "is a folder where a file is needed", ""
-	case info.IsDir():
-		return g.judgeFolder(target)
-	}
-	return "exists but is not in the artifact: " + g.leftOut(target), "commit the file and let no ignore rule match it"
-}
-
-// isForeign tells whether a path below the root is none of the component's own, and is not taken along either.
-func (g *gate) isForeign(target string) bool {
-	full := g.workspacePath(target)
-	return len(g.c.Paths) > 0 && !g.c.External && !slices.ContainsFunc(g.c.Paths, func(p string) bool {
-		return p == "." || p == full || strings.HasPrefix(full, p+"/") || strings.HasPrefix(p, full+"/")
-	})
-}
-
-func (g *gate) judgeForeign(target string) (message, fix string) {
-	return fmt.Sprintf("is outside the component (%s)", g.workspacePath(target)),
-		"add it to the component's paths, or set artifact: {external: include} in keos-oci.yaml"
-}
-
-// judgeFolder demands a kustomization in a folder.
-func (g *gate) judgeFolder(dir string) (message, fix string) {
-	if g.kusts[dir] != nil {
-		return "", ""
-	}
-	for _, name := range kustomizationNames() {
-		file := path.Join(dir, name)
-		if _, err := os.Stat(g.checkoutPath(file)); err == nil {
-			return "has a " + name + " that is not in the artifact: " + g.leftOut(file),
-				"commit the file and let no ignore rule match it"
-		}
-	}
-	return "is a folder without a kustomization", "add a kustomization.yaml, or list the files"
-}
-
-func (g *gate) checkoutPath(name string) string {
-	return filepath.Join(g.c.Workspace, filepath.FromSlash(g.workspacePath(name)))
-}
-
-func (g *gate) leftOut(name string) string {
-	if g.c.LeftOut != nil {
-		if why := g.c.LeftOut(g.workspacePath(name)); why != "" {
-			return why
-		}
-	}
-	return "left out when packing"
-}
-
-// forbidden says why a URL is fetched under no setting, "" if it may be.
-func forbidden(p string) (why, advice string) {
-	if regexp.MustCompile(`(?i)^(?:git::)*file:`).MatchString(p) {
-		return "is a place on this machine, which no cluster has", "copy it into the component"
-	}
-	_, query, _ := strings.Cut(p, "?")
-	values, _ := url.ParseQuery(query)
-	for _, ref := range append(values["ref"], values["version"]...) {
-		if strings.HasPrefix(ref, "-") { // kustomize hands it to git as it is
-			return "has a ref that git would take for an option", "name a branch, a tag or a commit"
-		}
-	}
-	return "", ""
-}
-
-// isRemote follows kustomize, whose own parser of repository URLs is internal: a URL with a scheme, Git's scp form, and
-// GitHub's short form. Flux exports the list of prefixes; the rest is what it leaves to kustomize.
-func isRemote(p string) bool {
-	if !fluxkustomize.IsLocalRelativePath(p) && !filepath.IsAbs(p) {
-		return true
-	}
-	if strings.Contains(p, "?ref=") || strings.Contains(p, "?version=") || strings.Contains(p, "://") {
-		return true
-	}
-	return regexp.MustCompile(`(?i)^(?:file|https?):|^[a-z][a-z0-9-]*@[^/:]+[/:]`).MatchString(p)
-}
-
-// relative is the way from a folder to a file, both below the root.
-func relative(dir, file string) string {
-	rel, err := filepath.Rel(filepath.FromSlash(dir), filepath.FromSlash(file))
-	if err != nil {
-		return file
-	}
-	return filepath.ToSlash(rel)
 }
 
 // closure is what the build of one variant reads.

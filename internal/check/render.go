@@ -101,7 +101,8 @@ func overlay(root string, remoteBases bool) (*cloneFS, error) {
 	return &cloneFS{FileSystem: securefs.MakeFsInMemory(disk), disk: disk, clones: clones}, err
 }
 
-// cloneFS lets kustomize remove its clones of remote bases, which are on disk and not in memory.
+// cloneFS stands between kustomize and its clones of remote bases. They are on disk and not in memory, so that it can remove
+// them, and what is read of them is judged first.
 type cloneFS struct {
 	filesys.FileSystem
 	disk    filesys.FileSystem
@@ -120,11 +121,7 @@ func (f *cloneFS) RemoveAll(name string) error {
 // kustomize gigabytes.
 func (f *cloneFS) ReadFile(name string) ([]byte, error) {
 	data, err := f.FileSystem.ReadFile(name)
-	if err == nil && strings.HasPrefix(name, f.clones) && inGit(name) {
-		f.refused = cmp.Or(f.refused, fmt.Errorf("%s is Git's own, which knows the login of a clone", filepath.Base(name)))
-		return nil, f.refused
-	}
-	if err != nil || !strings.HasPrefix(name, f.clones) || !isKustomization(name) && !looksRisky(data) {
+	if err != nil || !strings.HasPrefix(name, f.clones) {
 		return data, err
 	}
 	if fault := refuse(name, data); fault != "" {
@@ -143,15 +140,18 @@ func inGit(name string) bool {
 
 // refuse says what is wrong with a fetched file, "" when nothing is.
 func refuse(name string, data []byte) string {
+	switch {
+	case inGit(name):
+		return "is Git's own, and knows the login of the clone"
+	case !isKustomization(name) && !looksRisky(data):
+		return ""
+	}
 	docs, _ := parse(data) // what does not parse is for kustomize to tell
 	if message, _ := hazard(docs); message != "" || !isKustomization(name) {
 		return message
 	}
-	k := &kustomization{}
-	for _, doc := range docs {
-		k.collect(doc)
-	}
-	if k.compare(data); k.unclear != "" {
+	k := newKustomization(name, docs, data)
+	if k.unclear != "" {
 		return fmt.Sprintf("line %d %s", k.unclearLine, k.unclear)
 	}
 	for _, r := range k.refs {

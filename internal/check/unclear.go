@@ -7,6 +7,7 @@ import (
 
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+	kubeyaml "sigs.k8s.io/yaml"
 )
 
 // followed are the keys, in lower case, behind which references are looked for.
@@ -17,17 +18,19 @@ func followed() []string {
 		"targetfilepath", "items", "kind"}
 }
 
-// compare holds the references that were found against those that kustomize itself reads. It reads one document, and in its own
-// way; what it cannot read it does not follow either.
+// compare holds the references that were found against those that kustomize itself reads: of one document, and in its own way.
+// Flux overlooks the fields of a variant that kustomize does not know, so they hide nothing here either.
 func (k *kustomization) compare(data []byte) {
 	var read types.Kustomization
-	if k.unclear != "" || read.Unmarshal(data) != nil {
+	if k.unclear != "" || kubeyaml.Unmarshal(data, &read) != nil {
 		return
 	}
 	texts := slices.Concat(read.Generators, read.Transformers, read.Validators)
 	for _, p := range read.PatchesStrategicMerge { //nolint:staticcheck // kustomize reads what it has deprecated
 		texts = append(texts, string(p))
 	}
+	//nolint:staticcheck // the same
+	k.alters = len(texts)+len(read.Components)+len(read.Patches)+len(read.PatchesJson6902)+len(read.Replacements)+len(read.Vars) > 0
 	for _, p := range append(slices.DeleteFunc(texts, isInline), pathsOf(read)...) {
 		if p == "" || slices.ContainsFunc(k.refs, func(r reference) bool { return r.path == p }) {
 			continue
@@ -111,11 +114,8 @@ func strange(key string, before []string, value *yaml.Node, plugin bool) string 
 	if key == "<<" && (plugin || slices.Contains(before, key) || len(items(value)) > 1) {
 		return "merges mappings"
 	}
-	if !slices.ContainsFunc(followed(), func(f string) bool { return strings.EqualFold(f, key) }) {
-		return ""
-	}
 	for _, other := range before {
-		if other != key && strings.EqualFold(other, key) {
+		if other != key && strings.EqualFold(other, key) && slices.ContainsFunc(followed(), func(f string) bool { return strings.EqualFold(f, key) }) {
 			return "has the keys " + other + " and " + key
 		}
 	}

@@ -56,31 +56,24 @@ type rendering struct {
 }
 
 // Vendor renders what kustomizations name as remote resources, and makes them name the outcome: nothing else in them is
-// touched. files are those of o that become the artifact. What cannot be rendered is a finding; the error is one of the machine
-// or of ctx.
-func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replacement, error) {
-	w := &walker{Origin: o, read: map[string]*kustomization{}}
+// touched. files are those of the checkout that become the artifact, sorted. What cannot be rendered is a finding; the error is one
+// of the machine or of ctx.
+func (r *Remotes) Vendor(ctx context.Context, checkout fs.FS, files []string) (Replacement, error) {
 	out := Replacement{Contents: map[string][]byte{}}
 	for _, file := range files {
 		if !isKustomization(file) {
 			continue
 		}
-		text, err := fs.ReadFile(o.FS, file)
+		data, err := readIn(checkout, file)
 		if err != nil {
 			return out, err
 		}
-		docs, err := parse(toUTF8(text))
-		if err != nil {
-			continue // the gate says so
+		docs, _ := parse(toUTF8(data))
+		k := newKustomization(file, docs, toUTF8(data))
+		if k.unclear != "" {
+			continue // the gate says so, and nothing is fetched
 		}
-		k := &kustomization{file: file}
-		for _, doc := range docs {
-			k.collect(doc)
-		}
-		if k.compare(text); k.unclear != "" {
-			continue // nor is it fetched
-		}
-		if err := r.vendorInto(ctx, w, k, text, &out); err != nil {
+		if err := r.vendorInto(ctx, k, data, files, &out); err != nil {
 			return out, err
 		}
 	}
@@ -89,14 +82,16 @@ func (r *Remotes) Vendor(ctx context.Context, o Origin, files []string) (Replace
 	return out, nil
 }
 
-// vendorInto renders the bases that one kustomization names.
-func (r *Remotes) vendorInto(ctx context.Context, w *walker, k *kustomization, text []byte, out *Replacement) error {
+// vendorInto renders the bases that one kustomization, which is this text, names.
+func (r *Remotes) vendorInto(ctx context.Context, k *kustomization, text []byte, files []string, out *Replacement) error {
 	// What stands last is replaced first, so that the places of the others hold.
 	slices.SortStableFunc(k.refs, func(a, b reference) int { return cmp.Or(b.line-a.line, b.column-a.column) })
 	for _, ref := range k.refs {
-		why, _ := forbidden(ref.path)
-		if !isRemote(ref.path) || why != "" || ref.field != "resources" && ref.field != "bases" {
-			continue // the gate says what is wrong with it
+		if !ref.isBase() || !isRemote(ref.path) {
+			continue
+		}
+		if why, _ := forbidden(ref.path); why != "" {
+			continue // the gate says so
 		}
 		objects, err := r.render(ctx, ref.path)
 		if ctx.Err() != nil {
@@ -104,7 +99,7 @@ func (r *Remotes) vendorInto(ctx context.Context, w *walker, k *kustomization, t
 		}
 		base := Vendored{File: k.file, Line: ref.line, URL: shareable(ref.path), Digest: digest.FromBytes(objects),
 			Path: path.Join(path.Dir(k.file), standIn(ref.path))}
-		if err == nil && w.has(base.Path) {
+		if _, taken := slices.BinarySearch(files, base.Path); err == nil && taken {
 			err = fmt.Errorf("%s, which is to hold it, is there already", base.Path)
 		}
 		if err == nil {

@@ -42,7 +42,7 @@ func vendor(t *testing.T, remotes *Remotes, c *Component) Replacement {
 	for _, f := range c.Files {
 		files = append(files, path.Join(c.Root, f))
 	}
-	got, err := remotes.Vendor(t.Context(), Origin{FS: os.DirFS(c.Workspace), Root: c.Root, Files: files}, files)
+	got, err := remotes.Vendor(t.Context(), os.DirFS(c.Workspace), files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestVendor_hostile(t *testing.T) {
 		"secret/kustomization.yaml": "secretGenerator: [{name: s, literals: [hunter2]}]\n"})
 	for base, want := range map[string]string{
 		"disk": "kustomization.yaml: line 1: resources: file:///srv//s?ref=main is a place on this machine", "option": "kustomization.yaml: line 1: bases: https://example.com/x//y?ref=--upload-pack=x has a ref that git would take for an option",
-		".": "config is Git's own", "cycle": "a YAML alias that contains itself", "itself": "a YAML alias that contains itself", "secret": "literal sources …",
+		".": "config: is Git's own", "cycle": "a YAML alias that contains itself", "itself": "a YAML alias that contains itself", "secret": "literal sources …",
 	} {
 		c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- " + repo.URL + "//" + base + "?ref=main\n"})
 		findings := vendor(t, &Remotes{}, &c).Findings
@@ -255,7 +255,7 @@ func TestVendor_gives_up(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	files := []string{"components/web/staging/kustomization.yaml"}
-	if _, err := (&Remotes{}).Vendor(ctx, Origin{FS: os.DirFS(c.Workspace), Root: c.Root, Files: files}, files); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := (&Remotes{}).Vendor(ctx, os.DirFS(c.Workspace), files); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 	// Another build waits for its turn, and no longer than it may.

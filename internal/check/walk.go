@@ -219,9 +219,16 @@ func (w *walker) kustomization(dir string) (*kustomization, error) {
 	return k, nil
 }
 
-// parse reads a YAML file of the checkout. One that is gone, too large or no YAML is as good as empty.
+// parse reads a YAML file of the checkout. One that is no YAML is as good as empty.
 func (w *walker) parse(file string) ([]*yaml.Node, error) {
-	f, err := w.FS.Open(file)
+	data, err := readIn(w.FS, file)
+	docs, _ := parse(toUTF8(data))
+	return docs, err
+}
+
+// readIn reads a file of the checkout, which is empty where it is gone or too large: packing and the gate say so.
+func readIn(checkout fs.FS, file string) ([]byte, error) {
+	f, err := checkout.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -233,8 +240,7 @@ func (w *walker) parse(file string) ([]*yaml.Node, error) {
 	if err != nil || len(data) > maxFile {
 		return nil, err
 	}
-	docs, _ := parse(toUTF8(data))
-	return docs, nil
+	return data, nil
 }
 
 // reference follows one reference, which is read from dir and stands in file.

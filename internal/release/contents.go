@@ -75,7 +75,7 @@ func (s *Service) vendor(ctx context.Context, all *contents) error {
 			files = append(files, f.Path)
 		}
 	}
-	made, err := s.Remotes.Vendor(ctx, check.Origin{FS: s.FS, Root: all.component.Root, Files: files}, files)
+	made, err := s.Remotes.Vendor(ctx, s.FS, files)
 	if err != nil {
 		return fmt.Errorf("render remote bases: %w", err)
 	}
