@@ -61,7 +61,7 @@ func (s *sandbox) push(tag string, annotations map[string]string, mediaType stri
 	s.t.Helper()
 	client, err := registry.New(registry.Options{})
 	s.check(err)
-	where, err := name.NewRepository(s.registry.Host() + "/r/apps/frontend")
+	where, err := name.NewRepository(s.registry.Host() + "/" + s.prefix + "/frontend")
 	s.check(err)
 	repo := client.Open(where)
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,

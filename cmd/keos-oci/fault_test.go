@@ -46,7 +46,7 @@ func open(t testing.TB, s *sandbox, component string) *registry.Repository {
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo, err := name.NewRepository(s.registry.Host() + "/r/apps/" + component)
+	repo, err := name.NewRepository(s.registry.Host() + "/" + s.prefix + "/" + component)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,13 +37,14 @@ type sandbox struct {
 	dir      string
 	registry *registrytest.Proxy
 	content  string // the registry's folder
+	prefix   string // of the repositories
 	env      []string
 }
 
 func newSandbox(t testing.TB) *sandbox {
 	t.Helper()
 	content := t.TempDir()
-	s := &sandbox{t: t, dir: filepath.Join(t.TempDir(), "w"), registry: registrytest.NewIn(t, content), content: content}
+	s := &sandbox{t: t, dir: filepath.Join(t.TempDir(), "w"), registry: registrytest.NewIn(t, content), content: content, prefix: "r/apps"}
 	home := t.TempDir()
 	s.env = append(cleanEnv(), "HOME="+home, "DOCKER_CONFIG="+home, "COSIGN_PASSWORD=pw", "TMPDIR="+t.TempDir(), runMain+"=1",
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
@@ -135,14 +136,14 @@ func (r result) String() string {
 	return fmt.Sprintf("exit %d\n--- stdout\n%s--- stderr\n%s", r.code, r.stdout, r.stderr)
 }
 
-// command prepares keos-oci in the checkout, with the sandbox's registry as prefix r/apps.
+// command prepares keos-oci in the checkout, for the sandbox's registry and prefix.
 func (s *sandbox) command(ctx context.Context, args ...string) *exec.Cmd {
 	s.t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, exe, append([]string{"--registry", s.registry.Host() + "/r/apps"}, args...)...)
+	cmd := exec.CommandContext(ctx, exe, append([]string{"--registry", s.registry.Host() + "/" + s.prefix}, args...)...)
 	cmd.Dir, cmd.Env = s.dir, s.env
 	return cmd
 }

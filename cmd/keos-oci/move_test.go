@@ -389,7 +389,7 @@ func copyRecord(t *testing.T, s *sandbox, fromComponent, from, toComponent, to s
 // remove deletes a manifest from the registry.
 func remove(t *testing.T, s *sandbox, component string, d digest.Digest) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.registry.URL+"/v2/r/apps/"+component+"/manifests/"+d.String(), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.registry.URL+"/v2/"+s.prefix+"/"+component+"/manifests/"+d.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

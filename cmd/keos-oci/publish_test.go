@@ -70,7 +70,7 @@ func TestFluxReadsWhatWePublish(t *testing.T) {
 	s.write("components/frontend/empty/.gitkeep", "")
 	s.commit("one")
 	s.must("publish", "--key", s.key())
-	url := s.registry.Host() + "/r/apps/frontend:latest"
+	url := s.registry.Host() + "/" + s.prefix + "/frontend:latest"
 	dir := filepath.Join(s.dir, "components/frontend")
 	client := oci.NewClient(oci.DefaultOptions())
 	out := t.TempDir()
@@ -295,7 +295,7 @@ func TestInteropCosign(t *testing.T) {
 			dropBundles(t, s, c.component)
 			continue
 		}
-		args := append([]string{"verify", s.registry.Host() + "/r/apps/" + c.component + ":latest"}, c.args...)
+		args := append([]string{"verify", s.registry.Host() + "/" + s.prefix + "/" + c.component + ":latest"}, c.args...)
 		cmd := exec.Command(c.bin, args...)
 		cmd.Env = s.env
 		if out, err := cmd.CombinedOutput(); (err == nil) != c.ok {
@@ -316,7 +316,7 @@ func dropBundles(t *testing.T, s *sandbox, component string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.registry.URL+"/v2/r/apps/"+component+"/manifests/"+index.String(), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.registry.URL+"/v2/"+s.prefix+"/"+component+"/manifests/"+index.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
