@@ -123,15 +123,16 @@ func TestTable(t *testing.T) {
 		return []sample{{wall: 9 * wall, requests: 1}, {wall: wall, requests: requests}, {wall: wall / 2, requests: 1}}
 	}
 	rows := []row{
-		{job: publishChanged, tool: toolKeos, n: 100, runs: run(3*time.Second, 1301)},
+		{job: publishChanged, tool: toolKeos, n: 100, runs: run(3*time.Second, 1501)},
 		{job: publishChanged, tool: toolFloor, n: 100, runs: run(time.Second, 1100)},
 		{job: promoteMany, tool: toolKeos, n: 100, runs: run(time.Second, 9000)},
 		{job: promoteMany, tool: toolCrane, n: 100, runs: run(8*time.Second, 9000)},
-		{job: status, tool: toolKeos, n: 100, runs: run(time.Second, 400)},
+		{job: status, tool: toolKeos, n: 100, runs: run(time.Second, 1000)},
+		{job: publishUnchanged, tool: toolKeos, n: 100, runs: run(time.Second, 301)},
 		{job: help, tool: toolKeos, runs: run(20*time.Millisecond, 0)},
 	}
 	got := table(rows)
-	for _, want := range []string{"13.01 (≤ 14)", "3.00 (≤ 1.5)", "NO: keos-oci / other", "0.12 (≤ 0.167)", "4.00 (≤ 4)", "0.020 (≤ 0.05)", "yes"} {
+	for _, want := range []string{"15.01 (≤ 16)", "3.00 (≤ 1.3)", "NO: keos-oci / other", "0.12 (≤ 0.167)", "10.00 (≤ 10)", "3.01 (≤ 3.01)", "0.020 (≤ 0.05)", "yes"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -139,7 +140,7 @@ func TestTable(t *testing.T) {
 	if err := tooManyRequests(rows); err != nil {
 		t.Error(err)
 	}
-	for i, requests := range map[int]int{0: 1401, 4: 401} {
+	for i, requests := range map[int]int{0: 1601, 4: 1001, 5: 302} {
 		exceeding := slices.Clone(rows)
 		exceeding[i].runs = []sample{{}, {requests: requests}}
 		if tooManyRequests(exceeding) == nil {

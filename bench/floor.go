@@ -6,10 +6,8 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -26,29 +24,36 @@ import (
 	"time"
 )
 
-// floor is the reference client: one process, one pool of connections, the fewest requests per component that the
-// distribution specification allows for the job. It signs in Cosign's legacy layout (sha256-<hex>.sig), the cheapest
-// that `cosign verify --key` and Flux accept, and checks nothing.
+// floor is the reference client: one process, one pool of connections, and for each component the requests that a safe
+// publish needs on a registry without the referrers API. It signs with a Sigstore bundle, as keos-oci does, and lists the
+// bundle in the index of the referrers tag schema. It sends side by side what may go side by side, and nothing twice.
 type floor struct {
 	registry string
 	http     *http.Client
 	key      *ecdsa.PrivateKey
 	commit   string
+
+	probe    sync.Once // asks for the referrers API, once a run
+	probeErr error
 }
 
 const (
-	typeManifest  = "application/vnd.oci.image.manifest.v1+json"
-	typeConfig    = "application/vnd.oci.image.config.v1+json"
-	typeFlux      = "application/vnd.cncf.flux.config.v1+json"
-	typeContent   = "application/vnd.cncf.flux.content.v1.tar+gzip"
-	typeSignature = "application/vnd.dev.cosign.simplesigning.v1+json"
+	typeManifest = "application/vnd.oci.image.manifest.v1+json"
+	typeIndex    = "application/vnd.oci.image.index.v1+json"
+	typeEmpty    = "application/vnd.oci.empty.v1+json"
+	typeFlux     = "application/vnd.cncf.flux.config.v1+json"
+	typeContent  = "application/vnd.cncf.flux.content.v1.tar+gzip"
 )
 
+// emptyConfig is the config of artifacts and of bundles: one upload serves both.
+var emptyConfig = []byte("{}")
+
 type descriptor struct {
-	MediaType   string            `json:"mediaType"`
-	Size        int               `json:"size"`
-	Digest      string            `json:"digest"`
-	Annotations map[string]string `json:"annotations,omitempty"`
+	MediaType    string `json:"mediaType"`
+	ArtifactType string `json:"artifactType,omitempty"`
+	Size         int    `json:"size"`
+	Digest       string `json:"digest"`
+	Data         []byte `json:"data,omitempty"` // the content, so that who reads the manifest need not ask for the blob
 }
 
 func describe(mediaType string, content []byte) descriptor {
@@ -63,9 +68,17 @@ func digestOf(content []byte) string {
 type manifest struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	MediaType     string            `json:"mediaType"`
+	ArtifactType  string            `json:"artifactType,omitempty"`
 	Config        descriptor        `json:"config"`
 	Layers        []descriptor      `json:"layers"`
+	Subject       *descriptor       `json:"subject,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+type index struct {
+	SchemaVersion int          `json:"schemaVersion"`
+	MediaType     string       `json:"mediaType"`
+	Manifests     []descriptor `json:"manifests"`
 }
 
 // floorMain publishes every component of a checkout and prints a summary as keos-oci does.
@@ -132,23 +145,24 @@ func readKey(file string) (*ecdsa.PrivateKey, error) {
 	return x509.ParseECPrivateKey(block.Bytes)
 }
 
-// publish publishes and signs dir unless latest holds the same layer.
+// publish publishes and signs dir unless latest holds the same layer and is signed.
 func (f *floor) publish(ctx context.Context, repo, dir string) (published bool, err error) {
 	layer, err := pack(dir)
 	if err != nil {
 		return false, err
 	}
-	latest, err := f.latest(ctx, repo)
+	latest, current, err := f.latest(ctx, repo)
 	if err != nil {
 		return false, err
 	}
 	if len(latest.Layers) == 1 && latest.Layers[0].Digest == digestOf(layer) {
-		return false, nil
+		if signed, err := f.isSigned(ctx, repo, current); err != nil || signed {
+			return false, err
+		}
 	}
-	config := []byte(`{"architecture":"","os":"","config":{},"rootfs":{"type":"layers","diff_ids":[]}}`)
 	artifact, err := json.Marshal(manifest{
 		SchemaVersion: 2, MediaType: typeManifest,
-		Config: describe(typeFlux, config),
+		Config: describe(typeFlux, emptyConfig),
 		Layers: []descriptor{describe(typeContent, layer)},
 		Annotations: map[string]string{
 			"org.opencontainers.image.created":  "1970-01-01T00:00:00Z",
@@ -159,77 +173,211 @@ func (f *floor) publish(ctx context.Context, repo, dir string) (published bool, 
 	if err != nil {
 		return false, err
 	}
-	signature, blobs, err := f.sign(repo, digestOf(artifact))
+	content := [][]byte{layer}
+	if latest.Config.Digest != digestOf(emptyConfig) {
+		content = append(content, emptyConfig)
+	}
+	isNew, commitTag := current == "", "main-"+f.commit[:8]
+	// Nobody meets any of this: no tag names it, and no index lists the signature.
+	var raw []byte
+	err = together(
+		func() error { return f.mayTag(ctx, repo, commitTag, digestOf(artifact), isNew) },
+		func() error {
+			if err := f.putBlobs(ctx, repo, content); err != nil {
+				return err
+			}
+			return f.putManifest(ctx, repo, digestOf(artifact), typeManifest, artifact)
+		},
+		func() (err error) { raw, err = f.sign(ctx, repo, digestOf(artifact), isNew); return err },
+	)
 	if err != nil {
 		return false, err
 	}
-	blobs = append(blobs, layer)
-	if latest.Config.Digest != digestOf(config) {
-		blobs = append(blobs, config)
+	if raw != nil {
+		if err := f.attach(ctx, repo, artifact, raw); err != nil {
+			return false, err
+		}
 	}
-	if err := f.putBlobs(ctx, repo, blobs); err != nil {
-		return false, err
-	}
-	// Content first, signature second, tags last: nobody meets a tag without its signature.
-	digest := digestOf(artifact)
-	for _, put := range []struct {
-		reference string
-		manifest  []byte
-	}{
-		{digest, artifact},
-		{strings.Replace(digest, ":", "-", 1) + ".sig", signature},
-		{"main-" + f.commit[:8], artifact},
-		{"latest", artifact},
-	} {
-		if _, err := f.do(ctx, http.MethodPut, f.url(repo, "manifests", put.reference), typeManifest, put.manifest, http.StatusCreated); err != nil {
+	// Tags move last and latest after the commit's tag: nobody meets a tag without its signature.
+	for _, tag := range []string{commitTag, "latest"} {
+		if err := f.putManifest(ctx, repo, tag, typeManifest, artifact); err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// sign answers with the manifest of a legacy signature of the digest and the two blobs it names.
-func (f *floor) sign(repo, digest string) (signature []byte, blobs [][]byte, err error) {
-	payload, err := json.Marshal(map[string]any{
-		"critical": map[string]any{
-			"identity": map[string]string{"docker-reference": f.registry + "/" + repo},
-			"image":    map[string]string{"docker-manifest-digest": digest},
-			"type":     "cosign container image signature",
-		},
-		"optional": nil,
-	})
-	if err != nil {
-		return nil, nil, err
+// mayTag refuses to move an immutable tag. A listing tells it of a repository that may be new, as keos-oci does it there.
+func (f *floor) mayTag(ctx context.Context, repo, tag, digest string, isNew bool) error {
+	if isNew {
+		raw, err := f.do(ctx, http.MethodGet, f.url(repo, "tags", "list"), "", nil, http.StatusOK)
+		if errors.Is(err, errNotFound) {
+			return nil
+		}
+		var list struct{ Tags []string }
+		if err == nil {
+			err = json.Unmarshal(raw, &list)
+		}
+		if err != nil || !slices.Contains(list.Tags, tag) {
+			return err
+		}
 	}
-	hash := sha256.Sum256(payload)
-	raw, err := ecdsa.SignASN1(rand.Reader, f.key, hash[:])
+	resp, err := f.send(ctx, http.MethodHead, f.url(repo, "manifests", tag), "", nil)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	config := []byte(`{"architecture":"","config":{},"created":"0001-01-01T00:00:00Z","history":[{"created":"0001-01-01T00:00:00Z"}],"os":"","rootfs":{"type":"layers","diff_ids":["` + digestOf(payload) + `"]}}`)
-	layer := describe(typeSignature, payload)
-	layer.Annotations = map[string]string{"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(raw)}
-	signature, err = json.Marshal(manifest{SchemaVersion: 2, MediaType: typeManifest, Config: describe(typeConfig, config), Layers: []descriptor{layer}})
-	return signature, [][]byte{payload, config}, err
+	_, err = read(resp, http.StatusOK)
+	switch {
+	case errors.Is(err, errNotFound):
+		return nil
+	case err == nil && resp.Header.Get("Docker-Content-Digest") != digest:
+		return fmt.Errorf("%s:%s names another digest", repo, tag)
+	}
+	return err
 }
 
-// latest is the manifest that latest names, zero where there is none.
-func (f *floor) latest(ctx context.Context, repo string) (m manifest, err error) {
+// sign uploads a signature of the digest as a blob and answers with it, nil where the digest is signed. Nothing of a new
+// repository is.
+func (f *floor) sign(ctx context.Context, repo, digest string, isNew bool) ([]byte, error) {
+	if !isNew {
+		if signed, err := f.isSigned(ctx, repo, digest); err != nil || signed {
+			return nil, err
+		}
+	}
+	raw, err := signed(f.key, digest)
+	if err != nil {
+		return nil, err
+	}
+	return raw, f.putBlob(ctx, repo, raw)
+}
+
+// attach lists the signature as a referrer of the artifact. The signature's manifest has a tag of its own, because
+// registries delete what only an index names, or what a lost write of the index no longer names.
+func (f *floor) attach(ctx context.Context, repo string, artifact, raw []byte) error {
+	subject, layer := describe(typeManifest, artifact), describe(typeBundle, raw)
+	layer.Data = raw
+	m, err := json.Marshal(manifest{
+		SchemaVersion: 2, MediaType: typeManifest, ArtifactType: typeBundle,
+		Config: describe(typeEmpty, emptyConfig), Layers: []descriptor{layer}, Subject: &subject,
+		Annotations: map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": predicateType},
+	})
+	if err != nil {
+		return err
+	}
+	entry := describe(typeManifest, m)
+	entry.ArtifactType = typeBundle
+	tag := indexTag(subject.Digest)
+	var list []descriptor
+	err = together(
+		func() error {
+			return f.putManifest(ctx, repo, tag+"."+strings.TrimPrefix(entry.Digest, "sha256:")[:8], typeManifest, m)
+		},
+		func() (err error) { list, err = f.referrers(ctx, repo, subject.Digest); return err },
+	)
+	if err != nil {
+		return err
+	}
+	next, err := json.Marshal(index{SchemaVersion: 2, MediaType: typeIndex, Manifests: append(list, entry)})
+	if err != nil {
+		return err
+	}
+	if err := f.putManifest(ctx, repo, tag, typeIndex, next); err != nil {
+		return err
+	}
+	// Registries cannot compare and swap: only reading it again shows whether another run wrote over it.
+	if list, err = f.referrers(ctx, repo, subject.Digest); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(d descriptor) bool { return d.Digest == entry.Digest }) {
+		return fmt.Errorf("%s: another run wrote over the index of %s", repo, subject.Digest)
+	}
+	return nil
+}
+
+// isSigned says whether the index of the digest lists a bundle of the floor's key, and reads that.
+func (f *floor) isSigned(ctx context.Context, repo, digest string) (bool, error) {
+	list, err := f.referrers(ctx, repo, digest)
+	if err != nil {
+		return false, err
+	}
+	for _, entry := range list {
+		if entry.ArtifactType != typeBundle {
+			continue
+		}
+		raw, err := f.do(ctx, http.MethodGet, f.url(repo, "manifests", entry.Digest), "", nil, http.StatusOK)
+		if err != nil {
+			return false, err
+		}
+		var m manifest
+		if digestOf(raw) != entry.Digest || json.Unmarshal(raw, &m) != nil || len(m.Layers) != 1 {
+			return false, fmt.Errorf("%s@%s is no bundle", repo, entry.Digest)
+		}
+		if accepts(&f.key.PublicKey, m.Layers[0].Data, digest) == nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// referrers is what the index of the digest lists, none where there is no index. The first call of a run asks for the
+// referrers API as well: the index is the way only where there is none.
+func (f *floor) referrers(ctx context.Context, repo, digest string) ([]descriptor, error) {
+	var list index
+	err := together(
+		func() error {
+			f.probe.Do(func() {
+				_, f.probeErr = f.do(ctx, http.MethodGet, f.url(repo, "referrers", digest), "", nil, http.StatusNotFound)
+			})
+			return f.probeErr
+		},
+		func() error {
+			raw, err := f.do(ctx, http.MethodGet, f.url(repo, "manifests", indexTag(digest)), "", nil, http.StatusOK)
+			if errors.Is(err, errNotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return json.Unmarshal(raw, &list)
+		},
+	)
+	return list.Manifests, err
+}
+
+// indexTag is the tag of the referrers tag schema.
+func indexTag(digest string) string { return strings.Replace(digest, ":", "-", 1) }
+
+// latest is the manifest that latest names and its digest, zero where there is none.
+func (f *floor) latest(ctx context.Context, repo string) (m manifest, digest string, err error) {
 	raw, err := f.do(ctx, http.MethodGet, f.url(repo, "manifests", "latest"), "", nil, http.StatusOK)
 	if errors.Is(err, errNotFound) {
-		return m, nil
+		return m, "", nil
 	}
 	if err != nil {
-		return m, err
+		return m, "", err
 	}
-	return m, json.Unmarshal(raw, &m)
+	return m, digestOf(raw), json.Unmarshal(raw, &m)
+}
+
+func (f *floor) putManifest(ctx context.Context, repo, reference, mediaType string, content []byte) error {
+	_, err := f.do(ctx, http.MethodPut, f.url(repo, "manifests", reference), mediaType, content, http.StatusCreated)
+	return err
 }
 
 func (f *floor) putBlobs(ctx context.Context, repo string, blobs [][]byte) error {
-	errs := make([]error, len(blobs))
+	var puts []func() error
+	for _, blob := range blobs {
+		puts = append(puts, func() error { return f.putBlob(ctx, repo, blob) })
+	}
+	return together(puts...)
+}
+
+// together calls the functions side by side.
+func together(calls ...func() error) error {
+	errs := make([]error, len(calls))
 	var wg sync.WaitGroup
-	for i, blob := range blobs {
-		wg.Go(func() { errs[i] = f.putBlob(ctx, repo, blob) })
+	for i, call := range calls {
+		wg.Go(func() { errs[i] = call() })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -274,7 +422,7 @@ func (f *floor) send(ctx context.Context, method, url, contentType string, body 
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", typeManifest)
+	req.Header.Set("Accept", typeManifest+", "+typeIndex)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

@@ -1,8 +1,8 @@
-// Command bench measures keos-oci beside a floor: a client that does the same job with the fewest requests the
-// distribution specification allows. Both are whole processes, in one run, in turns, against the same real registry
-// behind a proxy that counts requests and delays them, so their ratio holds on noisy machines where seconds do not.
-// Promotion is measured the same way beside the commands that people run instead: crane and cosign. The Sigstore services
-// of keyless runs are neither counted nor delayed.
+// Command bench measures keos-oci beside a floor: a client that does the same job in the same safe order, with the fewest
+// requests that this takes on a registry without the referrers API. Both are whole processes, in one run, in turns,
+// against the same real registry behind a proxy that counts requests and delays them, so their ratio holds on noisy
+// machines where seconds do not. Promotion is measured the same way beside the commands that people run instead: crane and
+// cosign. The Sigstore services of keyless runs are neither counted nor delayed.
 //
 // It prints one Markdown table with the limits beside the figures. It fails when a tool failed, did not say that it did
 // its job, or made more requests than it may; a missed limit of time or memory is only told. It needs git and the
