@@ -246,8 +246,16 @@ func started(t testing.TB, start func() (*stack, error)) *stack {
 
 // keyless makes the sandbox run as a GitHub Actions job of this repository, workflow and ref.
 func (s *sandbox) keyless(st *stack, workflow, ref string) {
-	s.env = append(slices.Clip(s.env), "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+st.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
-		"ACTIONS_ID_TOKEN_REQUEST_URL="+st.env["ACTIONS_ID_TOKEN_REQUEST_URL"]+"&repository=org/apps&workflow="+workflow+"&ref="+ref)
+	s.env = s.as(st, "repository=org/apps&workflow="+workflow+"&ref="+ref).env
+}
+
+// as gives a copy of the sandbox whose tokens are those of the identity that the query describes, for the stack's token
+// endpoint (e2e/sigstack/issuer.go).
+func (s *sandbox) as(st *stack, query string) *sandbox {
+	c := *s
+	c.env = append(slices.Clip(s.env), "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+st.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
+		"ACTIONS_ID_TOKEN_REQUEST_URL="+st.env["ACTIONS_ID_TOKEN_REQUEST_URL"]+"&"+query)
+	return &c
 }
 
 // flags point the command at the stack.

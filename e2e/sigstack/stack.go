@@ -1,6 +1,6 @@
 // Package sigstack runs a real Sigstore keyless stack inside one Go process, on loopback only:
-// a GitHub-Actions-shaped OIDC issuer, Fulcio (ephemeral CA), a CT log (CTFE), Rekor v1, both logs over
-// Trillian with in-memory storage, and an RFC 3161 timestamp authority. Nothing is written but Dir.
+// OIDC issuers shaped like those of GitHub Actions, of GitLab and of persons, Fulcio (ephemeral CA), a CT log (CTFE),
+// Rekor v1, both logs over Trillian with in-memory storage, and an RFC 3161 timestamp authority. Nothing is written but Dir.
 package sigstack
 
 import (
@@ -20,6 +20,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,7 +105,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	}
 	mark := func(n string) { s.Timing = append(s.Timing, fmt.Sprintf("%s@%dms", n, time.Since(t0).Milliseconds())) }
 
-	// 1. OIDC issuer
+	// 1. OIDC issuers
 	if o.GitHub {
 		if s.Issuer, err = newIssuer(GitHubIssuer); err != nil {
 			return nil, err
@@ -121,6 +122,12 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, err
 		}
 		s.Issuer.url = s.IssuerURL
+	}
+	if err = s.fakeHost("accounts.example.com", s.Issuer.email.handler()); err != nil {
+		return nil, err
+	}
+	if err = s.fakeHost("gitlab.com", s.Issuer.gitlab.handler()); err != nil {
+		return nil, err
 	}
 	s.Issuer.Def = o.Claims
 	au, err := s.serve("actions", 0, s.Issuer.actions())
@@ -293,8 +300,9 @@ func (s *Stack) Stop() {
 func (s *Stack) Env() []string {
 	return []string{
 		"ACTIONS_ID_TOKEN_REQUEST_URL=" + s.ActionsURL, "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s.ActionsToken,
-		"SIGSTORE_ISSUER=" + s.IssuerURL, "SIGSTORE_FULCIO_URL=" + s.FulcioURL, "SIGSTORE_REKOR_URL=" + s.RekorURL,
-		"SIGSTORE_TSA_URL=" + s.TSAURL, "SIGSTORE_REGISTRY=" + s.RegistryHost, "SIGSTORE_DIR=" + s.Dir,
+		"SIGSTORE_ISSUER=" + s.IssuerURL, "SIGSTORE_EMAIL_ISSUER=" + EmailIssuer, "SIGSTORE_GITLAB_ISSUER=" + GitLabIssuer,
+		"SIGSTORE_FULCIO_URL=" + s.FulcioURL, "SIGSTORE_REKOR_URL=" + s.RekorURL, "SIGSTORE_TSA_URL=" + s.TSAURL,
+		"SIGSTORE_REGISTRY=" + s.RegistryHost, "SIGSTORE_DIR=" + s.Dir,
 		"SIGSTORE_TRUSTED_ROOT=" + s.TrustedRootPath, "SIGSTORE_SIGNING_CONFIG=" + s.SigningConfigPath,
 	}
 }
@@ -353,7 +361,8 @@ func (s *Stack) serve(name string, delay time.Duration, h http.Handler) (string,
 	return "http://" + l.Addr().String(), nil
 }
 
-// fakeHost serves h over TLS on loopback and makes http.DefaultTransport of THIS process reach it as host.
+// fakeHost serves h over TLS on loopback and makes http.DefaultTransport of THIS process reach it as host. It may be called
+// for several hosts, but only while nothing sends requests.
 func (s *Stack) fakeHost(host string, h http.Handler) error {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -378,23 +387,29 @@ func (s *Stack) fakeHost(host string, h http.Handler) error {
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: k}}}}
 	go func() { _ = srv.ServeTLS(l, "", "") }()
 	tr := http.DefaultTransport.(*http.Transport)
-	old := tr.DialContext
-	pool, _ := x509.SystemCertPool()
-	if pool == nil {
-		pool = x509.NewCertPool()
-	}
-	pool.AddCert(crt)
+	old, oldProxy := tr.DialContext, tr.Proxy
 	if tr.TLSClientConfig == nil {
 		tr.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	tr.TLSClientConfig.RootCAs = pool
+	if tr.TLSClientConfig.RootCAs == nil {
+		if tr.TLSClientConfig.RootCAs, _ = x509.SystemCertPool(); tr.TLSClientConfig.RootCAs == nil {
+			tr.TLSClientConfig.RootCAs = x509.NewCertPool()
+		}
+	}
+	tr.TLSClientConfig.RootCAs.AddCert(crt) // those of other faked hosts stay
+	tr.Proxy = func(r *http.Request) (*url.URL, error) {
+		if r.URL.Hostname() == host { // a proxy would reach the real host
+			return nil, nil
+		}
+		return oldProxy(r)
+	}
 	tr.DialContext = func(ctx context.Context, n, a string) (net.Conn, error) {
 		if a == host+":443" {
 			a = l.Addr().String()
 		}
 		return old(ctx, n, a)
 	}
-	s.stops = append(s.stops, func() { _ = srv.Close(); tr.DialContext = old })
+	s.stops = append(s.stops, func() { _ = srv.Close(); tr.DialContext, tr.Proxy = old, oldProxy })
 	return nil
 }
 
