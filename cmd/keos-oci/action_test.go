@@ -469,7 +469,7 @@ func TestAction(t *testing.T) {
 	// No branch ever published it, and the release alone answers for it.
 	r.signed("frontend", "v1.2.4", "release.yaml@refs/tags/frontend/v1.2.4")
 	r.trusted("frontend", "v1.2.4", true)
-	for _, want := range []string{"no channel ran this content before", "latest-stable stays where it is"} {
+	for _, want := range []string{"staging never ran this content", "latest-stable stays where it is"} {
 		if !strings.Contains(j.summary, want) {
 			t.Errorf("the summary lacks %s:\n%s", want, j.summary)
 		}

@@ -112,6 +112,7 @@ func (a *app) annotate(result any) {
 	var findings []check.Finding
 	switch r := result.(type) {
 	case *release.CheckResult:
+		findings = append(findings, r.Warnings...)
 		for _, c := range r.Components {
 			findings = append(findings, c.Findings...)
 		}

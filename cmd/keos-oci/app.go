@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,9 +10,9 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,8 @@ import (
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // app is the process edge: streams, environment and global flags. Each run has its own.
@@ -30,6 +33,7 @@ type app struct {
 	global   globalFlags
 
 	started  bool // a command's own code runs: what fails before that is usage
+	explains bool // verify prints each rule
 	progress *progress
 	cleanup  []func()
 	top      string                                                                      // of the checkout that was opened last
@@ -164,18 +168,29 @@ func (a *app) serviceIn(ctx context.Context, dir string, newFleet bool, s *signF
 	}
 	svc := &release.Service{
 		Workspace: workspace, Checkout: checkout, FS: root.FS(), Files: files,
-		Open:        func(repo name.Repository) *registry.Repository { return client.Open(repo) },
 		Log:         slog.New(a.progress),
 		Concurrency: a.global.concurrency,
 		Now:         time.Now,
 		Remotes:     new(check.Remotes),
 	}
-	if s != nil {
-		if err := a.sigstore(svc, s, client.HTTP()); err != nil {
-			return nil, err
-		}
+	rules := &trust.Rules{Formerly: workspace.Config.Formerly, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
+	var signer *sign.Signer
+	if s == nil {
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot}, NotFound: isNotFound})
+	} else if signer, err = a.sigstore(rules, workspace, s, client.HTTP()); err != nil {
+		return nil, err
 	}
+	svc.Gate = trust.New(rules, client, signer)
 	return svc, nil
+}
+
+// remoteOf names the checkout's remote as artifacts do, "" where there is none.
+func remoteOf(ctx context.Context, checkout *git.Checkout) (string, error) {
+	remote, err := checkout.RemoteURL(ctx)
+	if errors.Is(err, git.ErrNoRemote) {
+		return "", nil
+	}
+	return trust.Normalise(remote), err
 }
 
 func (a *app) workspace(ctx context.Context, checkout *git.Checkout, files []git.File, newFleet bool) (*component.Workspace, error) {

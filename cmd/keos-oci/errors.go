@@ -14,6 +14,7 @@ import (
 	"github.com/stratio/keos-oci/internal/scaffold"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // Exit codes are part of the contract.
@@ -30,7 +31,7 @@ func (a *app) exitCode(err error) int {
 		return exitUsage
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
-		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, release.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, errUsage} {
+		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/flux"
+	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
 )
@@ -127,7 +129,7 @@ func (a *app) follow(ctx context.Context, g *generateFlags, names []string, kind
 
 // one is a component with the policies of its channels.
 func (g *generateFlags) one(ctx context.Context, svc *release.Service, c component.Component) (flux.Follow, error) {
-	f := flux.Follow{Component: c, Policies: flux.Policies{}}
+	f := flux.Follow{Component: c, Policies: flux.Policies{}, YML: usesYML(svc.Files)}
 	for _, channel := range c.Channels {
 		policy, err := g.policy(ctx, svc, c, channel.Name)
 		if err != nil {
@@ -138,24 +140,31 @@ func (g *generateFlags) one(ctx context.Context, svc *release.Service, c compone
 			f.Policies[flux.AnyVersion] = policy
 		}
 	}
+	f.Versions = func(version string) (sign.Policy, error) { return g.policy(ctx, svc, c, version) }
 	return f, nil
 }
 
-// policy is what promote checks. A key pair is told by its file alone: clusters have it in a Secret, and opening the
-// private one would take a password.
-func (g *generateFlags) policy(ctx context.Context, svc *release.Service, c component.Component, channel string) (sign.Policy, error) {
+// usesYML says whether workflows of a checkout end in .yml.
+func usesYML(files []git.File) bool {
+	return slices.ContainsFunc(files, func(f git.File) bool {
+		return path.Dir(f.Path) == ".github/workflows" && path.Ext(f.Path) == ".yml"
+	})
+}
+
+// policy is what promote checks of a tag. A key pair is told by its file alone: clusters have it in a Secret, and opening the
+// private one would take a password. Where a key and an identity count, --key-secret chooses the key.
+func (g *generateFlags) policy(ctx context.Context, svc *release.Service, c component.Component, t string) (sign.Policy, error) {
 	key := g.signing.key
 	fill(&key, c.Signing.Key)
-	if asked := g.signing.policy(); asked.IsZero() && key != "" {
+	if len(c.Signing.Keys) > 0 {
+		fill(&key, c.Signing.Keys[0])
+	}
+	named := slices.ContainsFunc(c.Channels, func(ch component.Channel) bool { return len(ch.Identities) > 0 })
+	if asked := g.signing.policy(); asked.IsZero() && key != "" && (!named || g.trust.Key != "" || g.signing.key != "") {
 		return sign.Policy{Key: key}, nil
 	}
-	var err error
-	if svc.Verifier == nil {
-		if svc.Verifier, err = sign.NewVerifier(sign.VerifierOptions{}, ""); err != nil {
-			return sign.Policy{}, err
-		}
-	}
-	return svc.ClusterPolicy(ctx, c, channel, g.signing.policy())
+	svc.Gate.Asked = g.signing.policy()
+	return svc.ClusterPolicy(ctx, c, t)
 }
 
 // choose puts the components into the order asked for and gives them what flags say of single ones.
@@ -210,7 +219,7 @@ func (g *generateFlags) apply(chosen []flux.Follow, set component.Set) error {
 		if err != nil {
 			return err
 		}
-		if f.Pin, err = flux.ParsePin(f.Component, pin); err != nil {
+		if err := f.PinTo(pin); err != nil {
 			return err
 		}
 	}

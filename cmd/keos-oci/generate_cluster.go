@@ -105,7 +105,7 @@ func (a *app) cluster(ctx context.Context, c *clusterFlags) (err error) {
 		return err
 	}
 	if c.fleetPin != "" {
-		if c.cluster.Fleet.Pin, err = flux.ParsePin(c.cluster.Fleet.Component, c.fleetPin); err != nil {
+		if err = c.cluster.Fleet.PinTo(c.fleetPin); err != nil {
 			return err
 		}
 	}

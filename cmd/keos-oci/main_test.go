@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stratio/keos-oci/internal/registry/registrytest"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // runMain makes the test binary behave as keos-oci, so that tests run the real command in a process of its own.
@@ -246,7 +247,20 @@ func started(t testing.TB, start func() (*stack, error)) *stack {
 
 // keyless makes the sandbox run as a GitHub Actions job of this repository, workflow and ref.
 func (s *sandbox) keyless(st *stack, workflow, ref string) {
+	s.t.Helper()
 	s.env = s.as(st, "repository=org/apps&workflow="+workflow+"&ref="+ref).env
+	s.trusts(st)
+}
+
+// trusts says in the config whose signatures count, unless there is a config: workflows of org/apps on any ref. On GitHub itself
+// nothing needs to be said.
+func (s *sandbox) trusts(st *stack) {
+	s.t.Helper()
+	if _, err := os.Stat(filepath.Join(s.dir, "keos-oci.yaml")); err == nil || st.env["SIGSTORE_ISSUER"] == trust.GitHubIssuer {
+		return
+	}
+	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
+		", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/.*'}\n")
 }
 
 // as gives a copy of the sandbox whose tokens are those of the identity that the query describes, for the stack's token

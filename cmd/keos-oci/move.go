@@ -75,7 +75,6 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 		if err != nil {
 			return err
 		}
-		req.Policy = signing.policy()
 		a.comparing(cmd.Context(), svc)
 		res, err := run(cmd.Context(), svc, req)
 		if err != nil {
@@ -171,7 +170,7 @@ begun and not finished is pending, and one that another tool made is "moved outs
 		if err != nil {
 			return err
 		}
-		res, err := svc.Status(cmd.Context(), args, signing.policy())
+		res, err := svc.Status(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
@@ -203,7 +202,7 @@ func (a *app) historyCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		res, err := svc.History(cmd.Context(), args[0], channel, limit, signing.policy())
+		res, err := svc.History(cmd.Context(), args[0], channel, limit)
 		if err != nil {
 			return err
 		}

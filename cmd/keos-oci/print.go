@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // A command with output formats of its own names them in this annotation.
@@ -108,6 +109,9 @@ func (a *app) printCheck(w io.Writer, r *release.CheckResult) {
 			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(base.String()))
 		}
 	}
+	for _, f := range r.Warnings {
+		fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
+	}
 	fmt.Fprintf(w, "%d passed, %d refused, %d failed\n", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
 }
 
@@ -136,14 +140,23 @@ func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
 }
 
 func (a *app) printVerify(w io.Writer, r *release.VerifyResult) {
-	verdict := a.paint(green, "accepted")
-	if !r.Accepted {
-		verdict = a.paint(red, "refused")
+	colour := map[trust.Answer]string{trust.Accepted: green, trust.Refused: red, trust.CannotTell: yellow}
+	fmt.Fprintf(w, "%s  %s  %s\n", a.paint(colour[r.Answer], string(r.Answer)), r.Reference, short(r.Digest.String()))
+	if r.Version != "" {
+		fmt.Fprintf(w, "version  %s\n", printable(r.Version))
 	}
-	fmt.Fprintf(w, "%s  %s  %s\n", verdict, r.Reference, short(r.Digest.String()))
 	fmt.Fprintf(w, "expected  %s\n", r.Policy)
 	for _, s := range r.Signatures {
-		fmt.Fprintf(w, "signed by  %s\n", s.Identity)
+		fmt.Fprintf(w, "signed by  %s\n", printable(s.Identity.String()))
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "%s: %s\n", a.paint(bold, "note"), printable(n))
+	}
+	if a.explains {
+		fmt.Fprintln(w, "\nRULE\tANSWER\tWHY")
+		for _, rule := range r.Rules {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", rule.Name, a.paint(colour[rule.Answer], string(rule.Answer)), a.paragraph(rule.Detail))
+		}
 	}
 }
 

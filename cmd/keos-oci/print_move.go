@@ -9,6 +9,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 func (a *app) printMoves(w io.Writer, r *release.MoveResult) error {
@@ -63,6 +64,9 @@ func (a *app) printStatus(w io.Writer, r *release.StatusResult) {
 				state = ""
 			} else if c.Drift && ch.Standing == tag.Settled {
 				state += ", differs from " + c.Channels[0].Name
+			}
+			if ch.Verdict != "" && ch.Verdict != trust.Accepted {
+				state = strings.TrimPrefix(state+", "+string(ch.Verdict), ", ")
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, ch.Name, cmp.Or(ch.Version, shortRevision(ch.Revision), "-"),
 				short(ch.Digest.String()), since, printable(cmp.Or(ch.Actor, "-")), cmp.Or(state, "-"))

@@ -50,7 +50,6 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 				return err
 			}
 		}
-		req.Policy = signing.policy()
 		req.Actor, req.RunURL = a.whoRuns()
 		svc, err := a.service(cmd.Context(), &signing)
 		if err != nil {

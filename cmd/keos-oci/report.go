@@ -131,7 +131,11 @@ func checkReport(r *release.CheckResult) string {
 		}
 		t.row(escape(c.Name), c.Status, strings.Join(findings, "<br>"))
 	}
-	return "### keos-oci check\n\n" + t.String() + "\n"
+	var warnings []string
+	for _, f := range r.Warnings {
+		warnings = append(warnings, "warning: "+escape(f.String()))
+	}
+	return "### keos-oci check\n\n" + t.String() + bullets(warnings) + "\n"
 }
 
 func diffReport(r *release.DiffResult) string {

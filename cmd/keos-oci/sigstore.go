@@ -15,8 +15,8 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/registry"
-	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // signFlags are the flags of signing and verification; they bear cosign's names.
@@ -73,30 +73,67 @@ func (s *signFlags) policy() sign.Policy {
 	return sign.Policy{Issuer: s.certIssuer, IssuerPattern: s.certIssuerPattern, Subject: s.identity, SubjectPattern: s.identityPattern}
 }
 
-// sigstore adds signer and verifier to svc, from flags first and the config second.
-func (a *app) sigstore(svc *release.Service, s *signFlags, client *http.Client) error {
-	config := svc.Workspace.Config.Signing
+// sigstore makes the signer, and says in rules what signatures are checked with: what flags say first and the config second.
+func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *signFlags, client *http.Client) (*sign.Signer, error) {
+	config := workspace.Config.Signing
 	s.configured = s.key == "" && config.Key != ""
+	flagged := s.key != ""
 	fill(&s.key, config.Key)
 	fill(&s.services.FulcioURL, config.FulcioURL)
 	fill(&s.services.RekorURL, config.RekorURL)
 	fill(&s.services.TrustedRoot, config.TrustedRoot)
 	fill(&s.format, string(config.Format))
 	if s.format != string(component.FormatBundle) && s.format != string(component.FormatBoth) {
-		return fmt.Errorf("%w: --signature-format %s is neither bundle nor both", errUsage, s.format)
+		return nil, fmt.Errorf("%w: --signature-format %s is neither bundle nor both", errUsage, s.format)
 	}
-	notFound := func(err error) bool { return errors.Is(err, registry.ErrNotFound) }
-	svc.Signer = sign.NewSigner(sign.Options{
+	private, err := s.isPrivate()
+	if err != nil {
+		return nil, err
+	}
+	var accepted []string
+	switch {
+	case flagged && !private:
+		accepted = []string{s.key} // whoever names a public key means this one
+	case len(config.Keys) > 0:
+		accepted = config.Keys
+	case s.key != "" && !private:
+		accepted = []string{s.key}
+	case private && s.verifies:
+		public, err := s.publicHalf()
+		if err != nil {
+			return nil, err
+		}
+		accepted = []string{public}
+	}
+	rules.Asked = s.policy()
+	if s.verifies {
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.services, KeyFiles: accepted, NotFound: isNotFound})
+		return nil, rules.Verifier.ReadKeys()
+	}
+	var key *sign.PrivateKey
+	if private || flagged { // a public key that a flag names cannot sign, and the signer says so
+		key = s.privateKey(a)
+	}
+	if !private && flagged {
+		accepted = config.Keys
+	}
+	signer := sign.NewSigner(sign.Options{
 		HTTP: client, Services: s.services, Format: sign.Format(s.format),
-		Key: s.privateKey(a), LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: notFound,
+		Key: key, KeyFiles: accepted, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: isNotFound,
 		Tokens: sign.TokenOptions{HTTP: client, Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
 	})
-	key, err := s.publicKey()
-	if err != nil {
-		return err
+	rules.Verifier = signer.Verifier()
+	return signer, nil
+}
+
+func isNotFound(err error) bool { return errors.Is(err, registry.ErrNotFound) }
+
+// isPrivate says whether the key is one that can sign.
+func (s *signFlags) isPrivate() (bool, error) {
+	if s.key == "" {
+		return false, nil
 	}
-	svc.Verifier, err = sign.NewVerifier(sign.VerifierOptions{Services: s.services, NotFound: notFound}, key)
-	return err
+	return sign.IsPrivateKey(s.key)
 }
 
 // privateKey is the key that signs, nil for none: always the same one, so that opening it may begin early.
@@ -112,24 +149,6 @@ func (s *signFlags) openKey(a *app) {
 	if s.key != "" {
 		s.privateKey(a).Open()
 	}
-}
-
-// publicKey is the key that verification uses: none when --key names the private one, which only signs.
-func (s *signFlags) publicKey() (string, error) {
-	if s.key == "" {
-		return "", nil
-	}
-	private, err := sign.IsPrivateKey(s.key)
-	if err != nil {
-		return "", err
-	}
-	if private && s.verifies {
-		return s.publicHalf()
-	}
-	if private {
-		return "", nil
-	}
-	return s.key, nil
 }
 
 // publicHalf is the file beside a configured private key, where cosign puts it.

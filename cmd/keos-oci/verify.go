@@ -12,17 +12,23 @@ func (a *app) verifyCmd() *cobra.Command {
 	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "verify COMPONENT[:TAG|@DIGEST]",
-		Short: "Say who signed an artifact and whether the policy accepts it",
-		Long: `Checks the signatures of one artifact as a cluster would. Without flags the policy comes from signing.identity in
-keos-oci.yaml; else, for repositories on GitHub, from the ref that the tag stands for: the workflows of this repository on
-the branch for latest, on refs/tags/<component>/vX.Y.Z for versions. Exit code 3 means that it is not accepted.`,
+		Short: "Say who signed an artifact and whether it may bear its tag",
+		Long: `Asks the same question that publish, promote and rollback ask before they write: may this digest bear this tag? It must be a
+Flux artifact of this component, from this Git repository, signed as the tag's policy says; and no release record may say
+that the version is another digest. Without flags the policy comes from signing.identity in keos-oci.yaml; else, for
+repositories on GitHub, from the ref that the tag stands for: the workflows of this repository on the branch for latest, on
+refs/tags/<component>/vX.Y.Z for versions. A channel that points to a version must meet the version's policy as well.
+
+Exit code 3 means that it is refused, 1 that there is no answer: the registry or Sigstore is out of reach, or a key is missing.`,
 		Example: `  keos-oci verify frontend
   keos-oci verify frontend:v1.2.3 --key cosign.pub
+  keos-oci verify frontend:latest-stable --explain                      each rule and its answer
   keos-oci verify frontend:latest --certificate-identity … --certificate-oidc-issuer …`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeTargets,
 	}
 	signing.bindVerifier(cmd.Flags())
+	cmd.Flags().BoolVar(&a.explains, "explain", false, "print each rule with its answer")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		target, err := release.ParseTarget(args[0])
 		if err != nil {
@@ -32,7 +38,7 @@ the branch for latest, on refs/tags/<component>/vX.Y.Z for versions. Exit code 3
 		if err != nil {
 			return err
 		}
-		res, err := svc.Verify(cmd.Context(), release.VerifyRequest{Target: target, Policy: signing.policy()})
+		res, err := svc.Verify(cmd.Context(), release.VerifyRequest{Target: target})
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,9 @@
 package component
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // ConfigFile is the name of the config file at the top of a workspace.
 const ConfigFile = "keos-oci.yaml"
@@ -16,6 +19,13 @@ type Config struct {
 	Signing  Signing
 	Channels Channels
 	Generate Generate
+	Formerly []Former
+}
+
+// Former is a name that the checkout's Git repository had.
+type Former struct {
+	Repository string    // owner/repository, on the host of the present one
+	Until      time.Time // what was signed under the name counts if it was logged before
 }
 
 // Generate is how clusters reach the registry and check signatures: the defaults of generate's flags, which bear the same
@@ -91,21 +101,29 @@ const (
 type Signing struct {
 	Format      SignatureFormat `yaml:"format"`
 	Identity    Identity        `yaml:"identity"`
-	Key         string          `yaml:"key"` // a file's absolute path, or a URI
+	Identities  []Identity      `yaml:"identities"` // accepted beside Identity
+	Key         string          `yaml:"key"`        // a file's absolute path, or a URI
+	Keys        []string        `yaml:"keys"`       // absolute paths of the public keys that are accepted; none means Key's
 	FulcioURL   string          `yaml:"fulcioURL"`
 	RekorURL    string          `yaml:"rekorURL"`
 	TrustedRoot string          `yaml:"trustedRoot"` // absolute path
 }
 
-// Identity is whose signing certificate is accepted. Of Subject and SubjectRegexp at most one is set.
+// Identity is whose signing certificate is accepted. Of Subject and SubjectRegexp at most one is set. In SubjectRegexp,
+// {component} and {version} stand for those of the artifact that is judged.
 type Identity struct {
-	Issuer        string `yaml:"issuer"`        // exactly
-	Subject       string `yaml:"subject"`       // exactly
-	SubjectRegexp string `yaml:"subjectRegexp"` // must match the whole subject
+	Issuer        string   `yaml:"issuer"`        // exactly
+	Subject       string   `yaml:"subject"`       // exactly
+	SubjectRegexp string   `yaml:"subjectRegexp"` // must match the whole subject
+	Repository    string   `yaml:"repository"`    // owner/repository on GitHub whose run signed; empty is the checkout's
+	RepositoryID  string   `yaml:"repositoryID"`  // GitHub's id of it; empty accepts any
+	Triggers      []string `yaml:"triggers"`      // GitHub's events that may have started the run; none means the usual ones
 }
 
 // IsZero tells whether nothing was configured.
-func (i Identity) IsZero() bool { return i == Identity{} }
+func (i Identity) IsZero() bool {
+	return i.Issuer == "" && i.Subject == "" && i.SubjectRegexp == "" && i.Repository == "" && i.RepositoryID == "" && len(i.Triggers) == 0
+}
 
 // Source is what moves a channel.
 type Source string
@@ -127,13 +145,15 @@ const (
 
 // Channel is a tag meant to move.
 type Channel struct {
-	Name     string
-	From     Source
-	Branch   string    // followed branch, for FromBranch only
-	Promote  Promotion // for FromVersion only
-	Journal  bool      // whether each move is kept on record
-	Movers   []Identity
-	Identity Identity // whose signature an artifact needs on this channel; Signing.Identity where it is not configured
+	Name    string
+	From    Source
+	Branch  string    // followed branch, for FromBranch only
+	Promote Promotion // for FromVersion only
+	Journal bool      // whether each move is kept on record
+	Movers  []Identity
+	// Identities is whose signature an artifact needs on this channel, of any of them; those of Signing where the channel
+	// configures none.
+	Identities []Identity
 }
 
 // Channels is all channels of a component, in the order of their names.

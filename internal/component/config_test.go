@@ -32,7 +32,7 @@ func TestLoad_defaults(t *testing.T) {
 				t.Errorf("Config = %+v, want %+v", w.Config, want)
 			}
 			c := w.Components[0]
-			if !reflect.DeepEqual(c.Channels, want.Channels) || c.Signing != want.Signing || c.MaxSize != 5<<20 {
+			if !reflect.DeepEqual(c.Channels, want.Channels) || !reflect.DeepEqual(c.Signing, want.Signing) || c.MaxSize != 5<<20 {
 				t.Errorf("component = %+v", c)
 			}
 		})
@@ -60,38 +60,38 @@ components:
     signing: {identity: {subjectRegexp: ".*"}}
     channels: {latest-stable: {promote: auto, journal: false}, edge: {identity: {issuer: https://other}}, own: {from: version}}
 `).load(t)
-	signing := Signing{FormatBoth, Identity{"https://i", "https://s", ""}, filepath.Join(w.Dir, "keys/cosign.pub"),
-		"https://fulcio.example.com", "http://127.0.0.1:3000", "/etc/trusted_root.json"}
+	signing := Signing{Format: FormatBoth, Identity: Identity{Issuer: "https://i", Subject: "https://s"}, Key: filepath.Join(w.Dir, "keys/cosign.pub"),
+		FulcioURL: "https://fulcio.example.com", RekorURL: "http://127.0.0.1:3000", TrustedRoot: "/etc/trusted_root.json"}
 	want := Config{
 		File: ConfigFile, Registry: "ghcr.io/stratio/keos-apps",
 		Artifact: Artifact{ExternalError, RemoteBasesAllow, []string{"docs/"}, 1 << 20, ModeFolder},
 		Secrets:  []SecretException{{"clusters/_TEMPLATE/**", "placeholders"}},
 		Signing:  signing,
 		Channels: Channels{
-			{"edge", FromBranch, "next", "", false, nil, Identity{Subject: "https://edge"}},
-			{"latest", FromBranch, "trunk", "", true, nil, signing.Identity},
-			{"latest-stable", FromVersion, "", PromoteManual, true, []Identity{{"https://i", "", "^https://m/.*$"}}, signing.Identity},
+			{"edge", FromBranch, "next", "", false, nil, []Identity{{Subject: "https://edge"}}},
+			{"latest", FromBranch, "trunk", "", true, nil, []Identity{signing.Identity}},
+			{"latest-stable", FromVersion, "", PromoteManual, true, []Identity{{Issuer: "https://i", SubjectRegexp: "^https://m/.*$"}}, []Identity{signing.Identity}},
 		},
 	}
 	if !reflect.DeepEqual(w.Config, want) {
 		t.Errorf("Config =\n%+v, want\n%+v", w.Config, want)
 	}
 	b, _ := w.Components.Find("b")
-	if !reflect.DeepEqual(b.Channels, want.Channels) || b.Signing != signing {
+	if !reflect.DeepEqual(b.Channels, want.Channels) || !reflect.DeepEqual(b.Signing, signing) {
 		t.Errorf("b = %+v", b)
 	}
 	a, _ := w.Components.Find("a")
-	own := Identity{"https://i", "", ".*"}
+	own := Identity{Issuer: "https://i", SubjectRegexp: ".*"}
 	wantOwn := Channels{
-		{"edge", FromBranch, "next", "", false, nil, Identity{"https://other", "https://edge", ""}},
-		{"latest", FromBranch, "trunk", "", true, nil, own},
-		{"latest-stable", FromVersion, "", PromoteAuto, false, []Identity{{"https://i", "", "^https://m/.*$"}}, own},
-		{"own", FromVersion, "", PromoteAuto, true, nil, own},
+		{"edge", FromBranch, "next", "", false, nil, []Identity{{Issuer: "https://other", Subject: "https://edge"}}},
+		{"latest", FromBranch, "trunk", "", true, nil, []Identity{own}},
+		{"latest-stable", FromVersion, "", PromoteAuto, false, []Identity{{Issuer: "https://i", SubjectRegexp: "^https://m/.*$"}}, []Identity{own}},
+		{"own", FromVersion, "", PromoteAuto, true, nil, []Identity{own}},
 	}
 	if !reflect.DeepEqual(a.Channels, wantOwn) {
 		t.Errorf("channels of a =\n%+v, want\n%+v", a.Channels, wantOwn)
 	}
-	if a.Signing.Format != FormatBoth || a.Signing.Identity != own || a.Signing.Key != signing.Key || a.Signing.RekorURL != signing.RekorURL {
+	if a.Signing.Format != FormatBoth || !reflect.DeepEqual(a.Signing.Identity, own) || a.Signing.Key != signing.Key || a.Signing.RekorURL != signing.RekorURL {
 		t.Errorf("signing of a = %+v", a.Signing)
 	}
 }
@@ -128,7 +128,7 @@ func TestLoad_aliases(t *testing.T) {
 signing: {identity: &me {issuer: https://i, subject: https://s}}
 channels: {latest-stable: {movers: [*me]}}
 `).load(t)
-	if got := w.Config.Channels[1].Movers; !slices.Equal(got, []Identity{{"https://i", "https://s", ""}}) {
+	if got := w.Config.Channels[1].Movers; !reflect.DeepEqual(got, []Identity{{Issuer: "https://i", Subject: "https://s"}}) {
 		t.Errorf("movers = %v", got)
 	}
 }
@@ -175,7 +175,7 @@ func TestLoad_configErrors(t *testing.T) {
 		"version":                  {"apiVersion: v1\nkind: Workspace\n", `:1: apiVersion: is "v1", want "keos-oci.stratio.com/v1alpha1"`},
 		"kind":                     {"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Fleet\n", `:2: kind: is "Fleet", want "Workspace"`},
 		"unknown key":              {v + "\nregistri: x\n", ":4: registri: unknown key: did you mean registry?"},
-		"unlike any key":           {v + "xyzzy: x\n", ":3: xyzzy: unknown key: known are apiVersion, artifact, channels, componentKind, components, discover, generate, kind, registry, secrets, signing"},
+		"unlike any key":           {v + "xyzzy: x\n", ":3: xyzzy: unknown key: known are apiVersion, artifact, channels, componentKind, components, discover, formerly, generate, kind, registry, secrets, signing"},
 		"deep unknown key":         {v + "components:\n  a:\n    gittag: v{version}\n", ":5: components.a.gittag: unknown key: did you mean gitTag?"},
 		"in a list":                {v + "channels:\n  latest:\n    movers:\n    - issuer: a\n    - issuer: b\n      subjct: c\n", ":8: channels.latest.movers[1].subjct: unknown key: did you mean subject?"},
 		"flow style":               {v + "artifact: {external: error,\n  maxsize: 5Mi}\n", ":4: artifact.maxsize: unknown key: did you mean maxSize?"},

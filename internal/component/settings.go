@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -26,6 +27,11 @@ type (
 		Secrets       struct {
 			Allow []SecretException `yaml:"allow"`
 		} `yaml:"secrets"`
+		Formerly []formerShape `yaml:"formerly"`
+	}
+	formerShape struct {
+		Repository string `yaml:"repository"`
+		Until      string `yaml:"until"`
 	}
 	discoverShape struct {
 		Layout       layout   `yaml:"layout"`
@@ -56,6 +62,8 @@ type (
 		Journal  *bool      `yaml:"journal"`
 		Movers   []Identity `yaml:"movers"`
 		Identity Identity   `yaml:"identity"`
+
+		Identities []Identity `yaml:"identities"`
 	}
 )
 
@@ -175,8 +183,24 @@ func (s *settings) fill() {
 		Mode:        orElse(a.Mode, ModeFolder),
 	}
 	s.config.Generate = s.shape.Generate
+	s.config.Formerly = s.formerly()
 	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)
 	s.config.Channels = finish(s.channels, s.config.Signing)
+}
+
+// formerly reads the names that the repository had.
+func (s *settings) formerly() []Former {
+	var list []Former
+	for i, f := range s.shape.Formerly {
+		until, err := time.Parse(time.DateOnly, f.Until)
+		if err != nil {
+			if until, err = time.Parse(time.RFC3339, f.Until); err != nil {
+				s.doc.add([]string{"formerly", fmt.Sprint(i), "until"}, "%q is not a day such as 2026-11-01", f.Until)
+			}
+		}
+		list = append(list, Former{Repository: f.Repository, Until: until})
+	}
+	return list
 }
 
 func orElse[T ~string](value, fallback T) T {
@@ -204,6 +228,13 @@ func (s *settings) signing(base Signing, path ...string) Signing {
 	signing := base
 	s.take(node, &signing, path)
 	signing.Identity = s.identity(base.Identity, with(path, "identity"))
+	s.checkIdentities(signing.Identities, with(path, "identities"))
+	if s.doc.value(with(path, "keys")...) != nil {
+		signing.Keys = make([]string, len(signing.Keys))
+		for i, key := range s.keysAt(with(path, "keys")) {
+			signing.Keys[i] = s.absolute(key)
+		}
+	}
 	if node := s.doc.value(with(path, "key")...); node != nil && !strings.Contains(signing.Key, "://") {
 		signing.Key = s.absolute(signing.Key)
 	}
@@ -211,6 +242,12 @@ func (s *settings) signing(base Signing, path ...string) Signing {
 		signing.TrustedRoot = s.absolute(signing.TrustedRoot)
 	}
 	return signing
+}
+
+func (s *settings) keysAt(path []string) []string {
+	var keys []string
+	s.take(s.doc.value(path...), &keys, path)
+	return keys
 }
 
 func (s *settings) absolute(path string) string {
@@ -229,7 +266,10 @@ func (s *settings) identity(base Identity, path []string) Identity {
 	var own Identity
 	s.take(node, &own, path)
 	s.checkIdentity(own, path)
-	own.Issuer = orElse(own.Issuer, base.Issuer)
+	own.Issuer, own.Repository, own.RepositoryID = orElse(own.Issuer, base.Issuer), orElse(own.Repository, base.Repository), orElse(own.RepositoryID, base.RepositoryID)
+	if len(own.Triggers) == 0 {
+		own.Triggers = base.Triggers
+	}
 	if own.Subject == "" && own.SubjectRegexp == "" {
 		own.Subject, own.SubjectRegexp = base.Subject, base.SubjectRegexp
 	}
@@ -242,6 +282,12 @@ func (s *settings) checkIdentity(identity Identity, path []string) {
 	}
 	if _, err := regexp.Compile(identity.SubjectRegexp); err != nil {
 		s.doc.add(with(path, "subjectRegexp"), "%v", err)
+	}
+}
+
+func (s *settings) checkIdentities(list []Identity, path []string) {
+	for i, identity := range list {
+		s.checkIdentity(identity, with(path, fmt.Sprint(i)))
 	}
 }
 
@@ -279,9 +325,8 @@ func (s *settings) checkChannel(channel *channelShape, name string, path []strin
 	if isVersion(name) || strings.HasPrefix(name, "sha256-") {
 		s.doc.add(path, "%q cannot be a channel: such tags have another meaning", name)
 	}
-	for i, mover := range channel.Movers {
-		s.checkIdentity(mover, with(path, "movers", fmt.Sprint(i)))
-	}
+	s.checkIdentities(channel.Movers, with(path, "movers"))
+	s.checkIdentities(channel.Identities, with(path, "identities"))
 }
 
 // take decodes a value that the schema let through; a fault here is one of the schema, and still told with its line.
@@ -300,7 +345,7 @@ func defaultChannels() map[string]channelShape {
 func finish(shapes map[string]channelShape, signing Signing) Channels {
 	channels := make(Channels, 0, len(shapes))
 	for name, shape := range shapes {
-		channel := Channel{Name: name, From: shape.From, Movers: shape.Movers, Identity: shape.Identity}
+		channel := Channel{Name: name, From: shape.From, Movers: shape.Movers, Identities: identities(shape.Identity, shape.Identities)}
 		if channel.From == FromBranch {
 			channel.Branch = orElse(shape.Branch, "main")
 		} else {
@@ -310,13 +355,21 @@ func finish(shapes map[string]channelShape, signing Signing) Channels {
 		if shape.Journal != nil {
 			channel.Journal = *shape.Journal
 		}
-		if channel.Identity.IsZero() {
-			channel.Identity = signing.Identity
+		if len(channel.Identities) == 0 {
+			channel.Identities = identities(signing.Identity, signing.Identities)
 		}
 		channels = append(channels, channel)
 	}
 	slices.SortFunc(channels, func(a, b Channel) int { return strings.Compare(a.Name, b.Name) })
 	return channels
+}
+
+// identities is the one that stands alone and those of the list.
+func identities(one Identity, list []Identity) []Identity {
+	if one.IsZero() {
+		return list
+	}
+	return append([]Identity{one}, list...)
 }
 
 // keys returns the keys of a mapping in the order in which they stand.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
 )
 
 // Errors of what was asked for. All mean that nothing was generated.
@@ -46,6 +47,21 @@ type Follow struct {
 	DependsOn    []string // components whose objects must be ready first
 	NoSubstitute bool     // leave ${VAR} in its content alone
 	Health       []Health // objects that decide whether it is ready, in place of all that it delivers
+	YML          bool     // workflows that sign it may end in .yml
+
+	Versions func(version string) (sign.Policy, error) // the policy of one version; nil where that of any serves
+}
+
+// PinTo holds the component to what a pin says. A version gets a policy of its own, which accepts no other version's signer.
+func (f *Follow) PinTo(text string) (err error) {
+	if f.Pin, err = ParsePin(f.Component, text); err != nil || f.Versions == nil {
+		return err
+	}
+	if _, notVersion := tag.ParseVersion(f.Pin.Tag); notVersion != nil {
+		return nil
+	}
+	f.Policies[f.Pin.Tag], err = f.Versions(f.Pin.Tag)
+	return err
 }
 
 // Health is an object whose state Flux watches.

@@ -27,7 +27,8 @@ const (
 	settingWorkflow  = "ARTIFACT_SUBJECT_WORKFLOW"
 	settingGitRef    = "ARTIFACT_SUBJECT_GIT_REF"
 	settingTag       = "ARTIFACT_TAG"
-	workflowTemplate = `<< inputs.` + inputWorkflow + ` >>\.yaml@<< inputs.` + inputGitRef + ` >>$`
+	workflowTemplate = `<< inputs.` + inputWorkflow + ` >>`
+	refTemplate      = `@<< inputs.` + inputGitRef + ` >>$`
 )
 
 // signing decides how signatures are verified: by a key, by one identity for all, by what each cluster's settings name, or
@@ -102,12 +103,20 @@ func (t Tenants) byCluster() (signing, bool) {
 			}
 		}
 	}
-	v, err := t.Trust.byIdentity(certifying{Issuer: issuer, Subject: "^" + repository + workflowTemplate})
+	v, err := t.Trust.byIdentity(certifying{Issuer: issuer, Subject: "^" + repository + workflowTemplate + t.extension() + refTemplate})
 	if err != nil {
 		return signing{}, false
 	}
 	s.verify = *v
 	return s, true
+}
+
+// extension is how the files of workflows end: as in D2, unless a workspace has others.
+func (t Tenants) extension() string {
+	if slices.ContainsFunc(t.Follow, func(f Follow) bool { return f.YML }) {
+		return `\.ya?ml`
+	}
+	return `\.yaml`
 }
 
 // byComponent puts the policies into the inputs, where the tag chooses: whatever is not a channel is a version.

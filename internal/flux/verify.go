@@ -88,7 +88,7 @@ type workflow struct {
 	ref        string // Git ref on which it ran
 }
 
-var githubSubject = regexp.MustCompile(`\A\^(https://github\\\.com/[^/]+/[^/]+/\\\.github/workflows/)(.+)@(refs/.+)\$\z`)
+var githubSubject = regexp.MustCompile(`\A\^(https://github\\\.com/(?:[^/()]+/[^/()]+|\([^()]+\))/\\\.github/workflows/)(.+)@(refs/.+)\$\z`)
 
 // asWorkflow takes a policy for GitHub apart; ok is false for any other.
 func asWorkflow(p sign.Policy) (workflow, bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -111,6 +112,26 @@ func (c *Checkout) LastCommit(ctx context.Context, rev string, paths ...string) 
 			ErrShallow, commit.Hash, strings.Join(paths, ", "))
 	}
 	return commit, nil
+}
+
+// IsAncestor says whether older is newer or one of the commits that led to it. In a shallow clone the answer is false where
+// history ends before it is found.
+func (c *Checkout) IsAncestor(ctx context.Context, older, newer string) (bool, error) {
+	a, err := commitOf(older)
+	if err != nil {
+		return false, err
+	}
+	b, err := commitOf(newer)
+	if err != nil {
+		return false, err
+	}
+	_, err = c.git(ctx, "merge-base", "--is-ancestor", "--end-of-options", a, b)
+	var failed *commandError
+	var exit *exec.ExitError
+	if errors.As(err, &failed) && errors.As(failed.err, &exit) && exit.ExitCode() == 1 {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // TagsAt returns the names of the tags, light or annotated, that point at the commit with this full hash, in lexical

@@ -51,9 +51,15 @@ type Artifact struct {
 	Parsed     ocispec.Manifest
 }
 
+// Built is an artifact that this process has packed, as opposed to one that a registry gave: only NewArtifact makes one.
+type Built struct{ artifact Artifact }
+
+// Artifact is the manifest that was built.
+func (b Built) Artifact() Artifact { return b.artifact }
+
 // NewArtifact describes t's layer as a Flux artifact. The config is the empty JSON object: Flux reads only the media
 // type, and a Sigstore bundle beside the artifact has the same config blob, so one upload serves both.
-func NewArtifact(t *Tree, layer Layer, m Metadata) (Artifact, error) {
+func NewArtifact(t *Tree, layer Layer, m Metadata) (Built, error) {
 	annotations := map[string]string{
 		oci.CreatedAnnotation:   m.Created.UTC().Format(time.RFC3339),
 		oci.RevisionAnnotation:  m.Revision,
@@ -69,7 +75,7 @@ func NewArtifact(t *Tree, layer Layer, m Metadata) (Artifact, error) {
 	if len(m.RemoteBases) > 0 {
 		list, err := json.Marshal(m.RemoteBases)
 		if err != nil {
-			return Artifact{}, err
+			return Built{}, err
 		}
 		annotations[AnnotationRemoteBases], annotations[AnnotationUnrendered] = string(list), m.Unrendered.String()
 	}
@@ -83,9 +89,9 @@ func NewArtifact(t *Tree, layer Layer, m Metadata) (Artifact, error) {
 	}
 	raw, err := json.Marshal(manifest)
 	if err != nil {
-		return Artifact{}, err
+		return Built{}, err
 	}
-	return Artifact{Descriptor: descriptor(raw), Manifest: raw, Parsed: manifest}, nil
+	return Built{Artifact{Descriptor: descriptor(raw), Manifest: raw, Parsed: manifest}}, nil
 }
 
 // ParseArtifact reads a manifest that a registry gave. It accepts any OCI image manifest, since a repository may hold
@@ -114,6 +120,17 @@ func (a Artifact) Layer() (ocispec.Descriptor, bool) {
 	}
 	return a.Parsed.Layers[0], true
 }
+
+// Flux says whether the config is that of Flux's artifacts.
+func (a Artifact) Flux() bool {
+	return a.Parsed.Config.MediaType == string(oci.CanonicalConfigMediaType)
+}
+
+// Component is the component that the manifest claims to be of, "" when it claims none.
+func (a Artifact) Component() string { return a.Parsed.Annotations[AnnotationComponent] }
+
+// Source is the Git repository that the manifest claims to come from, "" when it claims none.
+func (a Artifact) Source() string { return a.Parsed.Annotations[oci.SourceAnnotation] }
 
 // Dirty says that the artifact was made of files that differed from its revision's.
 func (a Artifact) Dirty() bool { return a.Parsed.Annotations[AnnotationDirty] == "true" }

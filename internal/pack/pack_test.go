@@ -151,10 +151,11 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := NewArtifact(tr, layer, Metadata{Component: "c", Source: "https://example.com/r", Revision: "main@sha1:" + strings.Repeat("a", 40), Created: time.Unix(1700000000, 0)})
+	built, err := NewArtifact(tr, layer, Metadata{Component: "c", Source: "https://example.com/r", Revision: "main@sha1:" + strings.Repeat("a", 40), Created: time.Unix(1700000000, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	a := built.Artifact()
 	got := fmt.Sprint(tr.ContentDigest, " ", a.Descriptor.Digest)
 	const want = "sha256:cb1822b1b0a621e8237d4cddc2132becce7a791a1911a54b15486e8e06e05570 sha256:0f37433255aa142acc501f890302533af46837038ae6d7b63ce5cf78dd2cc5ab"
 	if got != want {

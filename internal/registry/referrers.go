@@ -12,9 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
@@ -118,28 +116,29 @@ func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artif
 	return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool { return !mayBe(d.ArtifactType, artifactType) }), nil
 }
 
-// referrersOf asks in the way that the host is known to answer; while that is unknown, in both ways at once.
-func (r *Repository) referrersOf(ctx context.Context, subject digest.Digest) (list []ocispec.Descriptor, err error) {
-	state := r.client.referrers.of(r.remote.Reference.Registry).state.Load()
-	var index []ocispec.Descriptor
-	supported := false
-	group, gctx := errgroup.WithContext(ctx)
-	if state != apiMissing {
-		group.Go(func() (err error) {
-			list, supported, err = r.referrersAPI(gctx, subject)
-			return err
-		})
+// referrersOf asks in the way that the host is known to answer. Whoever asks first finds that out, and the others wait.
+func (r *Repository) referrersOf(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, error) {
+	c := r.client.referrers.of(r.remote.Reference.Registry)
+	if c.state.Load() == apiUnknown {
+		c.probe.Lock()
+		defer c.probe.Unlock()
 	}
-	if state != apiSupported && !r.seen.lacks(fallbackTag(subject)) {
-		group.Go(func() (err error) {
-			index, err = r.referrersIndex(gctx, subject)
-			return err
-		})
+	if c.state.Load() == apiMissing {
+		return r.knownIndex(ctx, subject)
 	}
-	if err := group.Wait(); err != nil || supported {
+	list, supported, err := r.referrersAPI(ctx, subject)
+	if err != nil || supported {
 		return list, err
 	}
-	return index, nil
+	return r.knownIndex(ctx, subject)
+}
+
+// knownIndex reads the fallback index, unless the listing of this run showed that there is none.
+func (r *Repository) knownIndex(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, error) {
+	if r.seen.lacks(fallbackTag(subject)) {
+		return nil, nil
+	}
+	return r.referrersIndex(ctx, subject)
 }
 
 // mayBe says whether a listed type can stand for the wanted one: some registries list the config's media type instead,
@@ -148,20 +147,11 @@ func mayBe(listed, wanted string) bool {
 	return listed == wanted || listed == ocispec.MediaTypeEmptyJSON
 }
 
-// referrersAPI asks the API unless the host is known not to have it. Only one repository of a host asks while that is
-// unknown; the others wait for its answer.
+// referrersAPI asks the API and remembers whether the host has it.
 func (r *Repository) referrersAPI(ctx context.Context, subject digest.Digest) (list []ocispec.Descriptor, supported bool, err error) {
-	c := r.client.referrers.of(r.remote.Reference.Registry)
-	if c.state.Load() == apiUnknown {
-		c.probe.Lock()
-		defer c.probe.Unlock()
-	}
-	if c.state.Load() == apiMissing {
-		return nil, false, nil
-	}
 	list, state, err := r.getReferrers(ctx, subject)
 	if err == nil && state != apiUnknown {
-		c.state.Store(state)
+		r.client.referrers.of(r.remote.Reference.Registry).state.Store(state)
 	}
 	return list, state != apiMissing, err
 }
@@ -200,42 +190,6 @@ func (r *Repository) referrersIndex(ctx context.Context, subject digest.Digest) 
 		return nil, fmt.Errorf("referrers index: %w", err)
 	}
 	return index.Manifests, nil
-}
-
-// pushReferrer stores a manifest that refers to subject and lists it. The index is read again right before it is written,
-// because registries have no compare-and-swap, except where the listing of this run showed that there is none.
-func (r *Repository) pushReferrer(ctx context.Context, subject digest.Digest, desc ocispec.Descriptor, raw []byte) error {
-	var list []ocispec.Descriptor
-	supported := false
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return r.putManifest(gctx, desc, raw, desc.Digest.String()) })
-	group.Go(func() (err error) {
-		if supported, err = r.hasReferrersAPI(gctx, subject); err != nil || supported || r.seen.lacks(fallbackTag(subject)) {
-			return err
-		}
-		list, err = r.referrersIndex(gctx, subject)
-		return err
-	})
-	if err := group.Wait(); err != nil || supported {
-		return err
-	}
-	if slices.ContainsFunc(list, func(d ocispec.Descriptor) bool { return d.Digest == desc.Digest }) {
-		return nil
-	}
-	index, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: append(list, desc)})
-	if err != nil {
-		return err
-	}
-	indexDesc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(index), Size: int64(len(index))}
-	return r.putManifest(ctx, indexDesc, index, fallbackTag(subject))
-}
-
-func (r *Repository) hasReferrersAPI(ctx context.Context, subject digest.Digest) (bool, error) {
-	if state := r.client.referrers.of(r.remote.Reference.Registry).state.Load(); state != apiUnknown {
-		return state == apiSupported, nil
-	}
-	_, _, err := r.referrersAPI(ctx, subject)
-	return r.client.referrers.of(r.remote.Reference.Registry).state.Load() == apiSupported, err
 }
 
 // maxReferrers bounds what a registry can make us hold.

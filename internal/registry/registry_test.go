@@ -77,7 +77,7 @@ func push(ctx context.Context, t testing.TB, r *Repository, layer string) error 
 		return err
 	}
 	referrer, refRaw := manifest(t, layer, &desc)
-	if err := r.PushManifest(ctx, referrer, refRaw); err != nil {
+	if _, err := r.AddReferrer(ctx, referrer, refRaw, true); err != nil {
 		return err
 	}
 	return r.Tag(ctx, desc, raw, "v1")
@@ -134,8 +134,8 @@ func TestRequestsArePlain(t *testing.T) {
 	if err := push(t.Context(), t, r, "layer"); err != nil {
 		t.Fatal(err)
 	}
-	// 2 blobs x 2, 2 manifests, referrers API once, the fallback tag read twice and written, the tag.
-	if n := p.Count(""); n != 11 {
+	// 2 blobs x 2, 2 manifests, referrers API once, the index looked up, read, written and read back, the tag.
+	if n := p.Count(""); n != 12 {
 		t.Errorf("%d requests: %v", n, p.Requests())
 	}
 	p.Reset()
@@ -159,7 +159,7 @@ func TestNewRepositoryNeedsNoLookup(t *testing.T) {
 	if err := push(t.Context(), t, r, "layer"); err != nil {
 		t.Fatal(err)
 	}
-	if n := p.Count("GET"); n != 2 { // the listing and the referrers API
+	if n := p.Count("GET"); n != 4 { // the listing, the referrers API, and the index right before and after it is written
 		t.Errorf("%d reads: %v", n, p.Requests())
 	}
 	if err := check(t.Context(), t, r, "layer"); err != nil {
@@ -181,7 +181,7 @@ func TestReferrersOfOthersStay(t *testing.T) {
 	}
 	desc, raw := manifest(t, "second", &subject)
 	for range 2 {
-		if err := r.PushManifest(t.Context(), desc, raw); err != nil {
+		if _, err := r.AddReferrer(t.Context(), desc, raw, false); err != nil {
 			t.Fatal(err)
 		}
 	}

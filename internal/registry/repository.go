@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -126,19 +125,9 @@ func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, data
 	return nil
 }
 
-// PushManifest stores a manifest under its digest. When it has a subject, it is listed among the subject's referrers: by
-// the registry where it has the referrers API, else under the tag that the distribution spec provides for that.
+// PushManifest stores a manifest without a subject under its digest.
 func (r *Repository) PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte) error {
-	var m struct {
-		ArtifactType string
-		Subject      *ocispec.Descriptor
-		Annotations  map[string]string
-	}
-	if err := json.Unmarshal(raw, &m); err != nil || m.Subject == nil {
-		return r.putManifest(ctx, desc, raw, desc.Digest.String())
-	}
-	desc.ArtifactType, desc.Annotations = m.ArtifactType, m.Annotations
-	return r.pushReferrer(ctx, m.Subject.Digest, desc, raw)
+	return r.putManifest(ctx, desc, raw, desc.Digest.String())
 }
 
 // Tag makes tag name the manifest. An answer that the tag is immutable is a success if it names this digest already.

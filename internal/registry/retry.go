@@ -41,6 +41,12 @@ type retrying struct {
 	policy Retry
 }
 
+// once marks requests that must not be sent again once they were processed: what a late repetition writes may be older than
+// what others wrote meanwhile.
+func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
+
+type onceKey struct{}
+
 // RoundTrip implements http.RoundTripper.
 func (t *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 	var waited time.Duration
@@ -67,6 +73,9 @@ func (t *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 func again(req *http.Request, resp *http.Response, err error) bool {
 	if err == nil && resp.StatusCode == http.StatusTooManyRequests {
 		return true
+	}
+	if req.Context().Value(onceKey{}) != nil {
+		return false
 	}
 	if req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/blobs/uploads/") {
 		return false

@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,43 +11,93 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/pack"
-	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
-// publishBranch publishes what a branch holds. An unchanged component costs one request.
+// publishBranch publishes what a branch has. Unchanged is what the gate accepts with this content; anything else with this
+// content is repaired.
 func (j *job) publishBranch(ctx context.Context) error {
 	channels := j.follows()
-	current, found, err := j.artifact(ctx, j.comparedTag(channels))
+	compared := j.comparedTag(channels)
+	current, found, err := j.artifact(ctx, compared)
 	if err != nil {
 		return err
 	}
 	if found && current.ContentDigest() == j.tree.ContentDigest && (!current.Dirty() || j.dirty(j.run.changes)) {
-		return j.unchanged(ctx, current)
-	}
-	if found && !j.run.AllowOlder && len(channels) > 0 && j.older(current) {
-		return fmt.Errorf("%w: %s:%s is of %s, committed after %s; to go back on purpose, say --allow-older", ErrOlder,
-			j.component.Repository, channels[0].Name, current.Revision(), j.run.head.Hash[:8])
+		v := j.Gate.Judge(ctx, j.question(current, compared))
+		if v.Answer == trust.Accepted {
+			return j.unchanged(ctx, current, v, compared)
+		}
+		if j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy) {
+			j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s has this content; whether its signature is accepted cannot be told: %v", compared, v.Err))
+			return j.unchanged(ctx, current, v, compared)
+		}
+		if !trust.Refuses(v.Err) {
+			return v.Err
+		}
+		j.out.Repaired = fmt.Sprintf("%s pointed to %s with this content, which is refused: %v", compared, current.Descriptor.Digest, v.Err)
+	} else if found && !j.run.AllowOlder && len(channels) > 0 && j.older(current) {
+		if err := j.refuseOlder(ctx, current, channels[0].Name); err != nil {
+			return err
+		}
 	}
 	layer, err := j.pass(ctx)
 	if err != nil {
 		return err
 	}
-	a, err := j.newArtifact(layer)
+	built, err := j.newArtifact(layer)
 	if err != nil {
 		return err
 	}
-	j.out.Digest = a.Descriptor.Digest
+	again := false
+	if j.out.Repaired != "" {
+		var was pack.Built
+		if was, again = j.rebuilt(ctx, current, layer); again {
+			built = was
+			j.out.Repaired += "; it is what this repository published, so it was signed again"
+		} else {
+			j.out.Repaired += "; it was replaced"
+		}
+		j.out.Notes = append(j.out.Notes, j.out.Repaired)
+	}
+	return j.publishBuilt(ctx, built, layer, channels, current, found, again)
+}
+
+// publishBuilt signs and tags an artifact of the branch. One that is only signed again bears its tags already.
+func (j *job) publishBuilt(ctx context.Context, built pack.Built, layer pack.Layer, channels following, current pack.Artifact, found, again bool) error {
+	digest := built.Artifact().Descriptor.Digest
+	j.out.Digest = digest
 	state := tag.State{}
 	if found {
 		state[channels.first()] = current.Descriptor.Digest
 	}
 	ours := found && current.ContentDigest() != ""
-	plan := func(ctx context.Context) (tag.Plan, error) { return j.planBranch(ctx, state, channels, a, ours) }
-	if j.run.DryRun {
-		return j.dryRun(ctx, plan)
+	s := signing{built: &built, layer: &layer, ours: ours, tags: append(channels.names(), j.commitTag()), ref: j.run.Ref.git()}
+	s.plan = func(ctx context.Context) (tag.Plan, bool, error) {
+		return j.planBranch(ctx, state, channels, digest, ours)
 	}
-	return j.release(ctx, a, &layer, ours, plan, j.branchPolicy(channels))
+	if again {
+		s.plan = func(context.Context) (tag.Plan, bool, error) { return nil, true, nil }
+	}
+	if j.run.DryRun {
+		return j.dryRun(ctx, s.plan)
+	}
+	return j.release(ctx, s)
+}
+
+// refuseOlder keeps a channel from following an older commit. Only an artifact that the gate accepts can say how new it is.
+func (j *job) refuseOlder(ctx context.Context, current pack.Artifact, channel string) error {
+	v := j.Gate.Judge(ctx, j.question(current, channel))
+	switch {
+	case v.Answer == trust.Accepted:
+		return fmt.Errorf("%w: %s:%s is of %s, committed after %s; to go back on purpose, say --allow-older", ErrOlder,
+			j.component.Repository, channel, current.Revision(), j.run.head.Hash[:8])
+	case !trust.Refuses(v.Err):
+		return v.Err
+	}
+	j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s pointed to %s, which is refused: %v", channel, current.Descriptor.Digest, v.Err))
+	return nil
 }
 
 // following is the channels that a branch moves.
@@ -57,6 +108,14 @@ func (f following) first() string {
 		return ""
 	}
 	return f[0].Name
+}
+
+func (f following) names() []string {
+	list := make([]string, len(f))
+	for i, c := range f {
+		list[i] = c.Name
+	}
+	return list
 }
 
 // follows gives the channels of the run's branch. A branch that no channel follows publishes its commit alone: nothing
@@ -98,27 +157,28 @@ func (j *job) older(current pack.Artifact) bool {
 }
 
 // planBranch moves the commit's tag and the channels. What is not ours yet needs a listing of the tags: it tells whether
-// the repository is new, which saves the look-ups of signatures.
-func (j *job) planBranch(ctx context.Context, state tag.State, channels following, a pack.Artifact, ours bool) (tag.Plan, error) {
+// the repository is new, which saves the look-ups of signatures. shared says that the commit's tag is there: then others may be
+// signing the artifact, too.
+func (j *job) planBranch(ctx context.Context, state tag.State, channels following, to digest.Digest, ours bool) (_ tag.Plan, shared bool, err error) {
 	commit := j.commitTag()
 	known, err := j.exists(ctx, commit, ours)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	state[commit] = known
-	plan, err := state.Fix(commit, a.Descriptor.Digest)
+	plan, err := state.Fix(commit, to)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i, c := range channels {
 		if i > 0 {
 			if state[c.Name], err = resolve(ctx, j.repo, c.Name); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 		}
-		plan = append(plan, state.Follow(c.Name, a.Descriptor.Digest)...)
+		plan = append(plan, state.Follow(c.Name, to)...)
 	}
-	return plan, nil
+	return plan, known != "", nil
 }
 
 // exists gives the digest of an immutable tag, "" when there is none.
@@ -132,24 +192,28 @@ func (j *job) exists(ctx context.Context, name string, ours bool) (digest.Digest
 	return resolve(ctx, j.repo, name)
 }
 
-// unchanged has nothing to do but, with Resign, to sign what is there.
-func (j *job) unchanged(ctx context.Context, current pack.Artifact) error {
+// unchanged has nothing to do but, with Resign, to sign what is there: what the gate accepts, and whose layer is the content.
+func (j *job) unchanged(ctx context.Context, current pack.Artifact, v trust.Verdict, compared string) error {
 	j.out.Status, j.out.Digest = StatusUnchanged, current.Descriptor.Digest
 	if !j.run.Resign || j.run.DryRun {
 		return nil
 	}
-	_, err := j.addSignature(ctx, current, sign.Policy{})
+	if err := j.contentOf(ctx, current); err != nil {
+		return err
+	}
+	pass, err := v.Pass()
+	if err != nil {
+		return err
+	}
+	_, err = j.addSignature(ctx, pass, j.question(current, compared))
 	return err
 }
 
-// branchPolicy is whose signature clusters expect on the first channel; zero when the config does not say.
-func (j *job) branchPolicy(channels following) sign.Policy {
-	if len(channels) == 0 {
-		return sign.Policy{}
+// contentOf demands that the layer which the registry gives is the content of the checkout.
+func (j *job) contentOf(ctx context.Context, a pack.Artifact) error {
+	got, err := j.Gate.Content(ctx, j.component, a)
+	if err == nil && got != j.tree.ContentDigest {
+		err = fmt.Errorf("%w: %s has the content %s, and the checkout %s", trust.ErrForeign, a.Descriptor.Digest, got, j.tree.ContentDigest)
 	}
-	return configuredPolicy(channels[0].Identity)
-}
-
-func configuredPolicy(id component.Identity) sign.Policy {
-	return sign.Policy{Issuer: id.Issuer, Subject: id.Subject, SubjectPattern: id.SubjectRegexp}
+	return err
 }

@@ -57,3 +57,6 @@ func (f fetched) checkContent() error {
 	}
 	return nil
 }
+
+// maxLayer bounds a compressed layer that is read.
+const maxLayer = 128 << 20

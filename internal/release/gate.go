@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // ErrRefused reports a component that must not be published; RefusedError holds the findings.
@@ -125,6 +127,7 @@ func (s *Service) modeOf(file string) git.Mode {
 // CheckResult is what `check` found, for all selected components.
 type CheckResult struct {
 	Components []CheckedComponent `json:"components"`
+	Warnings   []check.Finding    `json:"warnings,omitempty"` // about the workspace as a whole
 	Summary    struct {
 		Passed  int `json:"passed"`
 		Refused int `json:"refused"`
@@ -168,6 +171,7 @@ func (s *Service) Check(ctx context.Context, names []string) (*CheckResult, erro
 	s.each(ctx, set, func(ctx context.Context, i int, c component.Component) {
 		res.Components[i] = s.checkOne(ctx, c, changes)
 	})
+	res.Warnings = s.signers(set)
 	for _, c := range res.Components {
 		switch c.Status {
 		case "passed":
@@ -179,6 +183,50 @@ func (s *Service) Check(ctx context.Context, names []string) (*CheckResult, erro
 		}
 	}
 	return res, nil
+}
+
+// signers warns of what lets others sign: workflows that they can start, and patterns that accept more than they should.
+func (s *Service) signers(set component.Set) []check.Finding {
+	var files []string
+	for _, f := range s.Files {
+		files = append(files, f.Path)
+	}
+	found := check.Workflows(s.FS, files)
+	seen := map[string]bool{}
+	for _, c := range set {
+		for _, ch := range c.Channels.From(component.FromVersion) {
+			for _, id := range ch.Identities {
+				why := trust.Loose(c, id)
+				if why == "" || seen[id.SubjectRegexp] {
+					continue
+				}
+				seen[id.SubjectRegexp] = true
+				found = append(found, check.Finding{Severity: check.Warning, Rule: check.RuleSigner, File: orDefault(s.Workspace.Config.File, component.ConfigFile),
+					Line: s.lineOf(id.SubjectRegexp), Message: fmt.Sprintf("subjectRegexp %s of channel %s: %s", id.SubjectRegexp, ch.Name, why)})
+			}
+		}
+	}
+	return found
+}
+
+func orDefault(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// lineOf is the line of the config file on which a text stands, 0 when it is not found.
+func (s *Service) lineOf(text string) int {
+	raw, err := fs.ReadFile(s.FS, orDefault(s.Workspace.Config.File, component.ConfigFile))
+	if err != nil {
+		return 0
+	}
+	before, _, found := strings.Cut(string(raw), text)
+	if !found {
+		return 0
+	}
+	return strings.Count(before, "\n") + 1
 }
 
 func (s *Service) checkOne(ctx context.Context, c component.Component, ch changes) CheckedComponent {

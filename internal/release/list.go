@@ -9,6 +9,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // ListResult is the tags of a component: versions, newest first by semver precedence, and the rest, such as channels and
@@ -36,7 +37,7 @@ func (s *Service) List(ctx context.Context, name string) (*ListResult, error) {
 // tagList is a repository's tags without those of signatures: versions, newest first, and the others by name.
 type tagList struct{ versions, others []string }
 
-func listTags(ctx context.Context, repo *registry.Repository) (tagList, error) {
+func listTags(ctx context.Context, repo trust.Repository) (tagList, error) {
 	tags, err := repo.Tags(ctx)
 	if err != nil {
 		return tagList{}, err
@@ -51,7 +52,7 @@ func sortTags(tags []string) tagList {
 	for _, t := range tags {
 		if v, err := tag.ParseVersion(t); err == nil {
 			versions = append(versions, v)
-		} else if _, _, record := tag.ParseRecordTag(t); !record && !registry.IsReferrersTag(t) {
+		} else if _, _, record := tag.ParseRecordTag(t); !record && !tag.IsReleaseTag(t) && !registry.IsReferrersTag(t) {
 			list.others = append(list.others, t)
 		}
 	}

@@ -27,7 +27,6 @@ type MoveRequest struct {
 	Actor   string // who; default: the signing identity
 	RunURL  string
 	DryRun  bool
-	Policy  sign.Policy // whose signature the artifacts need; zero is the workspace's own policy
 }
 
 // Statuses of a moved component, beside those of publish.

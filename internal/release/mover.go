@@ -5,17 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/registry"
-	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // mover is one component's way through promote, rollback, or the end of publish.
@@ -26,10 +26,10 @@ type mover struct {
 	component component.Component
 	channel   component.Channel
 	version   string
-	repo      *registry.Repository
+	repo      trust.Repository
 
-	ledger   ledger
-	policy   func() (sign.Policy, error)
+	journal  *journal.Journal
+	verdict  trust.Verdict
 	view     tag.View
 	tags     []string
 	target   tag.Target
@@ -102,10 +102,11 @@ func (m *mover) read(ctx context.Context) error {
 	return nil
 }
 
-// judge reads the journal and, beside it, the target's signature, and decides. A key that is still being opened is
-// waited for only when the first of them is checked.
+// judge reads the journal and, beside it, asks the gate about the target, and decides. A key that is still being opened is
+// waited for only when the first signature is checked.
 func (m *mover) judge(ctx context.Context) error {
-	m.open(ctx)
+	m.journal = m.Gate.Journal(m.component, m.channel)
+	m.view.Name = m.channel.Name
 	var verified error
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return m.readJournal(gctx) })
@@ -119,27 +120,15 @@ func (m *mover) judge(ctx context.Context) error {
 		return err
 	}
 	if m.version == "" {
-		return m.verify(ctx)
+		verified = m.verify(ctx)
 	}
-	return verified
+	if verified != nil {
+		return verified
+	}
+	return m.bound(ctx)
 }
 
-// open sets up what the journal and the verification share.
-func (m *mover) open(ctx context.Context) {
-	verifier := m.Signer.Verifier()
-	m.policy = sync.OnceValues(func() (sign.Policy, error) { return m.settlePolicy(ctx, verifier) })
-	movers := sync.OnceValues(func() ([]sign.Policy, error) {
-		own, err := m.policy()
-		if err != nil {
-			return nil, err
-		}
-		return m.moversOf(ctx, verifier, m.component, m.channel, own)
-	})
-	m.ledger = ledger{repo: m.repo, component: m.component, channel: m.channel.Name, verifier: verifier, movers: movers}
-	m.view.Name = m.channel.Name
-}
-
-func resolve(ctx context.Context, repo *registry.Repository, name string) (digest.Digest, error) {
+func resolve(ctx context.Context, repo trust.Repository, name string) (digest.Digest, error) {
 	d, err := repo.Resolve(ctx, name)
 	if errors.Is(err, registry.ErrNotFound) {
 		return "", nil
@@ -171,47 +160,36 @@ func (m *mover) missing() error {
 func (m *mover) readJournal(ctx context.Context) (err error) {
 	limit := 1
 	if m.version == "" || m.action == tag.ActionPublish {
-		limit = recordsRead
+		limit = journal.Enough
 	}
-	for ; ; limit = recordsRead {
-		if m.view.Journal, err = m.ledger.read(ctx, m.tags, limit, m.view.Digest); err != nil {
+	for ; ; limit = journal.Enough {
+		if m.view.Journal, err = m.journal.Read(ctx, m.tags, limit, m.view.Digest); err != nil {
 			return err
 		}
 		newest, ok := m.view.Journal.Newest()
-		if limit == recordsRead || !m.view.Journal.Partial && ok || ok && newest.To == m.view.Digest {
+		if limit == journal.Enough || !m.view.Journal.Partial && ok || ok && newest.To == m.view.Digest {
 			break
 		}
 	}
 	if m.view.Version = m.view.Journal.VersionOf(m.view.Digest); m.view.Version == "" {
-		m.view.Version, err = m.versionOf(ctx, m.view.Digest)
+		m.view.Version, err = versionOf(ctx, m.repo, m.tags, m.view.Digest)
 	}
 	return err
 }
 
-// settlePolicy finds out whose signature the channel's clusters expect. Where nothing says so, a publishing run vouches
-// for what it has just signed itself; a person who promotes has to say.
-func (m *mover) settlePolicy(ctx context.Context, verifier *sign.Verifier) (sign.Policy, error) {
-	policy, err := m.policyFor(ctx, verifier, m.component, Target{Tag: m.channel.Name}, m.Policy)
-	if m.action != tag.ActionPublish || !errors.Is(err, ErrNoPolicy) {
-		return policy, err
-	}
-	id, err := m.Signer.Identity(ctx)
-	return id.Exactly(), err
-}
-
 // versionOf looks for the version tag that names a digest of which the journal knows nothing.
-func (m *mover) versionOf(ctx context.Context, d digest.Digest) (string, error) {
+func versionOf(ctx context.Context, repo trust.Repository, tags []string, d digest.Digest) (string, error) {
 	if d == "" {
 		return "", nil
 	}
-	versions := sortTags(m.tags).versions
-	versions = versions[:min(len(versions), recordsRead)]
+	versions := sortTags(tags).versions
+	versions = versions[:min(len(versions), journal.Enough)]
 	found := make([]digest.Digest, len(versions))
 	var group errgroup.Group
 	group.SetLimit(16)
 	for i, v := range versions {
 		group.Go(func() (err error) {
-			found[i], err = resolve(ctx, m.repo, v)
+			found[i], err = resolve(ctx, repo, v)
 			return err
 		})
 	}
@@ -252,16 +230,37 @@ func (m *mover) decide(ctx context.Context) (err error) {
 	return nil
 }
 
-// verify demands that clusters which follow the channel will accept the target.
+// verify asks the gate whether the channel may point to the target.
 func (m *mover) verify(ctx context.Context) error {
-	valid, err := m.ledger.verifier.VerifyLate(ctx, m.repo, m.target.Digest, m.policy)
-	for _, s := range valid {
+	m.verdict = m.Gate.Judge(ctx, trust.Question{Component: m.component, Tags: []string{m.channel.Name}, Version: m.target.Version, Artifact: m.artifact,
+		Lenient: m.action == tag.ActionRollback && m.version != ""})
+	for _, s := range m.verdict.Signed {
 		m.out.Signatures = append(m.out.Signatures, s.Identity)
 	}
-	if err != nil {
+	m.out.Notes = append(m.out.Notes, m.verdict.Notes...)
+	if err := m.verdict.Err; err != nil {
 		return fmt.Errorf("%s@%s (%s): %w", m.component.Repository, m.target.Digest, m.target.Version, err)
 	}
 	return nil
+}
+
+// bound demands that something signed says which digest the version is: else whoever can write to the registry chooses it. Going
+// back is possible to what a record of a move says as well.
+func (m *mover) bound(ctx context.Context) error {
+	if m.verdict.Bound || m.target.Version == "" {
+		return nil
+	}
+	if m.action == tag.ActionRollback && m.view.Journal.Moved(m.target.Version, m.target.Digest) {
+		return nil
+	}
+	if m.action == tag.ActionRollback && m.view.Journal.Partial {
+		all, err := m.journal.Read(ctx, m.tags, journal.Enough, m.view.Digest)
+		if err == nil && all.Moved(m.target.Version, m.target.Digest) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s has no release record, and no Git ref in its signature says that %s is %s: publish %s of %s again with equal content, which writes the record",
+		trust.ErrUnbound, m.target.Version, m.target.Version, m.target.Digest, m.target.Version, m.component.Name)
 }
 
 // act writes the record and then the channel.
@@ -325,7 +324,7 @@ func singles(list []string) [][]string {
 func (m *mover) record(ctx context.Context) error {
 	newest, _ := m.view.Journal.Newest()
 	if m.step.Adopt {
-		adopted, err := m.ledger.write(ctx, m.Signer, m.newRecord(tag.ActionAdopt, tag.Target{Version: m.view.Version, Digest: m.view.Digest}, newest))
+		adopted, err := m.journal.Write(ctx, m.newRecord(tag.ActionAdopt, tag.Target{Version: m.view.Version, Digest: m.view.Digest}, newest))
 		if err != nil {
 			return err
 		}
@@ -336,7 +335,7 @@ func (m *mover) record(ctx context.Context) error {
 	}
 	r := m.newRecord(m.action, m.target, newest)
 	r.From, r.FromVersion = m.view.Digest, m.view.Version
-	written, err := m.ledger.write(ctx, m.Signer, r)
+	written, err := m.journal.Write(ctx, r)
 	m.out.Record = written.Tag
 	return err
 }
@@ -357,7 +356,7 @@ func (m *mover) point(ctx context.Context, now digest.Digest) error {
 	if now != m.view.Digest {
 		return m.conflict("was moved to %s while this move was prepared", now)
 	}
-	if err := m.repo.Tag(ctx, m.artifact.Descriptor, m.artifact.Manifest, m.channel.Name); err != nil {
+	if err := m.write(ctx); err != nil {
 		return err
 	}
 	now, err := resolve(ctx, m.repo, m.channel.Name)
@@ -368,6 +367,14 @@ func (m *mover) point(ctx context.Context, now digest.Digest) error {
 		return m.conflict("was moved on to %s by another run", now)
 	}
 	return nil
+}
+
+func (m *mover) write(ctx context.Context) error {
+	pass, err := m.verdict.Pass()
+	if err != nil {
+		return err
+	}
+	return m.Gate.Write(ctx, pass, m.channel.Name)
 }
 
 func (m *mover) conflict(format string, now digest.Digest) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // ErrOlder reports a run of an older commit than the channel's: most often an old job that was run again.
@@ -28,10 +29,9 @@ type PublishRequest struct {
 	Ref        Ref             // zero asks Git
 	Version    *semver.Version // publish this version of the named components, as their Git tag would
 	DryRun     bool            // decide and stop
-	Resign     bool            // add this run's identity to unchanged artifacts
+	Resign     bool            // add this run's identity to unchanged artifacts, after their content was read
 	AllowOlder bool            // let a channel follow to an older commit
 	NoPromote  bool            // publish a version without moving any channel
-	Policy     sign.Policy     // whose signature the channels that follow versions need; zero is the workspace's own policy
 	Actor      string          // who, for the journal
 	RunURL     string
 }
@@ -62,7 +62,7 @@ type PublishSummary struct {
 }
 
 // PublishedComponent is one component's part of the result. Reused names the tag whose digest a version took over; it is
-// empty when the version's content was built anew, which is to say that no channel ran it before.
+// empty when the version's content was built anew: staging never ran it.
 type PublishedComponent struct {
 	Name          string           `json:"name"`
 	Kind          component.Kind   `json:"kind"`
@@ -72,6 +72,7 @@ type PublishedComponent struct {
 	Digest        digest.Digest    `json:"digest,omitempty"`
 	ContentDigest digest.Digest    `json:"contentDigest,omitempty"`
 	Reused        string           `json:"reused,omitempty"`
+	Repaired      string           `json:"repaired,omitempty"` // why an artifact with this content was not left alone
 	Tags          []tag.Move       `json:"tags"`
 	Signatures    []sign.Identity  `json:"signatures"`
 	RemoteBases   []check.Vendored `json:"remoteBases,omitempty"`
@@ -138,11 +139,9 @@ func (s *Service) begin(ctx context.Context, req PublishRequest) (*publication, 
 	if run.changes, err = s.changes(ctx); err != nil {
 		return nil, nil, err
 	}
-	remote, err := s.Checkout.RemoteURL(ctx)
-	if err != nil && !errors.Is(err, git.ErrNoRemote) {
+	if run.source, err = s.Gate.Remote(); err != nil {
 		return nil, nil, err
 	}
-	run.source = sourceURL(remote)
 	set, err := s.chooseRef(run)
 	if err != nil {
 		return nil, nil, err
@@ -223,7 +222,7 @@ type job struct {
 	contents
 	run  *publication
 	tree *pack.Tree
-	repo *registry.Repository
+	repo trust.Repository
 	out  *PublishedComponent
 }
 
@@ -233,7 +232,7 @@ func (j *job) artifact(ctx context.Context, ref string) (pack.Artifact, bool, er
 }
 
 // readArtifact reads what a tag or digest names, false when there is none.
-func readArtifact(ctx context.Context, repo *registry.Repository, ref string) (pack.Artifact, bool, error) {
+func readArtifact(ctx context.Context, repo trust.Repository, ref string) (pack.Artifact, bool, error) {
 	_, raw, err := repo.Manifest(ctx, ref)
 	if errors.Is(err, registry.ErrNotFound) {
 		return pack.Artifact{}, false, nil
@@ -255,18 +254,60 @@ func (j *job) pass(ctx context.Context) (pack.Layer, error) {
 	return layer, err
 }
 
-func (j *job) newArtifact(layer pack.Layer) (pack.Artifact, error) {
+// newArtifact describes the component as this commit has it.
+func (j *job) newArtifact(layer pack.Layer) (pack.Built, error) {
 	ref := j.run.Ref.short()
 	if j.run.Version != nil {
 		ref = j.component.GitTagOf(tag.Version(j.run.Version)) // one --version may be given to several components
 	}
+	return j.build(layer, ref, j.run.head.Commit, j.dirty(j.run.changes))
+}
+
+func (j *job) build(layer pack.Layer, ref string, commit git.Commit, dirty bool) (pack.Built, error) {
 	var remote []pack.RemoteBase
 	for _, base := range j.remote {
 		remote = append(remote, pack.RemoteBase{URL: base.URL, File: strings.TrimPrefix(base.Path, j.component.Root+"/"), Digest: base.Digest})
 	}
 	return pack.NewArtifact(j.tree, layer, pack.Metadata{
-		Component: j.component.Name, Source: j.run.source, Created: j.run.head.Time,
-		Revision: ref + "@sha1:" + j.run.head.Hash, Dirty: j.dirty(j.run.changes),
+		Component: j.component.Name, Source: j.run.source, Created: commit.Time,
+		Revision: ref + "@sha1:" + commit.Hash, Dirty: dirty,
 		RemoteBases: remote, Unrendered: j.unrendered,
 	})
+}
+
+// rebuilt makes an artifact of the registry again, byte for byte, where the checkout can tell what it was: of a commit that led
+// here, on a branch that a channel follows or under this run's own ref, with the content that the component still has. Then it
+// does not matter what became of its signature.
+func (j *job) rebuilt(ctx context.Context, a pack.Artifact, layer pack.Layer) (pack.Built, bool) {
+	ref, hash, ok := strings.Cut(a.Revision(), "@sha1:")
+	if !ok || j.dirty(j.run.changes) || !j.mayHaveBuilt(ref) {
+		return pack.Built{}, false
+	}
+	commit, err := j.Checkout.Resolve(ctx, hash)
+	if err != nil || commit.Hash != hash {
+		return pack.Built{}, false
+	}
+	last, err := j.Checkout.LastCommit(ctx, j.run.head.Hash, j.paths()...)
+	if err != nil {
+		return pack.Built{}, false // a shallow clone cannot tell
+	}
+	for _, pair := range [][2]string{{hash, j.run.head.Hash}, {last.Hash, hash}} {
+		if led, err := j.Checkout.IsAncestor(ctx, pair[0], pair[1]); err != nil || !led {
+			return pack.Built{}, false
+		}
+	}
+	b, err := j.build(layer, ref, commit, false)
+	return b, err == nil && b.Artifact().Descriptor.Digest == a.Descriptor.Digest
+}
+
+func (j *job) mayHaveBuilt(ref string) bool {
+	if ref == j.run.Ref.short() || j.run.Version != nil && ref == j.component.GitTagOf(tag.Version(j.run.Version)) {
+		return true
+	}
+	return slices.ContainsFunc(j.component.Channels.From(component.FromBranch), func(c component.Channel) bool { return c.Branch == ref })
+}
+
+// question asks whether an artifact may bear tags of this run.
+func (j *job) question(a pack.Artifact, tags ...string) trust.Question {
+	return trust.Question{Component: j.component, Tags: tags, Artifact: a}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -12,10 +13,14 @@ import (
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
-func (j *job) dryRun(ctx context.Context, plan func(context.Context) (tag.Plan, error)) error {
-	moves, err := plan(ctx)
+// planner plans the tags. shared says that the artifact bears tags already: then others may be signing it, too.
+type planner func(context.Context) (plan tag.Plan, shared bool, err error)
+
+func (j *job) dryRun(ctx context.Context, plan planner) error {
+	moves, _, err := plan(ctx)
 	if err != nil {
 		return err
 	}
@@ -23,57 +28,101 @@ func (j *job) dryRun(ctx context.Context, plan func(context.Context) (tag.Plan, 
 	return nil
 }
 
-// release is promise 1: content by digest, then its signature, then tags. Content and signature are uploaded side by
-// side, but the signature becomes visible only after the content, and tags only after both. A nil layer means that the
-// content is in the repository already.
-func (j *job) release(ctx context.Context, a pack.Artifact, layer *pack.Layer, ours bool, plan func(context.Context) (tag.Plan, error), policy sign.Policy) error {
-	if err := j.identify(ctx, policy); err != nil {
+// signing is an artifact on its way to its tags: one that was built, or one of the repository that the gate let through.
+type signing struct {
+	built  *pack.Built
+	reused trust.Pass
+	found  pack.Artifact // that reused is about
+	layer  *pack.Layer   // nil where the content is in the repository
+	ours   bool          // the repository has an artifact of ours, and so its config blob
+	tags   []string      // that the signature is for
+	ref    string        // Git ref of a tag that names a commit
+	plan   planner
+	before func(context.Context, trust.Pass) error // last thing before the tags; may be nil
+}
+
+func (s signing) artifact() pack.Artifact {
+	if s.built != nil {
+		return s.built.Artifact()
+	}
+	return s.found
+}
+
+// release is promise 1: content by digest, then its signature, then the gate's verdict on it, then tags. Content and signature
+// are uploaded side by side, but the signature becomes visible only after the content, and tags only after both.
+func (j *job) release(ctx context.Context, s signing) error {
+	if _, err := j.Gate.MaySign(ctx, j.component, s.tags, s.ref); err != nil {
 		return err // with nothing uploaded
 	}
+	pass := s.reused
+	if s.built != nil {
+		pass = j.Gate.Built(j.component, *s.built)
+	}
+	a := s.artifact()
 	var moves tag.Plan
+	var shared bool
 	var signature *sign.Signature
 	group, gctx := errgroup.WithContext(ctx)
-	if layer != nil {
-		group.Go(func() error { return j.pushContent(gctx, a, *layer, ours) })
+	if s.layer != nil {
+		group.Go(func() error { return j.pushContent(gctx, a, *s.layer, s.ours) })
 	}
 	planned := make(chan struct{})
 	group.Go(func() (err error) {
-		moves, err = plan(gctx)
+		moves, shared, err = s.plan(gctx)
 		close(planned)
 		return err
 	})
 	group.Go(func() (err error) {
-		if !ours {
+		if !s.ours {
 			<-planned // its listing of the tags spares look-ups
 		}
-		signature, err = j.prepareSignature(gctx, a)
+		signature, err = j.Gate.Prepare(gctx, pass, s.tags, s.ref)
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := signature.Attach(ctx); err != nil {
+	pass, err := j.attach(ctx, signature, trust.Question{Component: j.component, Tags: s.tags, Ref: s.ref, Artifact: a}, s.built != nil && !shared)
+	if err != nil {
 		return err
 	}
-	j.out.Signatures = append(j.out.Signatures, signature.Identity)
-	done, err := moves.Apply(ctx, func(ctx context.Context, name string) error { return j.write(ctx, a, name) })
+	if s.before != nil {
+		if err := s.before(ctx, pass); err != nil {
+			return err
+		}
+	}
+	done, err := moves.Apply(ctx, func(ctx context.Context, name string) error { return j.write(ctx, pass, a, name) })
 	j.out.Tags, j.out.Status = append(j.out.Tags, done...), StatusPublished
 	return err
 }
 
+// attach makes a signature visible and asks the gate, as a cluster would, whether the artifact may bear its tags now.
+func (j *job) attach(ctx context.Context, signature *sign.Signature, q trust.Question, alone bool) (trust.Pass, error) {
+	if err := signature.Attach(ctx, alone); err != nil {
+		return trust.Pass{}, err
+	}
+	q.Signed, q.Unrecorded = signature, true
+	pass, err := j.Gate.Judge(ctx, q).Pass()
+	if err != nil {
+		return pass, fmt.Errorf("%s is signed, but may not bear %s: %w", q.Artifact.Descriptor.Digest, strings.Join(q.Tags, ", "), err)
+	}
+	j.out.Signatures = append(j.out.Signatures, signature.Identity)
+	return pass, nil
+}
+
 // write moves one tag. A version is looked at once more: signing may have taken seconds, and another run may have given
 // the version to other content meanwhile.
-func (j *job) write(ctx context.Context, a pack.Artifact, name string) error {
+func (j *job) write(ctx context.Context, pass trust.Pass, a pack.Artifact, name string) error {
 	if j.run.Version != nil {
 		now, err := resolve(ctx, j.repo, name)
 		if err != nil {
 			return err
 		}
 		if _, err := (tag.State{name: now}).Fix(name, a.Descriptor.Digest); err != nil {
-			return err
+			return errors.Join(err, j.restate(ctx, name))
 		}
 	}
-	return j.repo.Tag(ctx, a.Descriptor, a.Manifest, name)
+	return j.Gate.Write(ctx, pass, name)
 }
 
 // pushContent uploads layer, config and manifest. Where the repository holds an artifact of ours, it holds the config.
@@ -100,55 +149,15 @@ func (j *job) pushConfig(ctx context.Context, a pack.Artifact) error {
 	return j.repo.PushBlob(ctx, a.Parsed.Config, ocispec.DescriptorEmptyJSON.Data)
 }
 
-// identify finds out who signs, and refuses whom the policy of the channel would refuse.
-func (j *job) identify(ctx context.Context, policy sign.Policy) error {
-	id, err := j.Signer.Identity(ctx)
-	if err == nil && policy.IsZero() && id.Issuer == githubIssuer {
-		policy, err = j.defaultPolicy(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	if !policy.IsZero() && !policy.Allows(id) {
-		return fmt.Errorf("%w: this run signs as %s, and clusters expect %s", sign.ErrWrongIdentity, id, policy)
-	}
-	return nil
-}
-
-// defaultPolicy is what clusters expect of a repository on GitHub that configures nothing. It keeps a run of another ref,
-// such as a manual one with --ref, from publishing what they would refuse.
-func (j *job) defaultPolicy(ctx context.Context) (sign.Policy, error) {
-	t := Target{Tag: j.out.Version}
-	if t.Tag == "" {
-		channels := j.follows()
-		if len(channels) == 0 {
-			return sign.Policy{}, nil // no cluster follows this branch
-		}
-		t.Tag = channels.first()
-	}
-	policy, err := j.policyFor(ctx, j.Signer.Verifier(), j.component, t, sign.Policy{})
-	if errors.Is(err, ErrNoPolicy) {
-		return sign.Policy{}, nil
-	}
-	return policy, err
-}
-
-func (j *job) prepareSignature(ctx context.Context, a pack.Artifact) (*sign.Signature, error) {
-	return j.Signer.Prepare(ctx, j.repo, a.Descriptor, j.component.Repository.Digest(a.Descriptor.Digest.String()).String())
-}
-
-// addSignature signs an artifact that is in the repository; new tells whether this identity had not signed it before.
-func (j *job) addSignature(ctx context.Context, a pack.Artifact, policy sign.Policy) (added bool, err error) {
-	if err := j.identify(ctx, policy); err != nil {
-		return false, err
-	}
-	signature, err := j.prepareSignature(ctx, a)
+// addSignature signs an artifact that is in the repository and bears its tags already; added tells whether this identity had
+// not signed it before.
+func (j *job) addSignature(ctx context.Context, pass trust.Pass, q trust.Question) (added bool, err error) {
+	signature, err := j.Gate.Prepare(ctx, pass, q.Tags, q.Ref)
 	if err != nil {
 		return false, err
 	}
-	if err := signature.Attach(ctx); err != nil {
+	if _, err := j.attach(ctx, signature, q, false); err != nil {
 		return false, err
 	}
-	j.out.Signatures = append(j.out.Signatures, signature.Identity)
 	return signature.New(), nil
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"path"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,8 +18,7 @@ import (
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
-	"github.com/stratio/keos-oci/internal/registry"
-	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // Service runs the verbs on one workspace.
@@ -30,9 +27,7 @@ type Service struct {
 	Checkout    *git.Checkout
 	FS          fs.FS      // the checkout's top folder, confined
 	Files       []git.File // all tracked files
-	Open        func(name.Repository) *registry.Repository
-	Signer      *sign.Signer
-	Verifier    *sign.Verifier
+	Gate        *trust.Gate
 	Log         *slog.Logger // progress and warnings
 	Concurrency int          // components in flight
 	TempDir     string       // where tarballs are unpacked for the gate
@@ -67,8 +62,19 @@ func (r Ref) String() string {
 	return "refs/heads/" + r.Branch
 }
 
+// git is the reference's name in Git, and in the certificates of runs that publish it.
+func (r Ref) git() string {
+	if r.Tag != "" {
+		return "refs/tags/" + r.Tag
+	}
+	return trust.BranchRef(r.Branch)
+}
+
 // short is how revisions name the reference.
 func (r Ref) short() string { return r.Tag + r.Branch }
+
+// Open names a repository; nothing is requested yet.
+func (s *Service) Open(repo name.Repository) trust.Repository { return s.Gate.Open(repo) }
 
 // each runs f for all components side by side and never stops early: results are f's to keep.
 func (s *Service) each(ctx context.Context, set component.Set, f func(context.Context, int, component.Component)) {
@@ -96,27 +102,3 @@ func packMode(m git.Mode) pack.Mode {
 	}
 	return pack.Regular
 }
-
-// sourceURL names the Git repository in the same words on every machine: https, without .git, login or port of ssh. Local
-// paths say nothing to others and are left out.
-func sourceURL(remote string) string {
-	if m := scpLike.FindStringSubmatch(remote); m != nil && !strings.Contains(remote, "://") {
-		remote = "ssh://" + m[1] + "/" + m[2]
-	}
-	scheme, rest, ok := strings.Cut(remote, "://")
-	if !ok || scheme == "file" {
-		return ""
-	}
-	host, p, _ := strings.Cut(rest, "/")
-	host = host[strings.LastIndex(host, "@")+1:]
-	if scheme == "ssh" || scheme == "git" {
-		host, _, _ = strings.Cut(host, ":")
-	}
-	if scheme != "http" {
-		scheme = "https"
-	}
-	return scheme + "://" + host + path.Clean("/"+strings.TrimSuffix(p, ".git"))
-}
-
-// scpLike is Git's user@host:path form.
-var scpLike = regexp.MustCompile(`^(?:[^@/:]+@)?([^@/:]+):([^/].*|/.*)$`)

@@ -2,16 +2,17 @@ package release
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/component"
-	"github.com/stratio/keos-oci/internal/registry"
-	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/journal"
+	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // StatusResult says what each channel of each component names, for as many components as asked for.
@@ -43,9 +44,11 @@ type ChannelStatus struct {
 	Actor    string        `json:"actor,omitempty"`
 	Signer   string        `json:"signer,omitempty"` // of the move
 	Standing tag.Standing  `json:"standing,omitempty"`
+	Verdict  trust.Answer  `json:"verdict,omitempty"` // the gate's, on what the channel points to
 	Notes    []string      `json:"notes,omitempty"`
 
-	content digest.Digest
+	content  digest.Digest
+	artifact pack.Artifact
 }
 
 // Err joins the components' errors, nil when none failed.
@@ -61,7 +64,7 @@ func (r *StatusResult) Err() error {
 
 // Status reads the channels of the named components, all for none: one listing, one request per channel and the newest
 // record of each journal.
-func (s *Service) Status(ctx context.Context, names []string, asked sign.Policy) (*StatusResult, error) {
+func (s *Service) Status(ctx context.Context, names []string) (*StatusResult, error) {
 	set, err := s.Workspace.Components.Select(names...)
 	if err != nil {
 		return nil, err
@@ -69,7 +72,7 @@ func (s *Service) Status(ctx context.Context, names []string, asked sign.Policy)
 	res := &StatusResult{Registry: s.Workspace.Registry, Components: make([]ComponentStatus, len(set))}
 	s.each(ctx, set, func(ctx context.Context, i int, c component.Component) {
 		out := ComponentStatus{Name: c.Name, Kind: c.Kind, Repository: c.Repository.String(), Channels: make([]ChannelStatus, len(c.Channels))}
-		if out.err = s.statusOf(ctx, c, asked, &out); out.err != nil {
+		if out.err = s.statusOf(ctx, c, &out); out.err != nil {
 			out.Error = problem(out.err)
 		}
 		res.Components[i] = out
@@ -77,7 +80,7 @@ func (s *Service) Status(ctx context.Context, names []string, asked sign.Policy)
 	return res, nil
 }
 
-func (s *Service) statusOf(ctx context.Context, c component.Component, asked sign.Policy, out *ComponentStatus) error {
+func (s *Service) statusOf(ctx context.Context, c component.Component, out *ComponentStatus) error {
 	repo := s.Open(c.Repository)
 	var tags []string
 	group, gctx := errgroup.WithContext(ctx)
@@ -91,13 +94,21 @@ func (s *Service) statusOf(ctx context.Context, c component.Component, asked sig
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	group, gctx = errgroup.WithContext(ctx)
 	for i, ch := range c.Channels {
-		if !ch.Journal {
-			continue
-		}
-		if err := s.standing(ctx, c, ch, repo, tags, asked, &out.Channels[i]); err != nil {
-			return err
-		}
+		group.Go(func() error {
+			at := &out.Channels[i]
+			if ch.Journal {
+				if err := s.standing(gctx, c, ch, repo, tags, at); err != nil {
+					return err
+				}
+			}
+			s.judge(gctx, c, at)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	for _, ch := range out.Channels[1:] {
 		out.Drift = out.Drift || ch.content != out.Channels[0].content
@@ -105,36 +116,50 @@ func (s *Service) statusOf(ctx context.Context, c component.Component, asked sig
 	return nil
 }
 
-func readChannel(ctx context.Context, repo *registry.Repository, ch component.Channel, out *ChannelStatus) error {
+func readChannel(ctx context.Context, repo trust.Repository, ch component.Channel, out *ChannelStatus) error {
 	out.Name = ch.Name
 	a, found, err := readArtifact(ctx, repo, ch.Name)
 	if err != nil || !found {
 		return err
 	}
-	out.Digest, out.Revision, out.content = a.Descriptor.Digest, a.Revision(), a.ContentDigest()
+	out.Digest, out.Revision, out.content, out.artifact = a.Descriptor.Digest, a.Revision(), a.ContentDigest(), a
 	if created := a.Created(); !created.IsZero() {
 		out.Since = &created
 	}
 	return nil
 }
 
-// standing adds what the newest record says.
-func (s *Service) standing(ctx context.Context, c component.Component, ch component.Channel, repo *registry.Repository, tags []string, asked sign.Policy, out *ChannelStatus) error {
-	l, err := s.reader(ctx, c, ch, repo, asked)
-	if err != nil {
-		return err
+// judge adds the gate's verdict. What is not accepted is shown with the reason.
+func (s *Service) judge(ctx context.Context, c component.Component, out *ChannelStatus) {
+	if out.Digest == "" {
+		return
 	}
-	j, err := l.read(ctx, tags, 1, out.Digest)
+	v := s.Gate.Judge(ctx, trust.Question{Component: c, Tags: []string{out.Name}, Version: out.Version, Artifact: out.artifact})
+	out.Verdict = v.Answer
+	if v.Err != nil {
+		out.Notes = append(out.Notes, fmt.Sprintf("%s: %v", v.Answer, v.Err))
+	}
+}
+
+// standing adds what the newest record says.
+func (s *Service) standing(ctx context.Context, c component.Component, ch component.Channel, repo trust.Repository, tags []string, out *ChannelStatus) error {
+	l := s.Gate.Journal(c, ch)
+	j, err := l.Read(ctx, tags, 1, out.Digest)
 	if err != nil {
 		return err
 	}
 	if newest, ok := j.Newest(); j.Partial && (!ok || newest.To != out.Digest) {
-		if j, err = l.read(ctx, tags, recordsRead, out.Digest); err != nil {
+		if j, err = l.Read(ctx, tags, journal.Enough, out.Digest); err != nil {
 			return err
 		}
 	}
 	standing, waiting := j.Standing()
 	out.Standing, out.Version = standing, j.VersionOf(out.Digest)
+	if out.Version == "" && out.Digest != "" {
+		if out.Version, err = versionOf(ctx, repo, tags, out.Digest); err != nil {
+			return err
+		}
+	}
 	if standing == tag.Pending {
 		out.Notes = append(out.Notes, "a move to "+waiting.Version+" was begun and not finished: run it again, or another one")
 	}
@@ -148,16 +173,6 @@ func (s *Service) standing(ctx context.Context, c component.Component, ch compon
 		}
 	}
 	return nil
-}
-
-// reader opens a journal to be read. Where nothing says whose records count, all are shown and none is trusted.
-func (s *Service) reader(ctx context.Context, c component.Component, ch component.Channel, repo *registry.Repository, asked sign.Policy) (*ledger, error) {
-	policy, err := s.policyFor(ctx, s.Verifier, c, Target{Tag: ch.Name}, asked)
-	if err != nil && !errors.Is(err, ErrNoPolicy) {
-		return nil, err
-	}
-	movers, err := s.moversOf(ctx, s.Verifier, c, ch, policy)
-	return &ledger{repo: repo, component: c, channel: ch.Name, verifier: s.Verifier, movers: func() ([]sign.Policy, error) { return movers, nil }}, err
 }
 
 // HistoryResult is the journal of one channel, newest first.
@@ -182,7 +197,7 @@ type HistoryMove struct {
 }
 
 // History reads the newest records of a component's channel: one listing, and one request for each.
-func (s *Service) History(ctx context.Context, name, channel string, limit int, asked sign.Policy) (*HistoryResult, error) {
+func (s *Service) History(ctx context.Context, name, channel string, limit int) (*HistoryResult, error) {
 	c, err := s.Workspace.Components.Find(name)
 	if err != nil {
 		return nil, err
@@ -192,10 +207,7 @@ func (s *Service) History(ctx context.Context, name, channel string, limit int, 
 		return nil, err
 	}
 	repo := s.Open(c.Repository)
-	l, err := s.reader(ctx, c, ch, repo, asked)
-	if err != nil {
-		return nil, err
-	}
+	l := s.Gate.Journal(c, ch)
 	names, err := resolve(ctx, repo, ch.Name)
 	if err != nil {
 		return nil, err
@@ -204,7 +216,7 @@ func (s *Service) History(ctx context.Context, name, channel string, limit int, 
 	if err != nil {
 		return nil, err
 	}
-	j, err := l.read(ctx, tags, limit, names)
+	j, err := l.Read(ctx, tags, limit, names)
 	if err != nil {
 		return nil, err
 	}

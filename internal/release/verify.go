@@ -2,20 +2,17 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/journal"
+	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/sign"
-	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
-
-// ErrNoPolicy reports that nothing says whose signature is expected.
-var ErrNoPolicy = errors.New("no policy")
 
 // Target is an artifact of a component: a tag or a digest, the first branch channel when both are empty.
 type Target struct {
@@ -40,58 +37,91 @@ func ParseTarget(s string) (Target, error) {
 	return Target{Component: name, Tag: t}, nil
 }
 
-// VerifyRequest says what is verified and by what policy; a zero policy means the workspace's own.
-type VerifyRequest struct {
-	Target Target
-	Policy sign.Policy
-}
+// VerifyRequest says what is verified.
+type VerifyRequest struct{ Target Target }
 
-// VerifyResult says who signed an artifact and whether the policy accepts it.
+// VerifyResult is the gate's answer about an artifact: who signed it, and whether it may bear its tag. Error is set unless it
+// is accepted.
 type VerifyResult struct {
 	Name       string        `json:"name"`
 	Reference  string        `json:"reference"`
 	Digest     digest.Digest `json:"digest"`
 	Accepted   bool          `json:"accepted"`
+	Answer     trust.Answer  `json:"answer"`
+	Version    string        `json:"version,omitempty"` // that a channel points to
 	Policy     string        `json:"policy"`
 	Signatures []sign.Signed `json:"signatures"`
+	Rules      []trust.Rule  `json:"rules"`
+	Notes      []string      `json:"notes,omitempty"`
 	Error      *Problem      `json:"error,omitempty"`
 
 	err error
 }
 
-// Err is why the policy does not accept the artifact, nil when it does.
+// Err is why the artifact is not accepted, nil when it is.
 func (r *VerifyResult) Err() error { return r.err }
 
-// Verify checks the signatures of one artifact as a cluster would. The error is for what kept it from an answer.
+// Verify asks the gate about one artifact. The error is for what kept it from an answer.
 func (s *Service) Verify(ctx context.Context, req VerifyRequest) (*VerifyResult, error) {
 	c, err := s.Workspace.Components.Find(req.Target.Component)
 	if err != nil {
 		return nil, err
 	}
 	t := req.Target.orDefault(c)
-	policy, err := s.policyFor(ctx, s.Verifier, c, t, req.Policy)
+	repo := s.Open(c.Repository)
+	reference := t.Tag
+	if t.Digest != "" {
+		reference = t.Digest.String()
+	}
+	desc, raw, err := repo.Manifest(ctx, reference)
 	if err != nil {
 		return nil, err
 	}
-	repo := s.Open(c.Repository)
-	d := t.Digest
-	if d == "" {
-		if d, err = repo.Resolve(ctx, t.Tag); err != nil {
+	a, err := pack.ParseArtifact(raw)
+	if err != nil {
+		return nil, err
+	}
+	q := trust.Question{Component: c, Tags: []string{t.judged(c)}, Artifact: a, All: true}
+	if ch, err := c.Channels.Find(q.Tags[0]); err == nil && ch.From == component.FromVersion && t.Digest == "" {
+		if q.Version, err = s.versionAt(ctx, c, ch, repo, desc.Digest); err != nil {
 			return nil, err
 		}
 	}
-	res := &VerifyResult{Name: c.Name, Reference: t.reference(c), Digest: d, Policy: policy.String(), Signatures: []sign.Signed{}}
-	valid, err := s.Verifier.Verify(ctx, repo, d, policy)
-	if err != nil && !IsNo(err) {
-		return nil, err
+	v := s.Gate.Judge(ctx, q)
+	if v.Policy == "" && v.Err != nil {
+		return nil, v.Err // nothing says whose signature is expected
 	}
-	res.Signatures = append(res.Signatures, valid...)
-	res.Accepted = err == nil
-	if err != nil {
-		res.err = fmt.Errorf("%s: %w", res.Reference, err)
+	res := &VerifyResult{Name: c.Name, Reference: t.reference(c), Digest: desc.Digest, Accepted: v.Answer == trust.Accepted, Answer: v.Answer, Version: q.Version,
+		Policy: v.Policy, Signatures: append([]sign.Signed{}, v.Signed...), Rules: v.Rules, Notes: v.Notes}
+	if v.Err != nil {
+		res.err = fmt.Errorf("%s: %w", res.Reference, v.Err)
 		res.Error = problem(res.err)
 	}
 	return res, nil
+}
+
+// judged is the tag whose policy is asked: for a digest alone, that of the first channel that follows a branch.
+func (t Target) judged(c component.Component) string {
+	if t.Digest == "" {
+		return t.Tag
+	}
+	return Target{}.orDefault(c).Tag
+}
+
+// versionAt is the version that a channel points to: what its newest record says, else the highest version tag of the digest.
+func (s *Service) versionAt(ctx context.Context, c component.Component, ch component.Channel, repo trust.Repository, d digest.Digest) (string, error) {
+	tags, err := repo.Tags(ctx)
+	if err != nil {
+		return "", err
+	}
+	j, err := s.Gate.Journal(c, ch).Read(ctx, tags, 1, d)
+	if err != nil {
+		return "", err
+	}
+	if version := j.VersionOf(d); version != "" {
+		return version, nil
+	}
+	return versionOf(ctx, repo, tags, d)
 }
 
 func (t Target) orDefault(c component.Component) Target {
@@ -112,87 +142,61 @@ func (t Target) reference(c component.Component) string {
 	return c.Repository.Tag(t.Tag).String()
 }
 
-// policyFor is, strongest first: what the request says, the key, what the config says for the tag's channel, and on
-// GitHub the workflows of this repository on the ref that the tag stands for.
-func (s *Service) policyFor(ctx context.Context, v *sign.Verifier, c component.Component, t Target, asked sign.Policy) (sign.Policy, error) {
-	if !asked.IsZero() {
-		if err := asked.Validate(); err != nil {
-			return sign.Policy{}, fmt.Errorf("%w: %w", ErrNoPolicy, err)
+// ClusterPolicy says whose signature clusters are to be told to check of an artifact of c under a tag: what promote checks. A former
+// name of the repository is accepted as long as what a channel points to, or would be rolled back to, needs it.
+func (s *Service) ClusterPolicy(ctx context.Context, c component.Component, t string) (sign.Policy, error) {
+	return s.Gate.ForClusters(c, t, s.needsFormer(ctx, c, t))
+}
+
+// needsFormer says whether a former name still counts for clusters that follow t. In doubt it does, and the log says so.
+func (s *Service) needsFormer(ctx context.Context, c component.Component, t string) bool {
+	if len(s.Gate.Formerly) == 0 {
+		return false
+	}
+	list := []string{t}
+	if ch, err := c.Channels.Find(t); err == nil && ch.From == component.FromVersion {
+		before, err := s.before(ctx, c, ch)
+		if err != nil {
+			s.Log.Warn("the former name is kept in the policy: what a rollback would go to is not known", "component", c.Name, "channel", t, "error", err.Error())
+			return true
 		}
-		return asked, nil
+		list = append(list, before...)
 	}
-	if key, err := v.KeyPolicy(); err != nil || !key.IsZero() {
-		return key, err
-	}
-	if p := configuredPolicy(t.channel(c).Identity); !p.IsZero() {
-		return p, p.Validate()
-	}
-	slug, err := s.githubSlug(ctx)
-	if err != nil {
-		return sign.Policy{}, fmt.Errorf("%w: %w: %s", ErrNoPolicy, err, policyHint)
-	}
-	return sign.Policy{Issuer: githubIssuer, SubjectPattern: githubSubject(slug, t.ref(c))}, nil
-}
-
-// ClusterPolicy says whose signature an artifact of c needs on one of its channels: what promote checks, and what clusters are
-// to be told to check.
-func (s *Service) ClusterPolicy(ctx context.Context, c component.Component, channel string, asked sign.Policy) (sign.Policy, error) {
-	return s.policyFor(ctx, s.Verifier, c, Target{Component: c.Name, Tag: channel}, asked)
-}
-
-// githubSlug is owner/repository of the Git remote on github.com.
-func (s *Service) githubSlug(ctx context.Context) (string, error) {
-	remote, err := s.Checkout.RemoteURL(ctx)
-	if err != nil {
-		return "", err
-	}
-	slug, ok := strings.CutPrefix(sourceURL(remote), "https://github.com/")
-	if !ok {
-		return "", errors.New("the Git remote is not on github.com")
-	}
-	return slug, nil
-}
-
-const (
-	githubIssuer = "https://token.actions.githubusercontent.com"
-	policyHint   = "say whose signature is expected with --certificate-identity and --certificate-oidc-issuer, --key, or signing.identity in keos-oci.yaml"
-)
-
-// githubSubject is the SAN that Fulcio gives to a workflow of a repository: any workflow file, but this very ref.
-func githubSubject(slug, ref string) string {
-	return `https://github\.com/` + regexp.QuoteMeta(slug) + `/\.github/workflows/[^/@]+@` + ref
-}
-
-// channel is the channel whose clusters would run t: a version's when the tag is a version or such a channel.
-func (t Target) channel(c component.Component) component.Channel {
-	source := component.FromBranch
-	if t.isVersion() {
-		source = component.FromVersion
-	}
-	if found, err := c.Channels.Find(t.Tag); err == nil {
-		return found
-	}
-	if list := c.Channels.From(source); len(list) > 0 {
-		return list[0]
-	}
-	return component.Channel{}
-}
-
-func (t Target) isVersion() bool {
-	_, err := tag.ParseVersion(t.Tag)
-	return err == nil
-}
-
-// ref is the pattern of the Git refs whose workflows may have signed t.
-func (t Target) ref(c component.Component) string {
-	ch := t.channel(c)
-	if ch.From == component.FromVersion || t.isVersion() {
-		pattern := regexp.QuoteMeta(c.GitTagOf("\x00"))
-		version := `[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?`
-		if t.isVersion() {
-			version = regexp.QuoteMeta(strings.TrimPrefix(t.Tag, "v"))
+	for _, reference := range list {
+		a, found, err := readArtifact(ctx, s.Open(c.Repository), reference)
+		if err == nil && !found {
+			continue
 		}
-		return "refs/tags/" + strings.Replace(pattern, "\x00", version, 1)
+		if err == nil {
+			err = s.Gate.Present().Judge(ctx, trust.Question{Component: c, Tags: []string{t}, Artifact: a}).Err
+		}
+		if err != nil {
+			if !trust.Refuses(err) {
+				s.Log.Warn("the former name is kept in the policy: it is not known who signed", "component", c.Name, "reference", reference, "error", err.Error())
+			}
+			return true
+		}
 	}
-	return "refs/heads/" + regexp.QuoteMeta(ch.Branch)
+	return false
+}
+
+// before is the digests that rollbacks of a channel would go to.
+func (s *Service) before(ctx context.Context, c component.Component, ch component.Channel) ([]string, error) {
+	repo := s.Open(c.Repository)
+	now, err := resolve(ctx, repo, ch.Name)
+	if err != nil || now == "" {
+		return nil, err
+	}
+	tags, err := repo.Tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j, err := s.Gate.Journal(c, ch).Read(ctx, tags, journal.Enough, now)
+	if err != nil {
+		return nil, err
+	}
+	if d, _, ok := j.Before(); ok {
+		return []string{d.String()}, nil
+	}
+	return nil, nil
 }

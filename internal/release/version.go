@@ -1,7 +1,6 @@
 package release
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +14,8 @@ import (
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/registry"
-	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // publishVersion gives the run's version to the digest that holds its content: one that the repository has already, so
@@ -41,7 +40,7 @@ func (j *job) promoteVersion(ctx context.Context) error {
 		}
 		quiet := *j.Service
 		quiet.Log = slog.New(slog.DiscardHandler) // the component is told once, at the end of publish
-		m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL, Policy: j.run.Policy}, action: tag.ActionPublish,
+		m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL}, action: tag.ActionPublish,
 			component: j.component, channel: ch, version: j.out.Version, repo: j.repo, out: MovedComponent{Name: j.component.Name}}
 		if m.prepare(ctx); m.out.err == nil {
 			m.act(ctx)
@@ -65,6 +64,11 @@ func (j *job) giveVersion(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !j.run.DryRun { // whoever may not sign the version burns no number
+		if _, err := j.Gate.MaySign(ctx, j.component, []string{version}, ""); err != nil {
+			return err
+		}
+	}
 	existing, found, err := j.artifact(ctx, version)
 	if err != nil {
 		return err
@@ -72,25 +76,104 @@ func (j *job) giveVersion(ctx context.Context) error {
 	if found {
 		return j.publishedVersion(ctx, existing, layer)
 	}
-	a, reused, err := j.find(ctx, layer)
+	s, err := j.recorded(ctx, version, layer)
+	if err == nil && s.plan == nil {
+		s, err = j.find(ctx, layer)
+	}
 	if err != nil {
 		return err
 	}
-	upload := &layer
-	if reused != "" {
-		j.out.Reused, upload = reused, nil
-	} else {
-		j.out.Notes = append(j.out.Notes, "no channel ran this content before: it is in none of the tags that a branch left")
-		if a, err = j.newArtifact(layer); err != nil {
+	if s.built == nil && s.found.Manifest == nil {
+		j.out.Notes = append(j.out.Notes, "staging never ran this content: it was not published from a branch")
+		built, err := j.newArtifact(layer)
+		if err != nil {
 			return err
 		}
+		s.built, s.layer = &built, &layer
 	}
-	j.out.Digest = a.Descriptor.Digest
-	plan := func(ctx context.Context) (tag.Plan, error) { return tag.State{}.Fix(version, a.Descriptor.Digest) }
+	digest := s.artifact().Descriptor.Digest
+	j.out.Digest = digest
+	s.ours, s.tags = s.layer == nil, []string{version}
+	s.plan = func(context.Context) (tag.Plan, bool, error) {
+		plan, err := tag.State{}.Fix(version, digest)
+		return plan, true, err
+	}
+	s.before = func(ctx context.Context, pass trust.Pass) error {
+		return j.Gate.Release(ctx, pass, version, j.run.head.Hash, j.Now())
+	}
 	if j.run.DryRun {
-		return j.dryRun(ctx, plan)
+		return j.dryRun(ctx, s.plan)
 	}
-	return j.release(ctx, a, upload, reused != "", plan, j.versionPolicy())
+	return j.release(ctx, s)
+}
+
+// recorded is what the version's release record says it is: a run that was killed wrote the record, and not the tag. No plan
+// means that there is none.
+func (j *job) recorded(ctx context.Context, version string, layer pack.Layer) (signing, error) {
+	d, err := j.Gate.Released(ctx, j.component, version)
+	if err != nil || d == "" {
+		return signing{}, err
+	}
+	a, found, err := j.artifact(ctx, d.String())
+	if err != nil {
+		return signing{}, err
+	}
+	var s signing
+	ok := false
+	if found && a.ContentDigest() == j.tree.ContentDigest {
+		if s, ok, err = j.usable(ctx, a, layer, version); err != nil {
+			return s, err
+		}
+	}
+	if !ok {
+		return s, fmt.Errorf("%s:%s is %w: %s says that it is %s, and this commit has other content, or that artifact is gone; publish under a new version",
+			j.component.Repository, version, tag.ErrImmutable, tag.ReleaseTag(version), d)
+	}
+	s.plan = func(context.Context) (tag.Plan, bool, error) { return nil, true, nil }
+	return s, nil
+}
+
+// usable lets an artifact with this content through if the gate accepts it for the tag, or if it is what this repository
+// published, byte for byte. Its layer is read and hashed first.
+func (j *job) usable(ctx context.Context, a pack.Artifact, layer pack.Layer, name string) (signing, bool, error) {
+	v := j.Gate.Judge(ctx, j.question(a, name))
+	switch {
+	case v.Answer == trust.Accepted:
+	case !trust.Refuses(v.Err):
+		return signing{}, false, v.Err
+	default:
+		built, ok := j.rebuilt(ctx, a, layer)
+		if !ok {
+			j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s has this content under %s, and is refused: %v", a.Descriptor.Digest, name, v.Err))
+			return signing{}, false, nil
+		}
+		return signing{built: &built, layer: &layer, found: a}, true, nil
+	}
+	if err := j.contentOf(ctx, a); err != nil {
+		if trust.Refuses(err) || errors.Is(err, pack.ErrLayer) || errors.Is(err, registry.ErrNotFound) {
+			j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s (%s) is not reused: %v", a.Descriptor.Digest, name, err))
+			return signing{}, false, nil
+		}
+		return signing{}, false, err
+	}
+	pass, err := v.Pass()
+	return signing{reused: pass, found: a}, err == nil, err
+}
+
+// restate writes the release record for the digest that bears the version, where this run wrote one for its own digest while
+// another run was faster with the tag.
+func (j *job) restate(ctx context.Context, version string) error {
+	a, found, err := j.artifact(ctx, version)
+	if err != nil || !found {
+		return err
+	}
+	q := j.question(a, version)
+	q.Unrecorded = true
+	pass, err := j.Gate.Judge(ctx, q).Pass()
+	if err != nil {
+		return nil //nolint:nilerr // what bears the version is not accepted, and must not be stated
+	}
+	return j.Gate.Restate(ctx, pass, version, j.Now())
 }
 
 // sameBases refuses a version whose files a branch published with other remote bases. They moved since, and production would
@@ -120,55 +203,88 @@ func (j *job) movedBases(a pack.Artifact) string {
 	return strings.Join(moved, ", ")
 }
 
-// publishedVersion is a version that exists: the same content is a run repeated, which may lack its signature; other
-// content is refused, because versions never change.
+// publishedVersion is a version that exists: the same content is a run repeated, which may lack its signature or its record;
+// other content is refused, because versions never change.
 func (j *job) publishedVersion(ctx context.Context, existing pack.Artifact, layer pack.Layer) error {
+	version := j.out.Version
 	j.out.Digest = existing.Descriptor.Digest
-	same, err := j.same(ctx, existing, layer)
-	if err != nil {
-		return err
+	immutable := func(why string) error {
+		return fmt.Errorf("%s:%s is %w: it points to %s %s; publish this content under a new version", j.component.Repository, version, tag.ErrImmutable,
+			existing.Descriptor.Digest, why)
 	}
-	if !same {
-		return fmt.Errorf("%s:%s is %w: it names %s with other content; publish this content under a new version",
-			j.component.Repository, j.out.Version, tag.ErrImmutable, existing.Descriptor.Digest)
+	if existing.ContentDigest() != j.tree.ContentDigest {
+		return immutable("with other content")
 	}
 	j.out.Status = StatusUnchanged
 	if j.run.DryRun {
 		return nil
 	}
-	added, err := j.addSignature(ctx, existing, j.versionPolicy())
-	if added {
-		j.out.Notes = append(j.out.Notes, "the version lacked this run's signature, which was added")
+	q := j.question(existing, version)
+	v := j.Gate.Judge(ctx, q)
+	if v.Answer == trust.Accepted {
+		if err := j.contentOf(ctx, existing); err != nil {
+			return err
+		}
+		return j.keep(ctx, v)
+	}
+	if !trust.Refuses(v.Err) || errors.Is(v.Err, trust.ErrRelabelled) {
+		return v.Err
+	}
+	s, ok, err := j.usable(ctx, existing, layer, j.branchTag())
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errors.Join(immutable("that this repository did not publish"), v.Err)
+	}
+	s.ours, s.tags = true, []string{version}
+	s.plan = func(context.Context) (tag.Plan, bool, error) { return nil, true, nil }
+	s.before = func(ctx context.Context, pass trust.Pass) error {
+		return j.Gate.Release(ctx, pass, version, j.run.head.Hash, j.Now())
+	}
+	j.out.Notes = append(j.out.Notes, "the version lacked this run's signature, which was added")
+	err = j.release(ctx, s)
+	if err == nil {
+		j.out.Status = StatusUnchanged
 	}
 	return err
 }
 
-// versionPolicy is whose signature clusters expect on the channel that follows versions.
-func (j *job) versionPolicy() sign.Policy {
-	if list := j.component.Channels.From(component.FromVersion); len(list) > 0 {
-		return configuredPolicy(list[0].Identity)
+// keep leaves a version as it is, with a release record if it has none.
+func (j *job) keep(ctx context.Context, v trust.Verdict) error {
+	pass, err := v.Pass()
+	if err != nil {
+		return err
 	}
-	return sign.Policy{}
+	return j.Gate.Release(ctx, pass, j.out.Version, j.run.head.Hash, j.Now())
+}
+
+// branchTag is the channel whose clusters run what a branch publishes.
+func (j *job) branchTag() string {
+	if list := j.component.Channels.From(component.FromBranch); len(list) > 0 {
+		return list[0].Name
+	}
+	return "latest"
 }
 
 // find looks for the content under the tags that branches leave: the channel, this commit's, and that of the last commit
-// that touched the component; then under the newest versions.
-func (j *job) find(ctx context.Context, layer pack.Layer) (pack.Artifact, string, error) {
+// that touched the component; then under the newest versions. Only what the gate accepts for the branch is taken.
+func (j *job) find(ctx context.Context, layer pack.Layer) (signing, error) {
 	tags, err := j.candidates(ctx)
 	if err != nil {
-		return pack.Artifact{}, "", err
+		return signing{}, err
 	}
 	var looked []candidate
-	a, name, err := j.findAmong(ctx, tags, &looked, layer)
-	if err != nil || name != "" {
-		return a, name, err
+	s, err := j.findAmong(ctx, tags, &looked, layer)
+	if err != nil || j.out.Reused != "" {
+		return s, err
 	}
 	if err := j.sameBases(looked); err != nil {
-		return pack.Artifact{}, "", err
+		return signing{}, err
 	}
 	list, err := listTags(ctx, j.repo)
 	if err != nil {
-		return pack.Artifact{}, "", err
+		return signing{}, err
 	}
 	return j.findAmong(ctx, list.versions[:min(len(list.versions), maxVersions)], &looked, layer)
 }
@@ -182,26 +298,30 @@ type candidate struct {
 // maxVersions is how many versions find reads.
 const maxVersions = 10
 
-// findAmong compares what tags name, each artifact once, and adds it to those that it looked at.
-func (j *job) findAmong(ctx context.Context, tags []string, looked *[]candidate, layer pack.Layer) (pack.Artifact, string, error) {
+// findAmong looks at what tags name, each artifact once, and adds it to those that it looked at.
+func (j *job) findAmong(ctx context.Context, tags []string, looked *[]candidate, layer pack.Layer) (signing, error) {
 	for _, name := range tags {
 		a, found, err := j.artifact(ctx, name)
 		if err != nil {
-			return pack.Artifact{}, "", err
+			return signing{}, err
 		}
 		if !found || a.Dirty() || slices.ContainsFunc(*looked, func(c candidate) bool { return c.Descriptor.Digest == a.Descriptor.Digest }) {
 			continue
 		}
 		*looked = append(*looked, candidate{name, a})
-		same, err := j.same(ctx, a, layer)
-		if err != nil {
-			return pack.Artifact{}, "", err
+		if a.ContentDigest() != j.tree.ContentDigest {
+			continue
 		}
-		if same {
-			return a, name, nil
+		s, ok, err := j.usable(ctx, a, layer, j.branchTag())
+		if err != nil {
+			return signing{}, err
+		}
+		if ok {
+			j.out.Reused = name
+			return s, nil
 		}
 	}
-	return pack.Artifact{}, "", nil
+	return signing{}, nil
 }
 
 func (j *job) candidates(ctx context.Context) ([]string, error) {
@@ -218,30 +338,3 @@ func (j *job) candidates(ctx context.Context) ([]string, error) {
 	}
 	return list, nil
 }
-
-// same says whether a holds exactly the run's content. The annotation is only a claim, and the release identity is about
-// to vouch for the digest: unless the layer is ours byte for byte, it is downloaded and hashed.
-func (j *job) same(ctx context.Context, a pack.Artifact, layer pack.Layer) (bool, error) {
-	desc, ok := a.Layer()
-	if !ok || a.ContentDigest() != j.tree.ContentDigest {
-		return false, nil
-	}
-	if desc.Digest == layer.Digest {
-		return true, nil
-	}
-	raw, err := j.repo.Blob(ctx, desc, maxLayer)
-	if errors.Is(err, registry.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	got, err := pack.Digest(bytes.NewReader(raw), pack.Limits{Bytes: j.tree.Size*2 + 1<<20})
-	if err != nil && !errors.Is(err, pack.ErrLayer) {
-		return false, err
-	}
-	return got == j.tree.ContentDigest, nil
-}
-
-// maxLayer bounds a compressed layer that is read to be compared.
-const maxLayer = 128 << 20

@@ -84,7 +84,9 @@ func (c *config) entryOf(one component.Component) *entry {
 // nobodySigns tells whether no pipeline's signature can be accepted on a channel: nobody is named, or a channel that
 // follows versions, which are signed on tags, expects a branch.
 func nobodySigns(ch component.Channel) bool {
-	return ch.Identity.Issuer == "" || ch.From == component.FromVersion && strings.Contains(ch.Identity.Subject, "@refs/heads/")
+	return !slices.ContainsFunc(ch.Identities, func(i component.Identity) bool {
+		return i.Issuer != "" && !(ch.From == component.FromVersion && strings.Contains(i.Subject, "@refs/heads/"))
+	})
 }
 
 // signedOnGitLab demands that a config file which is there says who signs: what follows releases would else accept nobody.

@@ -341,16 +341,16 @@ func TestGitLab_identities(t *testing.T) {
 				}
 				latest, _ := c.Channels.Find("latest")
 				stable, _ := c.Channels.Find("latest-stable")
-				if latest.Identity.Issuer != "https://gitlab.com" || latest.Identity.Subject != project+"refs/heads/main" {
-					t.Errorf("latest = %+v", latest.Identity)
+				if latest.Identities[0].Issuer != "https://gitlab.com" || latest.Identities[0].Subject != project+"refs/heads/main" {
+					t.Errorf("latest = %+v", latest.Identities[0])
 				}
-				whole := regexp.MustCompile(`\A(?:` + stable.Identity.SubjectRegexp + `)\z`)
-				if stable.Identity.Issuer != "https://gitlab.com" || !whole.MatchString(project+"refs/tags/"+own) {
-					t.Errorf("%s: %s does not match %s", name, stable.Identity.SubjectRegexp, own)
+				whole := regexp.MustCompile(`\A(?:` + stable.Identities[0].SubjectRegexp + `)\z`)
+				if stable.Identities[0].Issuer != "https://gitlab.com" || !whole.MatchString(project+"refs/tags/"+own) {
+					t.Errorf("%s: %s does not match %s", name, stable.Identities[0].SubjectRegexp, own)
 				}
 				for _, other := range []string{"refs/tags/other/v1.2.3", "refs/heads/main", "refs/tags/x/" + own, "refs/tags/" + own + "+x"} {
 					if whole.MatchString(project + other) {
-						t.Errorf("%s: %s matches %s", name, stable.Identity.SubjectRegexp, other)
+						t.Errorf("%s: %s matches %s", name, stable.Identities[0].SubjectRegexp, other)
 					}
 				}
 				if whole.MatchString(strings.Replace(project, "My.Apps", "MyxApps", 1) + "refs/tags/" + own) {

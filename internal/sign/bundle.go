@@ -22,20 +22,24 @@ const (
 	predicateType       = cosigntypes.CosignSignPredicateType
 )
 
-func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact ocispec.Descriptor, sig *Signature) error {
-	found, err := s.verifier.bundles(ctx, repo, artifact.Digest)
-	if err != nil || found.by(sig.Identity) {
+func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact ocispec.Descriptor, sig *Signature, counts func(Signed) bool) error {
+	found, err := s.verifier.bundles(ctx, repo, artifact.Digest, Search{Keyless: s.keyless, Enough: func(f Found) bool { return f.Has(counts) }})
+	if err != nil || found.Has(counts) {
 		return err
 	}
 	raw, err := s.newBundle(ctx, artifact.Digest)
 	if err != nil {
 		return err
 	}
-	got, err := s.verifier.checkBundle(raw, artifact.Digest)
+	keyless, err := s.keyless()
+	if err != nil {
+		return err
+	}
+	got, err := s.verifier.checkBundle(raw, artifact.Digest, keyless)
 	if err != nil {
 		return fmt.Errorf("a cluster would refuse the new signature: %w", err)
 	}
-	if got != sig.Identity {
+	if got.Identity != sig.Identity {
 		return fmt.Errorf("the new signature is of %s, not of %s", got, sig.Identity)
 	}
 	// The content stands in the descriptor, too (image spec, "data"): who knows that reads a signature in one request.
@@ -43,7 +47,9 @@ func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact oc
 	if err := repo.PushBlob(ctx, layer, raw); err != nil {
 		return err
 	}
-	sig.attach = append(sig.attach, func(ctx context.Context) error { return attachBundle(ctx, repo, artifact, layer) })
+	sig.attach = append(sig.attach, func(ctx context.Context, alone bool) error {
+		return sig.attachBundle(ctx, repo, artifact, layer, alone)
+	})
 	return nil
 }
 
@@ -62,7 +68,7 @@ func (s *Signer) newBundle(ctx context.Context, artifact digest.Digest) ([]byte,
 
 // attachBundle lists the bundle as a referrer of the artifact. The empty config blob is mostly there already, since
 // pack gives artifacts the same one; it is uploaded when the registry misses it.
-func attachBundle(ctx context.Context, repo Repository, artifact, layer ocispec.Descriptor) error {
+func (s *Signature) attachBundle(ctx context.Context, repo Repository, artifact, layer ocispec.Descriptor, alone bool) error {
 	config := ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
 	manifest, err := json.Marshal(ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
@@ -77,12 +83,15 @@ func attachBundle(ctx context.Context, repo Repository, artifact, layer ocispec.
 		return err
 	}
 	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
-	err = repo.PushManifest(ctx, desc, manifest)
-	if err == nil {
-		return nil
+	list, err := repo.AddReferrer(ctx, desc, manifest, alone)
+	if err != nil {
+		if repo.PushBlob(ctx, config, ocispec.DescriptorEmptyJSON.Data) != nil {
+			return err
+		}
+		if list, err = repo.AddReferrer(ctx, desc, manifest, alone); err != nil {
+			return err
+		}
 	}
-	if repo.PushBlob(ctx, config, ocispec.DescriptorEmptyJSON.Data) != nil {
-		return err
-	}
-	return repo.PushManifest(ctx, desc, manifest)
+	s.listed, s.written = list, map[digest.Digest][]byte{desc.Digest: manifest}
+	return nil
 }

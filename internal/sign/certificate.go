@@ -24,7 +24,7 @@ type credential struct {
 	leaf     *x509.Certificate
 	leafPEM  []byte
 	chainPEM []byte
-	identity Identity
+	who      Signed
 }
 
 // GetCertificate implements sigstore-go's sign.CertificateProvider with the certificate that is there already.
@@ -138,17 +138,17 @@ func newCredential(keys *sign.EphemeralKeypair, chain []string) (*credential, er
 	if err != nil {
 		return nil, err
 	}
-	id, err := certificateIdentity(leaf)
+	who, err := certificateOf(leaf)
 	if err != nil {
 		return nil, err
 	}
-	return &credential{keys, leaf, []byte(chain[0]), []byte(strings.Join(chain[1:], "")), id}, nil
+	return &credential{keys, leaf, []byte(chain[0]), []byte(strings.Join(chain[1:], "")), who}, nil
 }
 
-func certificateIdentity(cert *x509.Certificate) (Identity, error) {
+func certificateOf(cert *x509.Certificate) (Signed, error) {
 	s, err := certificate.SummarizeCertificate(cert)
 	if err != nil {
-		return Identity{}, fmt.Errorf("certificate: %w", err)
+		return Signed{}, fmt.Errorf("certificate: %w", err)
 	}
-	return Identity{Issuer: s.Issuer, Subject: s.SubjectAlternativeName}, nil
+	return certified(s), nil
 }

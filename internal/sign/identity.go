@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 )
 
 // Identity is who made a signature: the issuer and subject of a certificate, or the fingerprint of a key.
@@ -27,12 +29,43 @@ func (i Identity) String() string {
 	return fmt.Sprintf("%s (issuer %s)", i.Subject, i.Issuer)
 }
 
+// Claims is what a CI system's certificate says of the run beside its subject (Fulcio's certificate extensions).
+type Claims struct {
+	Repository   string `json:"repository,omitempty"`   // URL of the repository whose run it was
+	RepositoryID string `json:"repositoryID,omitempty"` // which survives a rename
+	Ref          string `json:"ref,omitempty"`          // Git ref that the run was of
+	Caller       string `json:"caller,omitempty"`       // URL of the workflow that was started; it may have called the one that signed
+	Workflow     string `json:"workflow,omitempty"`     // URL of the workflow that signed
+	Trigger      string `json:"trigger,omitempty"`      // event that started the run
+}
+
+// Signed is one valid signature.
+type Signed struct {
+	Identity
+	Format Format    `json:"format,omitempty"`
+	Claims Claims    `json:"claims,omitzero"`
+	Time   time.Time `json:"time,omitzero"` // of the log or a timestamp authority; zero where neither vouches
+}
+
 // Policy says whose signature is accepted: of a key, or of one issuer and subject. Patterns are regular expressions and
 // must match as a whole. Each non-empty field must hold; the zero value accepts nobody.
 type Policy struct {
 	Key                           string // fingerprint, as Identity.Key
 	Issuer, Subject               string
 	IssuerPattern, SubjectPattern string
+	Claims                        *Demands  // what the certificate must say of the run; nil demands nothing
+	Until                         time.Time // the signature must be logged before; zero sets no end
+}
+
+// Demands is what the run that signed must have been. Clusters cannot ask for it: Flux sees issuer and subject alone.
+type Demands struct {
+	Slug     string   // owner/repository on Host: the run's, and of the workflow that was started; compared without case
+	Host     string   // such as https://github.com
+	ID       string   // of that repository, "" for any
+	Ref      string   // pattern of the run's Git ref, "" for any
+	Called   string   // the same, where the workflow that signed was called by another one; its subject does not tell the run's ref
+	NoTags   string   // pattern of tags that the run may be of, where it was of a tag; "" for any
+	Triggers []string // events that may have started the run; none for any
 }
 
 // Exactly is the policy that accepts i alone.
@@ -54,12 +87,75 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// Allows says whether p accepts i.
-func (p Policy) Allows(i Identity) bool {
+// Names says whether p accepts i by its name alone, whatever its certificate says beside.
+func (p Policy) Names(i Identity) bool {
 	if p.Validate() != nil || p.Key != i.Key {
 		return false
 	}
-	return p.Key != "" || matches(p.Issuer, p.IssuerPattern, i.Issuer) && matches(p.Subject, p.SubjectPattern, i.Subject)
+	return p.Key != "" || matches(p.Issuer, p.IssuerPattern, i.Issuer) && matches(p.Subject, p.SubjectPattern, p.Claims.fold(i.Subject))
+}
+
+// Judge says why p does not accept a signature, nil when it does.
+func (p Policy) Judge(s Signed) error {
+	if !p.Names(s.Identity) {
+		return fmt.Errorf("expected %s", p)
+	}
+	if !p.Until.IsZero() && (s.Time.IsZero() || !s.Time.Before(p.Until)) {
+		return fmt.Errorf("%s counts only if it was logged before %s", p.name(), p.Until.UTC().Format(time.DateOnly))
+	}
+	return p.Claims.judge(s.Claims)
+}
+
+// fold gives a subject the spelling of the owner and repository that are expected: GitHub compares both without case.
+func (d *Demands) fold(subject string) string {
+	if d == nil || d.Slug == "" {
+		return subject
+	}
+	start := d.Host + "/" + d.Slug + "/"
+	if len(subject) >= len(start) && strings.EqualFold(subject[:len(start)], start) {
+		return start + subject[len(start):]
+	}
+	return subject
+}
+
+func (d *Demands) judge(c Claims) error {
+	if d == nil {
+		return nil
+	}
+	home := d.Host + "/" + d.Slug
+	switch {
+	case d.Slug != "" && !strings.EqualFold(c.Repository, home):
+		return fmt.Errorf("the run that signed was of the repository %s, not of %s", or(c.Repository), home)
+	case d.ID != "" && c.RepositoryID != d.ID:
+		return fmt.Errorf("the run that signed was of the repository with the id %s, not %s", or(c.RepositoryID), d.ID)
+	case d.Slug != "" && !hasFoldedPrefix(c.Caller, home+"/"):
+		return fmt.Errorf("the run that signed was started by the workflow %s of another repository", or(c.Caller))
+	case len(d.Triggers) > 0 && !slices.Contains(d.Triggers, c.Trigger):
+		return fmt.Errorf("the run that signed was started by the event %s; allowed: %s", or(c.Trigger), strings.Join(d.Triggers, ", "))
+	case d.Ref != "" && !wholly(d.Ref, c.Ref):
+		return fmt.Errorf("the run that signed was of %s, expected %s", or(c.Ref), d.Ref)
+	case d.Called != "" && !strings.EqualFold(c.Caller, c.Workflow) && !wholly(d.Called, c.Ref):
+		return fmt.Errorf("the run that called the workflow was of %s, expected %s", or(c.Ref), d.Called)
+	case d.NoTags != "" && strings.HasPrefix(c.Ref, "refs/tags/") && !wholly(d.NoTags, c.Ref):
+		return fmt.Errorf("the run that signed was of %s, which is another release: expected %s", c.Ref, d.NoTags)
+	}
+	return nil
+}
+
+func hasFoldedPrefix(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+func or(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+func wholly(pattern, got string) bool {
+	re, err := anchored(pattern)
+	return err == nil && re.MatchString(got)
 }
 
 func matches(exact, pattern, got string) bool {
@@ -69,8 +165,7 @@ func matches(exact, pattern, got string) bool {
 	if pattern == "" {
 		return exact != ""
 	}
-	re, err := anchored(pattern)
-	return err == nil && re.MatchString(got)
+	return wholly(pattern, got)
 }
 
 // anchored compiles pattern so that it must match the whole string: cosign and Flux do not anchor by themselves, and a
@@ -85,9 +180,72 @@ func anchored(pattern string) (*regexp.Regexp, error) {
 
 func (p Policy) String() string {
 	if p.Key != "" {
+		return p.name()
+	}
+	s := fmt.Sprintf("%s (issuer %s)", p.name(), strings.TrimSpace(p.Issuer+" "+p.IssuerPattern))
+	if !p.Until.IsZero() {
+		s += " until " + p.Until.UTC().Format(time.DateOnly)
+	}
+	return s
+}
+
+func (p Policy) name() string {
+	if p.Key != "" {
 		return "key " + p.Key
 	}
-	return fmt.Sprintf("%s (issuer %s)", strings.TrimSpace(p.Subject+" "+p.SubjectPattern), strings.TrimSpace(p.Issuer+" "+p.IssuerPattern))
+	return strings.TrimSpace(p.Subject + " " + p.SubjectPattern)
+}
+
+// Policies is a list of policies of which any one is enough. The empty list accepts nobody.
+type Policies []Policy
+
+// Judge says why no policy of the list accepts a signature, nil when one does.
+func (ps Policies) Judge(s Signed) error {
+	var named, other error
+	for _, p := range ps {
+		err := p.Judge(s)
+		switch {
+		case err == nil:
+			return nil
+		case p.Names(s.Identity):
+			named = err // the closest miss explains the most
+		case other == nil:
+			other = fmt.Errorf("expected %s", ps)
+		}
+	}
+	switch {
+	case named != nil:
+		return named
+	case other != nil:
+		return other
+	}
+	return errors.New("nobody is accepted")
+}
+
+// Keyless says whether any of the policies is about certificates.
+func (ps Policies) Keyless() bool {
+	return slices.ContainsFunc(ps, func(p Policy) bool { return p.Key == "" })
+}
+
+// Validate checks that each policy can be met and that there is one.
+func (ps Policies) Validate() error {
+	if len(ps) == 0 {
+		return errors.New("nobody is accepted")
+	}
+	for _, p := range ps {
+		if err := p.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (ps Policies) String() string {
+	words := make([]string, len(ps))
+	for i, p := range ps {
+		words[i] = p.String()
+	}
+	return strings.Join(words, ", or ")
 }
 
 // fingerprint identifies a public key.

@@ -5,7 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -24,37 +28,60 @@ import (
 // legacyTag is where cosign v2 keeps all signatures of a digest, as the layers of one manifest.
 func legacyTag(d digest.Digest) string { return d.Algorithm().String() + "-" + d.Encoded() + ".sig" }
 
-func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, sig *Signature) error {
-	found, manifest, err := s.verifier.legacy(ctx, repo, artifact.Digest)
-	if err != nil || found.by(sig.Identity) {
+func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, sig *Signature, counts func(Signed) bool) error {
+	search := Search{Keyless: s.keyless}
+	found, _, err := s.verifier.legacy(ctx, repo, artifact.Digest, search)
+	if err != nil || found.Has(counts) {
 		return err
 	}
 	layer, body, err := s.newLegacy(ctx, reference)
 	if err != nil {
 		return err
 	}
-	if _, err := s.verifier.checkLegacy(ctx, layer, body, artifact.Digest); err != nil {
-		return fmt.Errorf("a cluster would refuse the new signature: %w", err)
-	}
-	config, err := appendLegacy(&manifest, layer)
+	keyless, err := s.keyless()
 	if err != nil {
 		return err
+	}
+	if _, err := s.verifier.checkLegacy(ctx, layer, body, artifact.Digest, keyless); err != nil {
+		return fmt.Errorf("a cluster would refuse the new signature: %w", err)
 	}
 	if err := repo.PushBlob(ctx, layer, body); err != nil {
 		return err
 	}
-	if err := repo.PushBlob(ctx, manifest.Config, config); err != nil {
-		return err
-	}
-	sig.attach = append(sig.attach, func(ctx context.Context) error {
+	sig.attach = append(sig.attach, func(ctx context.Context, _ bool) error { return s.attachLegacy(ctx, repo, artifact.Digest, layer) })
+	return nil
+}
+
+// attachLegacy adds the layer to the manifest that all writers share, and looks again until it is there: registries have no
+// compare-and-swap.
+func (s *Signer) attachLegacy(ctx context.Context, repo Repository, artifact digest.Digest, layer ocispec.Descriptor) error {
+	for range 5 {
+		_, manifest, err := s.verifier.legacyManifest(ctx, repo, artifact)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(manifest.Layers, func(l ocispec.Descriptor) bool {
+			return maps.Equal(l.Annotations, layer.Annotations) && l.Digest == layer.Digest
+		}) {
+			return nil
+		}
+		config, err := appendLegacy(&manifest, layer)
+		if err != nil {
+			return err
+		}
+		if err := repo.PushBlob(ctx, manifest.Config, config); err != nil {
+			return err
+		}
 		raw, err := json.Marshal(manifest)
 		if err != nil {
 			return err
 		}
 		desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
-		return repo.Tag(ctx, desc, raw, legacyTag(artifact.Digest))
-	})
-	return nil
+		if err := repo.Tag(ctx, desc, raw, legacyTag(artifact)); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the signature was dropped from %s five times by another writer: run the same command again", legacyTag(artifact))
 }
 
 // newLegacy signs cosign's simple signing payload, which names the digest, and logs the signature.
@@ -137,37 +164,52 @@ func appendLegacy(m *ocispec.Manifest, layer ocispec.Descriptor) ([]byte, error)
 	return raw, err
 }
 
-// legacy reads and checks the cosign v2 signatures of a digest; the manifest is empty when there are none.
-func (v *Verifier) legacy(ctx context.Context, repo Repository, artifact digest.Digest) (Found, ocispec.Manifest, error) {
-	var found Found
-	var m ocispec.Manifest
+// legacyManifest reads the manifest that holds the cosign v2 signatures of a digest, empty when there are none.
+func (v *Verifier) legacyManifest(ctx context.Context, repo Repository, artifact digest.Digest) (found bool, m ocispec.Manifest, err error) {
 	_, raw, err := repo.Manifest(ctx, legacyTag(artifact))
 	if err != nil {
 		if v.opts.NotFound(err) {
 			err = nil
 		}
-		return found, m, err
+		return false, m, err
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return found, m, fmt.Errorf("signatures of %s: %w", artifact, err)
+		return false, m, fmt.Errorf("signatures of %s: %w", artifact, err)
 	}
-	for i, layer := range m.Layers {
-		if i == maxSignatures {
-			found.Invalid = append(found.Invalid, fmt.Errorf("only the first %d signatures were read", maxSignatures))
-			break
-		}
-		id, err := v.readLegacy(ctx, repo, layer, artifact)
-		found.add(id, Both, err)
-	}
-	return found, m, nil
+	return true, m, nil
 }
 
-func (v *Verifier) readLegacy(ctx context.Context, repo Repository, layer ocispec.Descriptor, artifact digest.Digest) (Identity, error) {
-	body, err := repo.Blob(ctx, layer, maxSignature)
-	if err != nil {
-		return Identity{}, err
+// legacy reads and checks the cosign v2 signatures of a digest.
+func (v *Verifier) legacy(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, ocispec.Manifest, error) {
+	var found Found
+	some, m, err := v.legacyManifest(ctx, repo, artifact)
+	if err != nil || !some {
+		return found, m, err
 	}
-	return v.checkLegacy(ctx, layer, body, artifact)
+	keyless, err := s.Keyless()
+	if err != nil {
+		return found, m, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+	}
+	for i, layer := range m.Layers {
+		if found.cut = i == maxSignatures; found.cut {
+			break
+		}
+		body, err := repo.Blob(ctx, layer, maxSignature)
+		if err != nil && !v.opts.NotFound(err) {
+			return found, m, err
+		}
+		var signed Signed
+		if err == nil {
+			signed, err = v.checkLegacy(ctx, layer, body, artifact, keyless)
+		}
+		if errors.Is(err, ErrCannotCheck) {
+			return found, m, err
+		}
+		if found.add(signed, err); s.Enough != nil && s.Enough(found) {
+			break
+		}
+	}
+	return found, m, nil
 }
 
 // parseLegacy reads certificate and log entry from where cosign v2 keeps them: the layer's annotations.
@@ -188,41 +230,64 @@ func parseLegacy(layer ocispec.Descriptor, body []byte) (oci.Signature, error) {
 
 // checkLegacy verifies one layer of the .sig manifest. The claim verifier is what makes the signature one of *this*
 // digest and not of whatever its payload names.
-func (v *Verifier) checkLegacy(ctx context.Context, layer ocispec.Descriptor, body []byte, artifact digest.Digest) (Identity, error) {
-	if err := v.open(); err != nil {
-		return Identity{}, err
-	}
+func (v *Verifier) checkLegacy(ctx context.Context, layer ocispec.Descriptor, body []byte, artifact digest.Digest, keyless bool) (Signed, error) {
 	signed, err := parseLegacy(layer, body)
 	if err != nil {
-		return Identity{}, err
+		return Signed{}, err
 	}
 	hash, err := v1.NewHash(artifact.String())
 	if err != nil {
-		return Identity{}, err
+		return Signed{}, err
 	}
-	opts := &cosign.CheckOpts{Offline: true, ClaimVerifier: cosign.SimpleClaimVerifier}
-	if v.opts.PublicKey != nil {
-		_, verifier, err := keyMaterial(v.opts.PublicKey)
-		if err != nil {
-			return Identity{}, err
-		}
-		opts.SigVerifier, opts.IgnoreTlog = verifier, true
-		if _, err := cosign.VerifyImageSignature(ctx, signed, hash, opts); err != nil {
-			return Identity{}, err
-		}
-		key, err := fingerprint(v.opts.PublicKey)
-		return Identity{Key: key}, err
-	}
-	if opts.TrustedMaterial, err = v.trust.load(); err != nil {
-		return Identity{}, err
-	}
-	opts.Identities = []cosign.Identity{{IssuerRegExp: ".*", SubjectRegExp: ".*"}} // whose it is, the policy judges later
-	if _, err := cosign.VerifyImageSignature(ctx, signed, hash, opts); err != nil {
-		return Identity{}, err
-	}
+	opts := cosign.CheckOpts{Offline: true, ClaimVerifier: cosign.SimpleClaimVerifier}
 	cert, err := signed.Cert()
 	if err != nil {
-		return Identity{}, err
+		return Signed{}, err
 	}
-	return certificateIdentity(cert)
+	if cert == nil {
+		return v.checkLegacyKey(ctx, signed, hash, opts)
+	}
+	if !keyless {
+		return Signed{}, fmt.Errorf("signed keyless by %s, and only keys are accepted", claimedBy(cert))
+	}
+	if opts.TrustedMaterial, err = v.trust.load(); err != nil {
+		return Signed{}, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+	}
+	opts.Identities = []cosign.Identity{{IssuerRegExp: ".*", SubjectRegExp: ".*"}} // whose it is, the policy judges later
+	if _, err := cosign.VerifyImageSignature(ctx, signed, hash, &opts); err != nil {
+		return Signed{}, err
+	}
+	who, err := certificateOf(cert)
+	if err != nil {
+		return Signed{}, err
+	}
+	logged, err := signed.Bundle()
+	if err == nil && logged != nil {
+		who.Time = time.Unix(logged.Payload.IntegratedTime, 0)
+	}
+	who.Format = Both
+	return who, err
+}
+
+func (v *Verifier) checkLegacyKey(ctx context.Context, signed oci.Signature, hash v1.Hash, opts cosign.CheckOpts) (Signed, error) {
+	keys, err := v.keys()
+	if err != nil {
+		return Signed{}, err
+	}
+	if len(keys) == 0 {
+		return Signed{}, errors.New("signed with a key pair, and no key is accepted")
+	}
+	var failed error
+	for _, k := range keys {
+		_, verifier, err := keyMaterial(k.PublicKey)
+		if err != nil {
+			return Signed{}, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+		}
+		opts.SigVerifier, opts.IgnoreTlog = verifier, true
+		if _, err = cosign.VerifyImageSignature(ctx, signed, hash, &opts); err == nil {
+			return Signed{Identity: Identity{Key: k.name}, Format: Both}, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return Signed{}, failed
 }

@@ -37,14 +37,14 @@ func TestPolicy(t *testing.T) {
 		"broken pattern":        {Policy{Issuer: "https://i", SubjectPattern: "("}, false},
 		"a key":                 {Policy{Key: "k"}, false},
 	} {
-		if got := c.policy.Allows(me); got != c.want {
+		if got := c.policy.Judge(Signed{Identity: me}) == nil; got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if !me.Exactly().Allows(me) || me.Exactly().Allows(Identity{Issuer: "https://i", Subject: "https://s/y"}) {
+	if !me.Exactly().Names(me) || me.Exactly().Names(Identity{Issuer: "https://i", Subject: "https://s/y"}) {
 		t.Error("Exactly")
 	}
-	if key := (Identity{Key: "k"}); !key.Exactly().Allows(key) || key.Exactly().Allows(me) {
+	if key := (Identity{Key: "k"}); !key.Exactly().Names(key) || key.Exactly().Names(me) {
 		t.Error("Exactly a key")
 	}
 }
@@ -93,6 +93,10 @@ func (s *store) PushManifest(_ context.Context, desc ocispec.Descriptor, raw []b
 	return nil
 }
 
+func (s *store) AddReferrer(ctx context.Context, desc ocispec.Descriptor, raw []byte, _ bool) ([]ocispec.Descriptor, error) {
+	return s.referrers, s.PushManifest(ctx, desc, raw)
+}
+
 func (s *store) Tag(_ context.Context, desc ocispec.Descriptor, raw []byte, tag string) error {
 	s.manifests[tag] = raw
 	return nil
@@ -112,10 +116,7 @@ func keySigner(t *testing.T, format Format) (*Signer, *Verifier) {
 		}
 	}
 	missing := func(err error) bool { return errors.Is(err, errMissing) }
-	v, err := NewVerifier(VerifierOptions{NotFound: missing}, pub)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := NewVerifier(VerifierOptions{NotFound: missing, KeyFiles: []string{pub}})
 	s := NewSigner(Options{HTTP: http.DefaultClient, Format: format, Now: time.Now, NotFound: missing,
 		Key: NewPrivateKey(key, func() ([]byte, error) { return []byte("pw"), nil })})
 	return s, v
@@ -125,13 +126,33 @@ func artifact(content string) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromString(content), Size: int64(len(content))}
 }
 
-func signAll(t *testing.T, s *Signer, repo Repository, a ocispec.Descriptor) *Signature {
+// by counts the signatures of a signer.
+func by(t *testing.T, s *Signer) func(Signed) bool {
 	t.Helper()
-	sig, err := s.Prepare(t.Context(), repo, a, "example.com/a@"+a.Digest.String())
+	who, err := s.Identity(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sig.Attach(t.Context()); err != nil {
+	return func(s Signed) bool { return s.Identity == who.Identity }
+}
+
+// checked is why a digest's signatures do not meet a policy.
+func checked(t *testing.T, v *Verifier, repo Repository, d digest.Digest, ps Policies) error {
+	t.Helper()
+	found, err := v.Signatures(t.Context(), repo, d, Search{Keyless: func() (bool, error) { return ps.Keyless(), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Meets(ps)
+}
+
+func signAll(t *testing.T, s *Signer, repo Repository, a ocispec.Descriptor) *Signature {
+	t.Helper()
+	sig, err := s.Prepare(t.Context(), repo, a, "example.com/a@"+a.Digest.String(), by(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sig.Attach(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	return sig
@@ -139,18 +160,18 @@ func signAll(t *testing.T, s *Signer, repo Repository, a ocispec.Descriptor) *Si
 
 func TestKeySignatures(t *testing.T) {
 	s, v := keySigner(t, Both)
-	policy, err := v.KeyPolicy()
+	policy, err := v.KeyPolicies()
 	if err != nil {
 		t.Fatal(err)
 	}
 	repo, a := newStore(), artifact("a")
-	if _, err := v.Verify(t.Context(), repo, a.Digest, policy); !errors.Is(err, ErrUnsigned) {
+	if err := checked(t, v, repo, a.Digest, policy); !errors.Is(err, ErrUnsigned) {
 		t.Error("before:", err)
 	}
-	if sig := signAll(t, s, repo, a); !sig.New() || !policy.Allows(sig.Identity) {
+	if sig := signAll(t, s, repo, a); !sig.New() || policy.Judge(Signed{Identity: sig.Identity}) != nil {
 		t.Error(sig.Identity)
 	}
-	if _, err := v.Verify(t.Context(), repo, a.Digest, policy); err != nil {
+	if err := checked(t, v, repo, a.Digest, policy); err != nil {
 		t.Error(err)
 	}
 	before := len(repo.manifests)
@@ -159,24 +180,24 @@ func TestKeySignatures(t *testing.T) {
 	}
 	// Both formats are bound to this digest: copied beside another artifact, they count for nothing.
 	other := artifact("other")
-	if _, err := v.Verify(t.Context(), repo, other.Digest, policy); !errors.Is(err, ErrUnsigned) {
+	if err := checked(t, v, repo, other.Digest, policy); !errors.Is(err, ErrUnsigned) {
 		t.Error("a bundle of another digest:", err)
 	}
 	repo.referrers = nil
-	if _, err := v.Verify(t.Context(), repo, a.Digest, policy); err != nil {
+	if err := checked(t, v, repo, a.Digest, policy); err != nil {
 		t.Error("legacy:", err)
 	}
 	repo.manifests[legacyTag(other.Digest)] = repo.manifests[legacyTag(a.Digest)]
-	if _, err := v.Verify(t.Context(), repo, other.Digest, policy); !errors.Is(err, ErrUnsigned) {
+	if err := checked(t, v, repo, other.Digest, policy); !errors.Is(err, ErrUnsigned) {
 		t.Error("a legacy signature of another digest:", err)
 	}
 	// Another key's signatures are not ours.
 	_, stranger := keySigner(t, Both)
-	strange, err := stranger.KeyPolicy()
+	strange, err := stranger.KeyPolicies()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stranger.Verify(t.Context(), repo, a.Digest, strange); !errors.Is(err, ErrUnsigned) {
+	if err := checked(t, stranger, repo, a.Digest, strange); !errors.Is(err, ErrUnsigned) {
 		t.Error(err)
 	}
 	// Others' legacy signatures stay when ours is added.
@@ -191,7 +212,7 @@ func TestKeySignatures(t *testing.T) {
 // TestTamperedBundles: whatever is changed in a bundle, it does not verify, and nothing panics.
 func TestTamperedBundles(t *testing.T) {
 	s, v := keySigner(t, Bundle)
-	policy, err := v.KeyPolicy()
+	policy, err := v.KeyPolicies()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +239,7 @@ func TestTamperedBundles(t *testing.T) {
 				t.Fatalf("%s changes nothing: %s", name, raw)
 			}
 			repo.blobs[d] = change
-			if _, err := v.Verify(t.Context(), repo, a.Digest, policy); !errors.Is(err, ErrUnsigned) {
+			if err := checked(t, v, repo, a.Digest, policy); !errors.Is(err, ErrUnsigned) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -237,9 +258,16 @@ func TestManySignaturesAreBounded(t *testing.T) {
 	for range 10_000 {
 		repo.referrers = append(repo.referrers, ocispec.Descriptor{Digest: d})
 	}
-	found, err := v.Signatures(t.Context(), repo, artifact("a").Digest)
-	if err != nil || len(found.Invalid) != maxSignatures+1 {
+	policy, err := v.KeyPolicies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := v.Signatures(t.Context(), repo, artifact("a").Digest, Search{Keyless: func() (bool, error) { return false, nil }})
+	if err != nil || len(found.Invalid) != maxSignatures {
 		t.Error(len(found.Invalid), err)
+	}
+	if err := found.Meets(policy); !errors.Is(err, ErrCannotCheck) { // the one that counts may be behind them
+		t.Error(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,7 +27,9 @@ type Repository interface {
 	Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error)
 	Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
 	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
-	PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte) error
+	// AddReferrer stores a manifest that has a subject, and answers with the subject's referrers once it is listed among them.
+	// alone says that no other identity can be signing the subject at the same time.
+	AddReferrer(ctx context.Context, desc ocispec.Descriptor, raw []byte, alone bool) ([]ocispec.Descriptor, error)
 	Tag(ctx context.Context, desc ocispec.Descriptor, raw []byte, tag string) error
 }
 
@@ -47,6 +50,7 @@ type Options struct {
 	Tokens   TokenOptions
 	Format   Format
 	Key      *PrivateKey      // nil signs keyless
+	KeyFiles []string         // public keys that count beside Key, when signatures are checked
 	LogKey   bool             // upload signatures of Key to the transparency log, too
 	Now      func() time.Time // the clock that certificates are renewed by
 	NotFound func(error) bool // says of a Repository's error that the thing is not there
@@ -69,64 +73,87 @@ type Signer struct {
 // NewSigner makes a Signer; nothing is read or requested yet.
 func NewSigner(o Options) *Signer {
 	s := &Signer{opts: o}
-	s.verifier = &Verifier{opts: VerifierOptions{Services: o.Services, NotFound: o.NotFound}, trust: trust{services: o.Services}}
+	var own func() (crypto.PublicKey, error)
 	if o.Key != nil {
-		s.verifier.ready = s.prepare
+		own = func() (crypto.PublicKey, error) {
+			if err := s.prepare(); err != nil {
+				return nil, err
+			}
+			return s.key.pub, nil
+		}
 	}
+	s.verifier = newVerifier(VerifierOptions{Services: o.Services, KeyFiles: o.KeyFiles, NotFound: o.NotFound}, own)
 	return s
 }
 
-// Identity is who this run signs as. Keyless, it asks for the certificate.
-func (s *Signer) Identity(ctx context.Context) (Identity, error) {
+// keyless says that certificates are checked: what this run signs keyless, it must be able to check.
+func (s *Signer) keyless() (bool, error) { return s.opts.Key == nil, nil }
+
+// Identity is who this run signs as, and what its certificate says. Keyless, it asks for the certificate.
+func (s *Signer) Identity(ctx context.Context) (Signed, error) {
 	if err := s.prepare(); err != nil {
-		return Identity{}, err
+		return Signed{}, err
 	}
 	if s.key != nil {
-		return Identity{Key: s.key.hint}, nil
+		return Signed{Identity: Identity{Key: s.key.hint}}, nil
 	}
 	c, err := s.authority.credential(ctx)
 	if err != nil {
-		return Identity{}, err
+		return Signed{}, err
 	}
-	return c.identity, nil
+	who := c.who
+	who.Time = s.opts.Now()
+	return who, nil
 }
+
+// Format is how this run stores signatures.
+func (s *Signer) Format() Format { return s.opts.Format }
 
 // Signature is a signature that is made, checked and uploaded but not yet visible beside its artifact.
 type Signature struct {
 	Identity Identity
-	attach   []func(context.Context) error
+	attach   []func(ctx context.Context, alone bool) error
+	listed   []ocispec.Descriptor
+	written  map[digest.Digest][]byte
 }
 
 // Prepare signs the artifact, checks the signature as a cluster would and uploads its content. The artifact itself need
-// not be in the repository yet. A format in which this identity has signed the digest before is left alone.
-func (s *Signer) Prepare(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string) (*Signature, error) {
+// not be in the repository yet. A format in which a signature of the digest counts already is left alone.
+func (s *Signer) Prepare(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, counts func(Signed) bool) (*Signature, error) {
 	id, err := s.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sig := &Signature{Identity: id}
-	if err := s.prepareBundle(ctx, repo, artifact, sig); err != nil {
+	sig := &Signature{Identity: id.Identity}
+	if err := s.prepareBundle(ctx, repo, artifact, sig, counts); err != nil {
 		return nil, fmt.Errorf("sign %s: %w", reference, err)
 	}
 	if s.opts.Format == Both {
-		if err := s.prepareLegacy(ctx, repo, artifact, reference, sig); err != nil {
+		if err := s.prepareLegacy(ctx, repo, artifact, reference, sig, counts); err != nil {
 			return nil, fmt.Errorf("sign %s for cosign v2: %w", reference, err)
 		}
 	}
 	return sig, nil
 }
 
-// New says whether Attach will add anything: false when this identity had signed the digest before.
+// New says whether Attach will add anything: false when a signature of the digest counts already.
 func (s *Signature) New() bool { return len(s.attach) > 0 }
 
-// Attach makes the signature visible. The artifact's manifest must be in the repository.
-func (s *Signature) Attach(ctx context.Context) error {
+// Attach makes the signature visible. The artifact's manifest must be in the repository. alone says that no other identity
+// can be signing it at the same time.
+func (s *Signature) Attach(ctx context.Context, alone bool) error {
 	for _, attach := range s.attach {
-		if err := attach(ctx); err != nil {
+		if err := attach(ctx, alone); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Search looks for signatures in the list that Attach read last, and takes what Attach wrote for read.
+func (s *Signature) Search(how Search) Search {
+	how.Listed, how.Known = s.listed, s.written
+	return how
 }
 
 // prepare loads the key or finds the services, once.
@@ -136,7 +163,6 @@ func (s *Signer) prepare() error {
 			if s.key, s.err = s.opts.Key.open(); s.err != nil {
 				return
 			}
-			s.verifier.opts.PublicKey = s.key.pub
 			if !s.opts.LogKey {
 				return
 			}

@@ -7,7 +7,6 @@ import (
 
 	intoto "github.com/in-toto/attestation/go/v1"
 	"github.com/opencontainers/go-digest"
-	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -24,30 +23,31 @@ type Statement struct {
 
 // SignStatement signs a statement as a Sigstore bundle and checks it as a reader would. It is not attached to the
 // subject: beside an artifact, clusters would take it for a signature.
-func (s *Signer) SignStatement(ctx context.Context, st Statement) ([]byte, Identity, error) {
+func (s *Signer) SignStatement(ctx context.Context, st Statement) ([]byte, Signed, error) {
 	id, err := s.Identity(ctx)
 	if err != nil {
-		return nil, Identity{}, err
+		return nil, Signed{}, err
 	}
 	predicate, err := structpb.NewStruct(st.Predicate)
 	if err != nil {
-		return nil, Identity{}, err
+		return nil, Signed{}, err
 	}
 	payload, err := protojson.Marshal(&intoto.Statement{
 		Type: intoto.StatementTypeUri, PredicateType: st.Type, Predicate: predicate,
 		Subject: []*intoto.ResourceDescriptor{{Name: st.Repository, Digest: map[string]string{st.Subject.Algorithm().String(): st.Subject.Encoded()}}},
 	})
 	if err != nil {
-		return nil, Identity{}, err
+		return nil, Signed{}, err
 	}
 	raw, err := s.bundle(ctx, payload)
 	if err != nil {
-		return nil, Identity{}, err
+		return nil, Signed{}, err
 	}
-	if _, got, err := s.verifier.Statement(raw); err != nil || got != id {
-		return nil, Identity{}, fmt.Errorf("the new statement does not verify as %s: %w", id, err)
+	_, got, err := s.verifier.Statement(raw, s.opts.Key == nil)
+	if err != nil || got.Identity != id.Identity {
+		return nil, Signed{}, fmt.Errorf("the new statement does not verify as %s: %w", id, err)
 	}
-	return raw, id, nil
+	return raw, got, nil
 }
 
 // Verifier checks with this signer's own key or trust. The key is opened when the first signature is checked.
@@ -71,31 +71,19 @@ func (s *Signer) bundle(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 // Statement verifies a bundle and reads what it states. Whether its subject and signer are the right ones is the
-// caller's to judge.
-func (v *Verifier) Statement(raw []byte) (Statement, Identity, error) {
-	var b bundle.Bundle
-	if err := b.UnmarshalJSON(raw); err != nil {
-		return Statement{}, Identity{}, fmt.Errorf("bundle: %w", err)
-	}
-	verifier, err := v.bundleVerifier()
+// caller's to judge. keyless is whether certificates are checked. The error is ErrCannotCheck when there is no answer.
+func (v *Verifier) Statement(raw []byte, keyless bool) (Statement, Signed, error) {
+	result, signed, err := v.verify(raw, keyless, verify.WithoutArtifactUnsafe())
 	if err != nil {
-		return Statement{}, Identity{}, err
-	}
-	result, err := verifier.Verify(&b, verify.NewPolicy(verify.WithoutArtifactUnsafe(), v.policyOption()))
-	if err != nil {
-		return Statement{}, Identity{}, err
-	}
-	id, err := v.identity(result)
-	if err != nil {
-		return Statement{}, Identity{}, err
+		return Statement{}, Signed{}, err
 	}
 	st := result.Statement
 	if st == nil || len(st.GetSubject()) != 1 || len(st.GetSubject()[0].GetDigest()) != 1 {
-		return Statement{}, Identity{}, errors.New("the bundle states nothing about one digest")
+		return Statement{}, Signed{}, errors.New("the bundle states nothing about one digest")
 	}
 	out := Statement{Repository: st.GetSubject()[0].GetName(), Type: st.GetPredicateType(), Predicate: st.GetPredicate().AsMap()}
 	for algorithm, hex := range st.GetSubject()[0].GetDigest() {
 		out.Subject = digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex)
 	}
-	return out, id, out.Subject.Validate()
+	return out, signed, out.Subject.Validate()
 }

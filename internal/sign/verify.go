@@ -1,25 +1,32 @@
 package sign
 
 import (
+	"cmp"
 	"context"
 	"crypto"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 )
 
 // ErrUnsigned reports an artifact without any valid signature, ErrWrongIdentity one that only others have signed.
+// ErrCannotCheck is no answer: what signatures are checked with is out of reach.
 var (
 	ErrUnsigned      = errors.New("unsigned")
 	ErrWrongIdentity = errors.New("not signed by the expected identity")
+	ErrCannotCheck   = errors.New("cannot check signatures")
 )
 
 // What is read of a digest's signatures: a registry may hold any number of them, of any size.
@@ -30,167 +37,213 @@ const (
 
 // VerifierOptions of a Verifier.
 type VerifierOptions struct {
-	Services  Services
-	PublicKey crypto.PublicKey // nil checks certificates
-	NotFound  func(error) bool // says of a Repository's error that the thing is not there
+	Services Services
+	KeyFiles []string         // PEM public keys that count beside Key
+	NotFound func(error) bool // says of a Repository's error that the thing is not there
 }
 
-// Verifier checks signatures as a cluster would: offline against a trusted root, or with a public key. It is safe for
-// concurrent use.
+// Verifier checks signatures as a cluster would: certificates offline against a trusted root, key pairs with public keys.
+// It is safe for concurrent use.
 type Verifier struct {
 	opts  VerifierOptions
 	trust trust
-	ready func() error // opens what opts.PublicKey comes from; nil when it is there
+	own   func() (crypto.PublicKey, error) // of the key that the run signs with; nil where there is none
+	keys  func() ([]publicKey, error)
 }
 
-// NewVerifier makes a Verifier. keyFile, if not "", is a PEM public key.
-func NewVerifier(o VerifierOptions, keyFile string) (*Verifier, error) {
-	if keyFile != "" {
-		pub, err := loadPublicKey(keyFile)
+// publicKey is a key that counts.
+type publicKey struct {
+	crypto.PublicKey
+	name string // fingerprint
+}
+
+// NewVerifier makes a Verifier; key files are read when the first signature is checked.
+func NewVerifier(o VerifierOptions) *Verifier { return newVerifier(o, nil) }
+
+func newVerifier(o VerifierOptions, own func() (crypto.PublicKey, error)) *Verifier {
+	v := &Verifier{opts: o, trust: trust{services: o.Services}, own: own}
+	v.keys = sync.OnceValues(v.loadKeys)
+	return v
+}
+
+func (v *Verifier) loadKeys() ([]publicKey, error) {
+	var list []publicKey
+	add := func(pub crypto.PublicKey, err error) error {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		o.PublicKey = pub
+		name, err := fingerprint(pub)
+		if err == nil && !slices.ContainsFunc(list, func(k publicKey) bool { return k.name == name }) {
+			list = append(list, publicKey{pub, name})
+		}
+		return err
 	}
-	return &Verifier{opts: o, trust: trust{services: o.Services}}, nil
+	if v.own != nil && len(v.opts.KeyFiles) == 0 {
+		if err := add(v.own()); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+		}
+	}
+	for _, file := range v.opts.KeyFiles {
+		if err := add(loadPublicKey(file)); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+		}
+	}
+	return list, nil
 }
 
-// KeyPolicy is the policy of the public key that v checks with, zero when it checks certificates.
-func (v *Verifier) KeyPolicy() (Policy, error) {
-	if err := v.open(); err != nil {
-		return Policy{}, err
-	}
-	if v.opts.PublicKey == nil {
-		return Policy{}, nil
-	}
-	key, err := fingerprint(v.opts.PublicKey)
-	return Policy{Key: key}, err
+// ReadKeys reads the key files now, for a mistake in their names to be one of usage.
+func (v *Verifier) ReadKeys() error {
+	_, err := v.keys()
+	return err
 }
 
-// open waits until the key is there. Everything that checks calls it first, and nothing that only reads from a registry.
-func (v *Verifier) open() error {
-	if v.ready == nil {
-		return nil
+// KeyPolicies accepts the public keys that v checks with, none when it checks certificates alone. Where files name keys,
+// they alone count, and not the key that the run signs with.
+func (v *Verifier) KeyPolicies() (Policies, error) {
+	keys, err := v.keys()
+	if err != nil {
+		return nil, err
 	}
-	return v.ready()
-}
-
-// Signed is one valid signature.
-type Signed struct {
-	Identity
-	Format Format `json:"format"`
+	var list Policies
+	for _, k := range keys {
+		list = append(list, Policy{Key: k.name})
+	}
+	return list, nil
 }
 
 // Found is what is known of a digest's signatures.
 type Found struct {
 	Valid   []Signed
 	Invalid []error
+	cut     bool // more signatures exist than were read
 }
 
-func (f *Found) add(id Identity, format Format, err error) {
+func (f *Found) add(s Signed, err error) {
 	if err != nil {
 		f.Invalid = append(f.Invalid, err)
 		return
 	}
-	f.Valid = append(f.Valid, Signed{id, format})
+	f.Valid = append(f.Valid, s)
 }
 
-func (f Found) by(id Identity) bool {
-	for _, s := range f.Valid {
-		if s.Identity == id {
-			return true
-		}
+// Has says whether a valid signature fulfils the condition.
+func (f Found) Has(counts func(Signed) bool) bool { return slices.ContainsFunc(f.Valid, counts) }
+
+// Meets says why the signatures do not meet a policy, nil when one does. The error is ErrUnsigned or ErrWrongIdentity when
+// the answer is no, and ErrCannotCheck when signatures are left that were not read.
+func (f Found) Meets(ps Policies) error {
+	if err := ps.Validate(); err != nil {
+		return err
 	}
-	return false
+	var why error
+	var who []string
+	for _, s := range f.Valid {
+		err := ps.Judge(s)
+		if err == nil {
+			return nil
+		}
+		if why == nil || !strings.HasPrefix(err.Error(), "expected ") {
+			why = err
+		}
+		who = append(who, s.String())
+	}
+	switch {
+	case f.cut:
+		return fmt.Errorf("%w: none of the first %d is accepted, and more exist", ErrCannotCheck, maxSignatures)
+	case why != nil:
+		return fmt.Errorf("%w: %w; signed by %s", ErrWrongIdentity, why, strings.Join(who, ", "))
+	case len(f.Invalid) > 0:
+		return fmt.Errorf("%w: no signature is valid: %w", ErrUnsigned, errors.Join(f.Invalid...))
+	}
+	return ErrUnsigned
+}
+
+// Search says how the signatures of a digest are read.
+type Search struct {
+	// Keyless is whether certificates are checked; where they are not, nothing is fetched to check them with. It is asked when
+	// the first signature is there, because the answer may have to wait for a key.
+	Keyless func() (bool, error)
+	Enough  func(Found) bool         // stops the search; nil reads all
+	Listed  []ocispec.Descriptor     // the list of signatures, where it was read a moment ago; nil reads it
+	Known   map[digest.Digest][]byte // manifests that this run has just written, which need not be read
 }
 
 // Signatures reads and checks the signatures of a digest. Like Flux 2.8, it looks at cosign v2's tag only where there is
 // no bundle.
-func (v *Verifier) Signatures(ctx context.Context, repo Repository, artifact digest.Digest) (Found, error) {
-	found, err := v.bundles(ctx, repo, artifact)
-	if err != nil || len(found.Valid)+len(found.Invalid) > 0 {
+func (v *Verifier) Signatures(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, error) {
+	found, err := v.bundles(ctx, repo, artifact, s)
+	if err != nil || found.cut || len(found.Valid)+len(found.Invalid) > 0 {
 		return found, err
 	}
-	found, _, err = v.legacy(ctx, repo, artifact)
+	return v.Legacy(ctx, repo, artifact, s)
+}
+
+// Legacy reads and checks cosign v2's signatures of a digest, whether there are bundles or not.
+func (v *Verifier) Legacy(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, error) {
+	found, _, err := v.legacy(ctx, repo, artifact, s)
 	return found, err
 }
 
-// Verify demands a valid signature that policy allows and gives all valid ones. The error is ErrUnsigned or
-// ErrWrongIdentity when the answer is no.
-func (v *Verifier) Verify(ctx context.Context, repo Repository, artifact digest.Digest, policy Policy) ([]Signed, error) {
-	return v.VerifyLate(ctx, repo, artifact, func() (Policy, error) { return policy, nil })
-}
-
-// VerifyLate is Verify for a policy that is known only once the key is open: the signatures are fetched meanwhile.
-func (v *Verifier) VerifyLate(ctx context.Context, repo Repository, artifact digest.Digest, late func() (Policy, error)) ([]Signed, error) {
-	found, err := v.Signatures(ctx, repo, artifact)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := late()
-	if err == nil {
-		err = policy.Validate()
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range found.Valid {
-		if policy.Allows(s.Identity) {
-			return found.Valid, nil
-		}
-	}
-	return found.Valid, found.refusal(policy)
-}
-
-func (f Found) refusal(policy Policy) error {
-	if len(f.Valid) == 0 {
-		if len(f.Invalid) > 0 {
-			return fmt.Errorf("%w: no signature is valid: %w", ErrUnsigned, errors.Join(f.Invalid...))
-		}
-		return ErrUnsigned
-	}
-	var who []string
-	for _, s := range f.Valid {
-		who = append(who, s.String())
-	}
-	return fmt.Errorf("%w: expected %s, signed by %s", ErrWrongIdentity, policy, strings.Join(who, ", "))
-}
-
-// bundles reads and checks the Sigstore bundles that refer to a digest.
-func (v *Verifier) bundles(ctx context.Context, repo Repository, artifact digest.Digest) (Found, error) {
+// bundles reads and checks the Sigstore bundles that refer to a digest, first those that this run wrote.
+func (v *Verifier) bundles(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, error) {
 	var found Found
-	list, err := repo.Referrers(ctx, artifact, bundleType)
-	if err != nil {
-		return found, err
-	}
-	for i, desc := range list {
-		if i == maxSignatures {
-			found.Invalid = append(found.Invalid, fmt.Errorf("only the first %d signatures were read", maxSignatures))
-			break
-		}
-		raw, err := readBundle(ctx, repo, desc)
-		if errors.Is(err, errNoBundle) {
-			continue
-		}
-		if err != nil && !v.opts.NotFound(err) {
+	list := slices.Clone(s.Listed)
+	if list == nil {
+		var err error
+		if list, err = repo.Referrers(ctx, artifact, bundleType); err != nil {
 			return found, err
 		}
-		var id Identity
-		if err == nil {
-			id, err = v.checkBundle(raw, artifact)
+	}
+	slices.SortStableFunc(list, func(a, b ocispec.Descriptor) int { return cmp.Compare(len(s.Known[b.Digest]), len(s.Known[a.Digest])) })
+	for i, desc := range list {
+		if found.cut = i == maxSignatures; found.cut {
+			break
 		}
-		found.add(id, Bundle, err)
+		signed, err := v.bundle(ctx, repo, desc, artifact, s)
+		switch {
+		case errors.Is(err, errNoBundle):
+			continue
+		case errors.Is(err, ErrCannotCheck), errors.Is(err, errUnread):
+			return found, err
+		}
+		if found.add(signed, err); s.Enough != nil && s.Enough(found) {
+			break
+		}
 	}
 	return found, nil
 }
 
-// errNoBundle is a referrer of another kind that the registry could not tell apart.
-var errNoBundle = errors.New("no bundle")
+// errNoBundle is a referrer of another kind that the registry could not tell apart, errUnread a fault of the registry.
+var (
+	errNoBundle = errors.New("no bundle")
+	errUnread   = errors.New("read a signature")
+)
 
-func readBundle(ctx context.Context, repo Repository, desc ocispec.Descriptor) ([]byte, error) {
-	_, raw, err := repo.Manifest(ctx, desc.Digest.String())
+// bundle reads and checks one. One that is gone is invalid: only its entry in the list is left.
+func (v *Verifier) bundle(ctx context.Context, repo Repository, desc ocispec.Descriptor, artifact digest.Digest, s Search) (Signed, error) {
+	raw, err := readBundle(ctx, repo, desc, s.Known[desc.Digest])
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoBundle):
+		return Signed{}, err
+	case v.opts.NotFound(err):
+		return Signed{}, fmt.Errorf("the signature %s is listed, and is gone from the registry", desc.Digest)
+	default:
+		return Signed{}, fmt.Errorf("%w: %w", errUnread, err)
+	}
+	keyless, err := s.Keyless()
 	if err != nil {
-		return nil, err
+		return Signed{}, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+	}
+	return v.checkBundle(raw, artifact, keyless)
+}
+
+func readBundle(ctx context.Context, repo Repository, desc ocispec.Descriptor, raw []byte) ([]byte, error) {
+	if raw == nil {
+		var err error
+		if _, raw, err = repo.Manifest(ctx, desc.Digest.String()); err != nil {
+			return nil, err
+		}
 	}
 	var m ocispec.Manifest
 	if err := json.Unmarshal(raw, &m); err != nil || m.ArtifactType != bundleType || len(m.Layers) != 1 {
@@ -205,65 +258,107 @@ func readBundle(ctx context.Context, repo Repository, desc ocispec.Descriptor) (
 
 // checkBundle verifies one bundle: the signature, its certificate and log entry, that it is cosign's statement "signed"
 // and that its subject is this digest.
-func (v *Verifier) checkBundle(raw []byte, artifact digest.Digest) (Identity, error) {
-	var b bundle.Bundle
-	if err := b.UnmarshalJSON(raw); err != nil {
-		return Identity{}, fmt.Errorf("bundle: %w", err)
-	}
-	verifier, err := v.bundleVerifier()
-	if err != nil {
-		return Identity{}, err
-	}
+func (v *Verifier) checkBundle(raw []byte, artifact digest.Digest, keyless bool) (Signed, error) {
 	sum, err := hex.DecodeString(artifact.Encoded())
 	if err != nil {
-		return Identity{}, err
+		return Signed{}, err
 	}
-	policy := verify.NewPolicy(verify.WithArtifactDigest(artifact.Algorithm().String(), sum), v.policyOption())
-	result, err := verifier.Verify(&b, policy)
+	result, signed, err := v.verify(raw, keyless, verify.WithArtifactDigest(artifact.Algorithm().String(), sum))
 	if err != nil {
-		return Identity{}, err
+		return Signed{}, err
 	}
 	if result.Statement == nil || result.Statement.GetPredicateType() != predicateType {
-		return Identity{}, fmt.Errorf("the bundle is no cosign signature: predicate type %q", result.Statement.GetPredicateType())
+		return Signed{}, fmt.Errorf("the bundle is no cosign signature: predicate type %q", result.Statement.GetPredicateType())
 	}
-	return v.identity(result)
+	return signed, nil
 }
 
-// identity is who signed what was verified.
-func (v *Verifier) identity(result *verify.VerificationResult) (Identity, error) {
-	if v.opts.PublicKey != nil {
-		key, err := fingerprint(v.opts.PublicKey)
-		return Identity{Key: key}, err
+// verify checks a bundle with what it was signed with: a key that counts, or a certificate. Whose it is, a policy judges.
+func (v *Verifier) verify(raw []byte, keyless bool, artifact verify.ArtifactPolicyOption) (*verify.VerificationResult, Signed, error) {
+	var b bundle.Bundle
+	if err := b.UnmarshalJSON(raw); err != nil {
+		return nil, Signed{}, fmt.Errorf("bundle: %w", err)
 	}
-	if result.Signature == nil || result.Signature.Certificate == nil {
-		return Identity{}, errors.New("the bundle has no certificate")
+	content, err := b.VerificationContent()
+	if err != nil {
+		return nil, Signed{}, fmt.Errorf("bundle: %w", err)
 	}
-	return Identity{Issuer: result.Signature.Certificate.Issuer, Subject: result.Signature.Certificate.SubjectAlternativeName}, nil
-}
-
-func (v *Verifier) policyOption() verify.PolicyOption {
-	if v.opts.PublicKey != nil {
-		return verify.WithKey()
+	if content.Certificate() == nil {
+		return v.verifyKey(&b, artifact)
 	}
-	return verify.WithoutIdentitiesUnsafe() // whose it is, Policy.Allows judges on the identity that is returned
-}
-
-func (v *Verifier) bundleVerifier() (*verify.Verifier, error) {
-	if err := v.open(); err != nil {
-		return nil, err
-	}
-	if v.opts.PublicKey != nil {
-		material, _, err := keyMaterial(v.opts.PublicKey)
-		if err != nil {
-			return nil, err
-		}
-		return verify.NewVerifier(material, verify.WithNoObserverTimestamps())
+	if !keyless {
+		return nil, Signed{}, fmt.Errorf("signed keyless by %s, and only keys are accepted", claimedBy(content.Certificate()))
 	}
 	material, err := v.trust.load()
 	if err != nil {
-		return nil, err
+		return nil, Signed{}, fmt.Errorf("%w: %w", ErrCannotCheck, err)
 	}
-	return verify.NewVerifier(material, keylessOptions(material)...)
+	verifier, err := verify.NewVerifier(material, keylessOptions(material)...)
+	if err != nil {
+		return nil, Signed{}, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+	}
+	result, err := verifier.Verify(&b, verify.NewPolicy(artifact, verify.WithoutIdentitiesUnsafe()))
+	if err != nil {
+		return nil, Signed{}, err
+	}
+	if result.Signature == nil || result.Signature.Certificate == nil {
+		return nil, Signed{}, errors.New("the bundle has no certificate")
+	}
+	signed := certified(*result.Signature.Certificate)
+	for _, at := range result.VerifiedTimestamps {
+		if signed.Time.IsZero() || at.Timestamp.Before(signed.Time) {
+			signed.Time = at.Timestamp
+		}
+	}
+	return result, signed, nil
+}
+
+// verifyKey checks a bundle with each key that counts.
+func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOption) (*verify.VerificationResult, Signed, error) {
+	keys, err := v.keys()
+	if err != nil {
+		return nil, Signed{}, err
+	}
+	if len(keys) == 0 {
+		return nil, Signed{}, errors.New("signed with a key pair, and no key is accepted")
+	}
+	var failed error
+	for _, k := range keys {
+		material, _, err := keyMaterial(k.PublicKey)
+		if err != nil {
+			return nil, Signed{}, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+		}
+		verifier, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps())
+		if err != nil {
+			return nil, Signed{}, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+		}
+		result, err := verifier.Verify(b, verify.NewPolicy(artifact, verify.WithKey()))
+		if err == nil {
+			return result, Signed{Identity: Identity{Key: k.name}, Format: Bundle}, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return nil, Signed{}, fmt.Errorf("signed with another key than the one expected, or changed since: %w", failed)
+}
+
+// certified is who a certificate was given to.
+func certified(s certificate.Summary) Signed {
+	repository := s.SourceRepositoryURI
+	if repository == "" && s.GithubWorkflowRepository != "" {
+		repository = "https://github.com/" + s.GithubWorkflowRepository // certificates of before 2022
+	}
+	return Signed{Identity: Identity{Issuer: s.Issuer, Subject: s.SubjectAlternativeName}, Format: Bundle, Claims: Claims{
+		Repository: repository, RepositoryID: s.SourceRepositoryIdentifier, Ref: cmp.Or(s.SourceRepositoryRef, s.GithubWorkflowRef),
+		Caller: s.BuildConfigURI, Workflow: s.BuildSignerURI, Trigger: cmp.Or(s.BuildTrigger, s.GithubWorkflowTrigger)}}
+}
+
+// claimedBy is whom an unchecked certificate names, for messages.
+func claimedBy(cert *x509.Certificate) string {
+	s, err := certificate.SummarizeCertificate(cert)
+	if err != nil {
+		return "somebody"
+	}
+	return s.SubjectAlternativeName
 }
 
 // keylessOptions demands what Flux demands: the log's proof, a time from the log or an authority, and the certificate's

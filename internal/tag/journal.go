@@ -76,6 +76,21 @@ func ParseRecordTag(t string) (channel string, at time.Time, ok bool) {
 	return m[1], at, err == nil
 }
 
+// ReleaseTag names the record that says which digest a version is.
+func ReleaseTag(version string) string { return releasePrefix + version }
+
+// IsReleaseTag says whether a tag is that of a release record.
+func IsReleaseTag(t string) bool {
+	version, ok := strings.CutPrefix(t, releasePrefix)
+	if !ok {
+		return false
+	}
+	_, err := ParseVersion(version)
+	return err == nil
+}
+
+const releasePrefix = "release."
+
 // RecordTags picks a channel's records out of a repository's tags, newest first.
 func RecordTags(tags []string, channel string) []string {
 	var list []string
@@ -215,6 +230,16 @@ func (j Journal) VersionOf(d digest.Digest) string {
 		}
 	}
 	return ""
+}
+
+// Moved says whether a valid record is of a move to this version as this digest, or from it.
+func (j Journal) Moved(version string, d digest.Digest) bool {
+	for _, e := range j.Entries {
+		if e.Err == nil && (e.Version == version && e.To == d || e.FromVersion == version && e.From == d) {
+			return true
+		}
+	}
+	return false
 }
 
 // Before is what the channel named before it came to where it is: the origin of the newest move there that was no

@@ -1,0 +1,233 @@
+// Package journal writes and reads signed records: the moves of a channel, and which digest a version is. It promises that a
+// record which counts was signed by somebody allowed to, for this very repository, component and tag. What records mean for
+// a channel is decided in package tag.
+package journal
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// How records are stored: one manifest per move, with a Sigstore bundle as an annotation. A record is written with one
+// request and read with one.
+const (
+	recordType    = "application/vnd.stratio.keos-oci.move.v1+json"
+	recordBundle  = "com.stratio.keos-oci.move"
+	recordMeaning = "https://keos-oci.stratio.com/move/v1"
+	// Enough is how many of the newest records are read where one does not tell enough.
+	Enough = 50
+)
+
+// Options of a Journal.
+type Options struct {
+	Repo      *registry.Repository
+	Names     []string // of the repository, without host: its present name first, then former ones
+	Component string
+	Channel   string
+	Verifier  *sign.Verifier
+	Movers    func() (sign.Policies, error) // who may sign; asked when a record is checked, because a key may take a while to open
+	Signer    *sign.Signer                  // nil where nothing is written
+}
+
+// Journal is the records of one component: of the moves of a channel, and of releases.
+type Journal struct{ o Options }
+
+// Open names a journal; nothing is requested yet.
+func Open(o Options) *Journal { return &Journal{o} }
+
+// Read gives the newest records, at most limit, verified. names is what the channel names.
+func (l *Journal) Read(ctx context.Context, tags []string, limit int, names digest.Digest) (tag.Journal, error) {
+	all := tag.RecordTags(tags, l.o.Channel)
+	j := tag.Journal{Names: names, Entries: make([]tag.Entry, min(limit, len(all))), Partial: limit < len(all)}
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range j.Entries {
+		group.Go(func() (err error) {
+			j.Entries[i], err = l.entry(ctx, all[i])
+			return err
+		})
+	}
+	return j, group.Wait()
+}
+
+// entry reads one record. What is wrong with it goes into the entry; the error is for a registry that does not answer.
+func (l *Journal) entry(ctx context.Context, name string) (tag.Entry, error) {
+	e := tag.Entry{Tag: name}
+	desc, raw, err := l.o.Repo.Manifest(ctx, name)
+	switch {
+	case err == nil:
+	case errors.Is(err, registry.ErrNotFound):
+		e.Err = errors.New("its manifest is gone")
+		return e, nil
+	case ctx.Err() != nil, errors.Is(err, registry.ErrUnavailable), errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrForbidden):
+		return e, err
+	default: // damaged or too large: a record that somebody broke must not keep anybody from rolling back
+		e.Err = err
+		return e, nil
+	}
+	e.Digest = desc.Digest
+	var m ocispec.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil || m.ArtifactType != recordType {
+		e.Err = errors.New("it is no record of a move")
+		return e, nil
+	}
+	e.Err = l.verify(&e, []byte(m.Annotations[recordBundle]))
+	return e, nil
+}
+
+// statement checks a bundle and that somebody signed it who may.
+func (l *Journal) statement(bundle []byte) (sign.Statement, sign.Signed, error) {
+	movers, err := l.o.Movers()
+	if err != nil {
+		return sign.Statement{}, sign.Signed{}, fmt.Errorf("%w: %w", sign.ErrCannotCheck, err)
+	}
+	st, signed, err := l.o.Verifier.Statement(bundle, movers.Keyless())
+	if err != nil {
+		return st, signed, err
+	}
+	if err := movers.Judge(signed); err != nil {
+		return st, signed, fmt.Errorf("%w: %w; signed by %s", sign.ErrWrongIdentity, err, signed)
+	}
+	return st, signed, nil
+}
+
+// verify checks who signed and that the statement is about this very repository, channel and time: a record that was
+// copied from elsewhere or tagged anew is authentic, but not here.
+func (l *Journal) verify(e *tag.Entry, bundle []byte) error {
+	st, signed, err := l.statement(bundle)
+	e.Signer = ""
+	if signed.Identity != (sign.Identity{}) {
+		e.Signer = signed.String()
+	}
+	if err != nil {
+		return err
+	}
+	predicate, err := json.Marshal(st.Predicate)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(predicate, &e.Record); err != nil {
+		return fmt.Errorf("it states no move: %w", err)
+	}
+	channel, at, _ := tag.ParseRecordTag(e.Tag)
+	switch {
+	case st.Type != recordMeaning:
+		return fmt.Errorf("it states %s", st.Type)
+	case !l.named(st.Repository) || e.Component != l.o.Component:
+		return fmt.Errorf("it is a record of %s (%s)", e.Component, st.Repository)
+	case st.Subject != recordSubject(e.Record):
+		return errors.New("it was signed for another digest")
+	case e.Channel != channel:
+		return fmt.Errorf("it is a record of channel %s", e.Channel)
+	case !e.Time.Equal(at):
+		return fmt.Errorf("it is a record of %s", e.Time.UTC().Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+// recordSubject is the digest that a record's statement is about: where the channel goes. What another tool put on the
+// channel may be signed by nobody, and a statement about it, hung onto it by somebody, would pass for a signature on a
+// cluster; so an adoption is about a digest that no artifact has.
+func recordSubject(r tag.Record) digest.Digest {
+	if r.Action == tag.ActionAdopt {
+		return digest.FromString("adopted: " + r.To.String())
+	}
+	return r.To
+}
+
+func (l *Journal) named(repository string) bool { return slices.Contains(l.o.Names, repository) }
+
+// MayMove says why id may not sign records, nil when it may.
+func (l *Journal) MayMove(id sign.Signed) error {
+	movers, err := l.o.Movers()
+	if err != nil {
+		return err
+	}
+	if err := movers.Judge(id); err != nil {
+		return fmt.Errorf("%w: your identity %s may not move %s; allowed: %s", sign.ErrWrongIdentity, id, l.o.Channel, movers)
+	}
+	return nil
+}
+
+// Write signs and stores a record under a tag of its own and gives it as it will be read. Nothing is ever replaced: the
+// tag holds the time to the millisecond and a random salt.
+func (l *Journal) Write(ctx context.Context, r tag.Record) (tag.Entry, error) {
+	e := tag.Entry{Record: r}
+	title := strings.TrimSpace(fmt.Sprintf("%s %s %s to %s %s", r.Action, r.Component, r.Channel, r.Version, r.To))
+	desc, raw, id, err := l.sign(ctx, recordMeaning, recordSubject(r), r, r.Time, title)
+	if err != nil {
+		return e, err
+	}
+	var salt [2]byte
+	if _, err := rand.Read(salt[:]); err != nil {
+		return e, err
+	}
+	e.Tag, e.Digest, e.Signer = tag.RecordTag(l.o.Channel, r.Time, salt), desc.Digest, id.String()
+	return e, l.store(ctx, e.Tag, desc, raw)
+}
+
+// sign makes the manifest of a record.
+func (l *Journal) sign(ctx context.Context, meaning string, subject digest.Digest, predicate any, at time.Time, title string) (ocispec.Descriptor, []byte, sign.Signed, error) {
+	none := ocispec.Descriptor{}
+	stated, err := asMap(predicate)
+	if err != nil {
+		return none, nil, sign.Signed{}, err
+	}
+	bundle, id, err := l.o.Signer.SignStatement(ctx, sign.Statement{Repository: l.o.Names[0], Subject: subject, Type: meaning, Predicate: stated})
+	if err != nil {
+		return none, nil, id, fmt.Errorf("sign the record: %w", err)
+	}
+	if err := l.MayMove(id); err != nil {
+		return none, nil, id, err
+	}
+	raw, err := json.Marshal(ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: recordType,
+		Config: empty(), Layers: []ocispec.Descriptor{empty()},
+		Annotations: map[string]string{
+			ocispec.AnnotationCreated: at.UTC().Format(time.RFC3339),
+			recordBundle:              string(bundle),
+			ocispec.AnnotationTitle:   title,
+		},
+	})
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, raw, id, err
+}
+
+func empty() ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
+}
+
+// store writes a record. The empty blob is there wherever keos-oci published; elsewhere the registry misses it.
+func (l *Journal) store(ctx context.Context, name string, desc ocispec.Descriptor, raw []byte) error {
+	err := l.o.Repo.Tag(ctx, desc, raw, name)
+	if !errors.Is(err, registry.ErrMissingBlob) {
+		return err
+	}
+	if err := l.o.Repo.PushBlob(ctx, empty(), ocispec.DescriptorEmptyJSON.Data); err != nil {
+		return err
+	}
+	return l.o.Repo.Tag(ctx, desc, raw, name)
+}
+
+func asMap(v any) (map[string]any, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]any
+	return m, json.Unmarshal(raw, &m)
+}

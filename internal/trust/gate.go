@@ -1,0 +1,519 @@
+// Package trust is the judge: may this digest bear this tag? Whatever is signed, tagged, reused or kept was asked about here,
+// by the same four rules. It promises that only content which the packer has just built, or which the rules accept, can be
+// signed or tagged: both take a Pass, and nobody else makes one. Which tags are to move, and when, is left to the verbs.
+package trust
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/journal"
+	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// Why a digest may not bear a tag, beside sign.ErrUnsigned and sign.ErrWrongIdentity.
+var (
+	// ErrForeign reports an artifact that is not one of this component and this Git repository.
+	ErrForeign = errors.New("not an artifact of this component")
+	// ErrRelabelled reports a version whose release record says that it is another digest.
+	ErrRelabelled = errors.New("released as another digest")
+	// ErrUnbound reports a version of which nothing signed says which digest it is.
+	ErrUnbound = errors.New("nothing signed says which digest this version is")
+)
+
+// Repository is what verbs may do with a repository by themselves: read it, and upload by digest.
+type Repository interface {
+	Name() name.Repository
+	Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error)
+	Resolve(ctx context.Context, ref string) (digest.Digest, error)
+	Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error)
+	Tags(ctx context.Context) ([]string, error)
+	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
+	PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte) error
+}
+
+// Gate judges, signs and tags. It is safe for concurrent use.
+type Gate struct {
+	*Rules
+	signer *sign.Signer
+	client *registry.Client
+
+	mu   sync.Mutex
+	open map[string]*registry.Repository
+}
+
+// New makes a Gate on the repositories that client opens. signer may be nil where nothing is signed.
+func New(rules *Rules, client *registry.Client, signer *sign.Signer) *Gate {
+	return &Gate{Rules: rules, signer: signer, client: client, open: map[string]*registry.Repository{}}
+}
+
+// Open names a repository; nothing is requested yet.
+func (g *Gate) Open(repo name.Repository) Repository { return g.repository(repo) }
+
+func (g *Gate) repository(repo name.Repository) *registry.Repository {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open[repo.String()] == nil {
+		g.open[repo.String()] = g.client.Open(repo)
+	}
+	return g.open[repo.String()]
+}
+
+// Present is the gate without the repository's former names.
+func (g *Gate) Present() *Gate {
+	rules := *g.Rules
+	rules.Formerly = nil
+	return New(&rules, g.client, g.signer)
+}
+
+// Answer is what the gate says.
+type Answer string
+
+// The answers. CannotTell is neither of the others: it is never treated as accepted, nor shown as refused.
+const (
+	Accepted   Answer = "accepted"
+	Refused    Answer = "refused"
+	CannotTell Answer = "cannot tell"
+)
+
+// Rule is one of the gate's rules with its answer.
+type Rule struct {
+	Name   string `json:"rule"`
+	Answer Answer `json:"answer"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Question asks whether an artifact may bear tags.
+type Question struct {
+	Component  component.Component
+	Tags       []string
+	Version    string // that the tags, which are channels, point to or are to point to; "" for none
+	Ref        string // Git ref of a tag that names a commit; "" takes the artifact's word for it
+	Artifact   pack.Artifact
+	All        bool            // read all signatures and judge by all rules, for people
+	Lenient    bool            // what cannot be known of release records is a note: for going back at night
+	Signed     *sign.Signature // that this run has just attached
+	Unrecorded bool            // the release record is still to be written
+}
+
+// Verdict is the gate's answer.
+type Verdict struct {
+	Answer Answer
+	Rules  []Rule
+	Policy string        // whose signature is accepted
+	Signed []sign.Signed // valid signatures that were read
+	Notes  []string
+	Bound  bool  // something signed says that the version is this digest
+	Err    error // why it is not accepted; nil when it is
+
+	pass Pass
+}
+
+// Pass is the right to sign an artifact and to let it bear tags. Only the gate makes one.
+type Pass struct {
+	component component.Component
+	artifact  pack.Artifact
+	tags      []string
+}
+
+// Pass gives the right that goes with an accepted answer, or the reason why there is none.
+func (v Verdict) Pass() (Pass, error) {
+	if v.Err != nil {
+		return Pass{}, v.Err
+	}
+	return v.pass, nil
+}
+
+// Built is the right to sign what the packer has just made. It bears no tag before it is judged with its signature.
+func (g *Gate) Built(c component.Component, b pack.Built) Pass {
+	return Pass{component: c, artifact: b.Artifact()}
+}
+
+// Refuses says whether an error is the gate's no, as opposed to a fault that leaves the question open.
+func Refuses(err error) bool {
+	for _, no := range []error{sign.ErrUnsigned, sign.ErrWrongIdentity, ErrForeign, ErrRelabelled, ErrUnbound} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
+// judgement is a Verdict in the making.
+type judgement struct {
+	*Gate
+	Question
+	repo  *registry.Repository
+	needs func() ([]need, error)
+	out   Verdict
+}
+
+// Judge answers a question. Rules are asked in order, and without Question.All no further than the first that is not met.
+func (g *Gate) Judge(ctx context.Context, q Question) Verdict {
+	if q.Ref == "" {
+		q.Ref = gitRef(q.Artifact.Revision())
+	}
+	j := &judgement{Gate: g, Question: q, repo: g.repository(q.Component.Repository)}
+	j.needs = sync.OnceValues(func() ([]need, error) { return g.Rules.needs(q.Component, q.Tags, q.Version, q.Ref) })
+	j.out.Answer = Accepted
+	for _, rule := range []func(context.Context){j.shape, j.component, j.signaturesAndRecord, j.source} {
+		if rule(ctx); j.out.Answer != Accepted && !q.All {
+			break
+		}
+	}
+	j.out.pass = Pass{q.Component, q.Artifact, q.Tags}
+	return j.out
+}
+
+// gitRef is the Git ref that a revision names: <branch>@sha1:<commit>.
+func gitRef(revision string) string {
+	branch, _, ok := strings.Cut(revision, "@sha1:")
+	if !ok {
+		return ""
+	}
+	return BranchRef(branch)
+}
+
+// BranchRef is the full ref of a branch. What GitHub builds of a pull request is no branch, though it is named like one.
+func BranchRef(branch string) string {
+	if strings.HasPrefix(branch, "pull/") && (strings.HasSuffix(branch, "/merge") || strings.HasSuffix(branch, "/head")) {
+		return "refs/" + branch
+	}
+	return "refs/heads/" + branch
+}
+
+func (j *judgement) met(rule, detail string) {
+	j.out.Rules = append(j.out.Rules, Rule{rule, Accepted, detail})
+}
+
+// failed notes a rule that is not met, or whose answer is not known.
+func (j *judgement) failed(rule string, err error) {
+	answer := CannotTell
+	if Refuses(err) {
+		answer = Refused
+	}
+	j.out.Rules = append(j.out.Rules, Rule{rule, answer, err.Error()})
+	if j.out.Answer == Accepted || j.out.Answer == CannotTell && answer == Refused {
+		j.out.Answer, j.out.Err = answer, err
+	}
+}
+
+// shape is the first rule: a Flux artifact, whose manifest has the digest that was asked about. Who read it checked that.
+func (j *judgement) shape(context.Context) {
+	if _, ok := j.Artifact.Layer(); !ok || !j.Artifact.Flux() {
+		j.failed("artifact", fmt.Errorf("%w: %s is not a Flux artifact of one layer", ErrForeign, j.Artifact.Descriptor.Digest))
+		return
+	}
+	j.met("artifact", "a Flux artifact with this digest")
+}
+
+// component is the second rule's first half.
+func (j *judgement) component(context.Context) {
+	switch says := j.Artifact.Component(); says {
+	case j.Component.Name:
+		j.met("component", says)
+	case "":
+		j.failed("component", fmt.Errorf("%w: %s does not say of which component it is: another tool pushed it; publish it with keos-oci", ErrForeign, j.Artifact.Descriptor.Digest))
+	default:
+		j.failed("component", fmt.Errorf("%w: %s is an artifact of %s, not of %s", ErrForeign, j.Artifact.Descriptor.Digest, says, j.Component.Name))
+	}
+}
+
+// source is the second rule's other half. It comes last, because a former name counts by the time of the signature.
+func (j *judgement) source(context.Context) {
+	remote, err := j.Remote()
+	if err != nil {
+		j.failed("source", err)
+		return
+	}
+	says := Normalise(j.Artifact.Source())
+	switch until, former := j.formerSource(remote, says); {
+	case remote == "":
+		j.met("source", or(says)+" (the checkout has no Git remote to compare it with)")
+	case strings.EqualFold(says, remote):
+		j.met("source", says)
+	case former && j.signedBefore(until):
+		j.met("source", fmt.Sprintf("%s, this repository's name until %s", says, until.Format(time.DateOnly)))
+	case former:
+		j.failed("source", fmt.Errorf("%w: its source is %s, a former name of %s that counts only until %s", ErrForeign, says, remote, until.Format(time.DateOnly)))
+	default:
+		j.failed("source", fmt.Errorf("%w: its source is %s, and this checkout's remote is %s", ErrForeign, or(says), remote))
+	}
+}
+
+// signedBefore says whether the accepted signatures are older than a rename. A key gives no time; the commit's, which it has
+// signed, stands in.
+func (j *judgement) signedBefore(until time.Time) bool {
+	needs, err := j.needs()
+	if err != nil {
+		return false
+	}
+	for _, s := range j.out.Signed {
+		if needs[0].accepted.Judge(s) != nil {
+			continue
+		}
+		at := s.Time
+		if at.IsZero() {
+			at = j.Artifact.Created()
+		}
+		if at.Before(until) {
+			return true
+		}
+	}
+	return false
+}
+
+func or(s string) string {
+	if s == "" {
+		return "not said"
+	}
+	return s
+}
+
+// signaturesAndRecord reads what the third and the fourth rule need side by side.
+func (j *judgement) signaturesAndRecord(ctx context.Context) {
+	var found sign.Found
+	var unread, unrecorded error
+	var record journal.Release
+	version := j.version()
+	if j.Unrecorded {
+		version = ""
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { found, unread = j.signatures(gctx); return nil })
+	if version != "" {
+		group.Go(func() error { record, unrecorded = j.record(gctx, version); return nil })
+	}
+	_ = group.Wait()
+	j.out.Signed = found.Valid
+	j.signature(ctx, found, unread)
+	if version != "" && (j.out.Answer == Accepted || j.All) {
+		j.release(version, record, unrecorded)
+	}
+}
+
+// version is the one that the tags are or point to.
+func (j *judgement) version() string {
+	for _, t := range j.Tags {
+		if _, err := tag.ParseVersion(t); err == nil {
+			return t
+		}
+	}
+	return j.Version
+}
+
+// signatures reads until the tags' policies are met.
+func (j *judgement) signatures(ctx context.Context) (sign.Found, error) {
+	how := sign.Search{Keyless: j.keyless}
+	if !j.All {
+		how.Enough = func(f sign.Found) bool { return j.unmet(f) == nil }
+	}
+	if j.Question.Signed != nil && j.Question.Signed.New() {
+		how = j.Question.Signed.Search(how)
+	}
+	return j.Verifier.Signatures(ctx, j.repo, j.Artifact.Descriptor.Digest, how)
+}
+
+func (j *judgement) keyless() (bool, error) {
+	needs, err := j.needs()
+	if err != nil {
+		return false, err
+	}
+	for _, n := range needs {
+		if n.accepted.Keyless() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// unmet is why the signatures do not meet the policies of all tags.
+func (j *judgement) unmet(f sign.Found) error {
+	needs, err := j.needs()
+	if err != nil {
+		return err
+	}
+	for _, n := range needs {
+		if err := f.Meets(n.accepted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signature is the third rule.
+func (j *judgement) signature(ctx context.Context, found sign.Found, unread error) {
+	needs, err := j.needs()
+	if err == nil {
+		words := make([]string, len(needs))
+		for i, n := range needs {
+			words[i] = n.accepted.String()
+		}
+		j.out.Policy = strings.Join(words, "; and ")
+		err = unread
+	}
+	if err == nil {
+		err = j.unmet(found)
+	}
+	if err == nil {
+		err = j.legacy(ctx)
+	}
+	if err != nil {
+		j.failed("signature", err)
+		return
+	}
+	for _, s := range found.Valid {
+		if needs[len(needs)-1].accepted.Judge(s) == nil {
+			j.met("signature", s.String())
+			return
+		}
+	}
+}
+
+// legacy demands what Flux 2.6 and 2.7 look for as well, where a channel's clusters are said to be of these versions.
+func (j *judgement) legacy(ctx context.Context) error {
+	if j.Component.Signing.Format != component.FormatBoth || j.Question.Version == "" || j.Question.Signed != nil {
+		return nil
+	}
+	found, err := j.Verifier.Legacy(ctx, j.repo, j.Artifact.Descriptor.Digest, sign.Search{Keyless: j.keyless, Enough: func(f sign.Found) bool { return j.unmet(f) == nil }})
+	if err == nil {
+		err = j.unmet(found)
+	}
+	if err != nil {
+		return fmt.Errorf("the .sig for Flux 2.6 and 2.7 (signing.format: both): %w", err)
+	}
+	return nil
+}
+
+func (j *judgement) record(ctx context.Context, version string) (journal.Release, error) {
+	return j.releases(j.Component, version).ReadRelease(ctx, version)
+}
+
+// release is the fourth rule: no valid record says that the version is another digest.
+func (j *judgement) release(version string, record journal.Release, err error) {
+	d := j.Artifact.Descriptor.Digest
+	switch {
+	case err == nil && record.Digest != d:
+		j.failed("release", fmt.Errorf("%w: %s is released as %s, not as %s", ErrRelabelled, version, record.Digest, d))
+	case err == nil:
+		j.out.Bound = true
+		j.met("release", fmt.Sprintf("%s is this digest, by a record of %s", version, record.Signer))
+	case errors.Is(err, journal.ErrNoRecord), errors.Is(err, journal.ErrInvalidRecord):
+		j.out.Bound = j.boundByRef(version)
+		note := fmt.Sprintf("%s: %v", version, err)
+		if j.out.Bound {
+			note += "; the Git ref of its signature says which version it is"
+		} else {
+			note += "; publishing " + version + " again with equal content writes it"
+		}
+		j.out.Notes = append(j.out.Notes, note)
+		j.met("release", note)
+	case j.Lenient:
+		j.out.Bound = j.boundByRef(version)
+		j.out.Notes = append(j.out.Notes, fmt.Sprintf("the release record of %s could not be checked: %v", version, err))
+		j.met("release", "not checked")
+	default:
+		j.failed("release", fmt.Errorf("release record of %s: %w", version, err))
+	}
+}
+
+// boundByRef says whether a certificate was given to the run of the version's own Git tag.
+func (j *judgement) boundByRef(version string) bool {
+	accepted, err := j.Artifacts(j.Component, version, "")
+	if err != nil {
+		return false
+	}
+	ref := "refs/tags/" + j.Component.GitTagOf(version)
+	for _, s := range j.out.Signed {
+		if s.Key == "" && (s.Claims.Ref == ref || strings.HasSuffix(s.Subject, "@"+ref)) && (accepted.Judge(s) == nil || !j.Asked.IsZero()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Journal is the records of a channel of c.
+func (g *Gate) Journal(c component.Component, ch component.Channel) *journal.Journal {
+	return g.journal(c, ch, func() (sign.Policies, error) { return g.Movers(c, ch) })
+}
+
+func (g *Gate) journal(c component.Component, ch component.Channel, movers func() (sign.Policies, error)) *journal.Journal {
+	return journal.Open(journal.Options{Repo: g.repository(c.Repository), Names: g.names(c), Component: c.Name, Channel: ch.Name,
+		Verifier: g.Verifier, Movers: sync.OnceValues(movers), Signer: g.signer})
+}
+
+// releases is the records of versions. Whoever may move the channel or sign the version may write them.
+func (g *Gate) releases(c component.Component, version string) *journal.Journal {
+	ch := component.Channel{Name: "latest-stable", From: component.FromVersion}
+	if list := c.Channels.From(component.FromVersion); len(list) > 0 {
+		ch = list[0]
+	}
+	return g.journal(c, ch, func() (sign.Policies, error) {
+		unasked := *g.Rules
+		unasked.Asked = sign.Policy{}
+		signers, err := unasked.Artifacts(c, version, "")
+		if err != nil && !errors.Is(err, ErrNoPolicy) {
+			return nil, err
+		}
+		movers, other := g.Movers(c, ch)
+		if other != nil && (err != nil || !errors.Is(other, ErrNoPolicy)) {
+			return nil, other
+		}
+		return append(signers, movers...), nil
+	})
+}
+
+// names is what records call the repository: without the host, so that a mirror's copy of a journal stays valid. Where the path
+// is that of the Git repository, it had other names when that had.
+func (g *Gate) names(c component.Component) []string {
+	now := c.Repository.RepositoryStr()
+	list := []string{now}
+	slug, err := g.slug()
+	if err != nil {
+		return list
+	}
+	if rest, same := strings.CutPrefix(now, strings.ToLower(slug)); same {
+		for _, f := range g.Formerly {
+			list = append(list, strings.ToLower(f.Repository)+rest)
+		}
+	}
+	return list
+}
+
+// Content reads the layer of an artifact and answers with the digest of the content in it, which must be the one that the
+// manifest claims.
+func (g *Gate) Content(ctx context.Context, c component.Component, a pack.Artifact) (digest.Digest, error) {
+	desc, ok := a.Layer()
+	if !ok {
+		return "", fmt.Errorf("%w: %s is not a Flux artifact of one layer", ErrForeign, a.Descriptor.Digest)
+	}
+	raw, err := g.repository(c.Repository).Blob(ctx, desc, maxLayer)
+	if err != nil {
+		return "", err
+	}
+	got, err := pack.Digest(bytes.NewReader(raw), pack.Limits{})
+	if err != nil {
+		return "", err
+	}
+	if claimed := a.ContentDigest(); got != claimed {
+		return "", fmt.Errorf("%w: its content is %s, and its manifest says %s", ErrForeign, got, or(claimed.String()))
+	}
+	return got, nil
+}
+
+// maxLayer bounds a compressed layer that is read to be compared.
+const maxLayer = 128 << 20

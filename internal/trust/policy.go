@@ -1,0 +1,372 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// ErrNoPolicy reports that nothing says whose signature is expected.
+var ErrNoPolicy = errors.New("no policy")
+
+// GitHubIssuer is the issuer of the certificates of GitHub Actions.
+const GitHubIssuer = "https://token.actions.githubusercontent.com"
+
+const (
+	gitHub     = "https://github.com"
+	policyHint = "say whose signature is expected with --certificate-identity and --certificate-oidc-issuer, --key, or signing.identity in keos-oci.yaml"
+)
+
+// defaultTriggers are the events whose runs only people with write access to the repository can start. A pull request is not
+// among them: its run is of code that nobody has accepted.
+func defaultTriggers() []string {
+	return []string{"push", "workflow_dispatch", "release", "schedule", "repository_dispatch"}
+}
+
+// Rules says whose signatures are accepted: for artifacts by the tag that they bear, and for moves. There is one for the
+// whole run, and what verify asks is what publish asks before it writes.
+type Rules struct {
+	Verifier *sign.Verifier
+	Remote   func() (string, error) // normalised URL of the checkout's Git remote, "" where there is none
+	Formerly []component.Former
+	Asked    sign.Policy // by flags, for artifacts; never for moves
+}
+
+// place is what a tag is to its component.
+type place struct {
+	channel component.Channel // whose clusters run what bears the tag
+	ref     string            // pattern of the Git ref whose run signs it
+	tags    string            // the same, where runs of tags release versions; else ""
+	own     bool              // no channel follows the ref: its own runs may sign it
+}
+
+// placeOf finds out what a tag is. ref is the Git ref of a tag that names a commit, "" when it is not known.
+func placeOf(c component.Component, t, ref string) place {
+	if ch, err := c.Channels.Find(t); err == nil {
+		return placeOfChannel(c, ch)
+	}
+	if v, err := tag.ParseVersion(t); err == nil {
+		p := place{ref: VersionRef(c, tag.Version(v))}
+		p.tags = p.ref
+		if list := c.Channels.From(component.FromVersion); len(list) > 0 {
+			p.channel = list[0]
+		}
+		return p
+	}
+	followed := c.Channels.From(component.FromBranch)
+	for _, ch := range followed {
+		if ref == "refs/heads/"+ch.Branch {
+			return placeOfChannel(c, ch)
+		}
+	}
+	p := place{}
+	if len(followed) > 0 {
+		p = placeOfChannel(c, followed[0])
+	}
+	if ref != "" {
+		p.ref, p.own = regexp.QuoteMeta(ref), true
+	}
+	return p
+}
+
+func placeOfChannel(c component.Component, ch component.Channel) place {
+	if ch.From == component.FromBranch {
+		return place{channel: ch, ref: "refs/heads/" + regexp.QuoteMeta(ch.Branch)}
+	}
+	any := VersionRef(c, "")
+	return place{channel: ch, ref: any, tags: any}
+}
+
+// VersionRef is the pattern of the Git ref that releases a version of c, any version for "".
+func VersionRef(c component.Component, version string) string {
+	number := `[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?`
+	if version != "" {
+		number = regexp.QuoteMeta(strings.TrimPrefix(version, "v"))
+	}
+	return "refs/tags/" + strings.Replace(regexp.QuoteMeta(c.GitTagOf("\x00")), "\x00", number, 1)
+}
+
+// Artifacts is who may have signed an artifact of c that bears a tag. ref is as for placeOf. Strongest first: what flags say, then
+// keys and what the config says for the tag's channel, of which either counts, and on GitHub, where neither says anything, the
+// workflows of this repository on the ref that the tag stands for.
+func (r *Rules) Artifacts(c component.Component, t, ref string) (sign.Policies, error) {
+	p := placeOf(c, t, ref)
+	if !r.Asked.IsZero() {
+		if err := r.Asked.Validate(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoPolicy, err)
+		}
+		asked := r.Asked
+		asked.Claims = r.demands(asked.Issuer, component.Identity{}, place{})
+		return sign.Policies{asked}, nil
+	}
+	list, err := r.Verifier.KeyPolicies()
+	if err != nil {
+		return nil, err
+	}
+	version := ""
+	if v, err := tag.ParseVersion(t); err == nil {
+		version = tag.Version(v)
+	}
+	for _, id := range p.channel.Identities {
+		list = append(list, r.withFormer(r.configured(c, id, version, p))...)
+	}
+	if len(list) > 0 && !p.own {
+		return list, list.Validate()
+	}
+	slug, err := r.slug()
+	switch {
+	case err == nil && (len(list) == 0 || list.Keyless()):
+		own := r.byDefault(slug, p.ref)
+		if p.own && strings.HasPrefix(p.ref, "refs/pull/") {
+			own.Claims.Triggers = append(own.Claims.Triggers, "pull_request") // no channel and no version bears it
+		}
+		list = append(list, r.withFormer(own)...)
+	case err != nil && len(list) == 0:
+		return nil, fmt.Errorf("%w: %w: %s", ErrNoPolicy, err, policyHint)
+	}
+	return list, nil
+}
+
+// Movers is who may sign moves of a channel: what the config says, else the key and who is configured to sign artifacts, else
+// on GitHub the workflows of this repository on the main branch or a version tag of the component. Flags about artifacts never
+// change it.
+func (r *Rules) Movers(c component.Component, ch component.Channel) (sign.Policies, error) {
+	p := placeOfChannel(c, ch)
+	p.tags = ""
+	branch := "main"
+	if list := c.Channels.From(component.FromBranch); len(list) > 0 {
+		branch = list[0].Branch
+	}
+	p.ref = "(refs/heads/" + regexp.QuoteMeta(branch) + "|" + p.ref + ")"
+	var list sign.Policies
+	for _, id := range ch.Movers {
+		list = append(list, r.withFormer(r.configured(c, id, "", p))...)
+	}
+	if len(list) > 0 {
+		return list, list.Validate()
+	}
+	list, err := r.Verifier.KeyPolicies()
+	if err != nil {
+		return nil, err
+	}
+	slug, err := r.slug()
+	onGitHub := err == nil && !slices.ContainsFunc(ch.Identities, func(id component.Identity) bool { return !isGitHub(id.Issuer) })
+	if onGitHub && (len(list) == 0 || len(ch.Identities) > 0) {
+		list = append(list, r.withFormer(r.byDefault(slug, p.ref))...)
+	} else {
+		for _, id := range ch.Identities {
+			list = append(list, r.withFormer(r.configured(c, id, "", p))...)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%w: nothing says who may move %s: set movers of the channel, or signing.identity, in keos-oci.yaml", ErrNoPolicy, ch.Name)
+	}
+	return list, list.Validate()
+}
+
+// byDefault accepts any workflow file of a GitHub repository, on this very ref.
+func (r *Rules) byDefault(slug, ref string) sign.Policy {
+	return sign.Policy{Issuer: GitHubIssuer, SubjectPattern: subjectOf(slug, ref),
+		Claims: &sign.Demands{Host: gitHub, Slug: slug, Ref: ref, Triggers: defaultTriggers()}}
+}
+
+// subjectOf is the SAN that Fulcio gives to a workflow of a repository: any workflow file, but this very ref.
+func subjectOf(slug, ref string) string {
+	return `https://github\.com/` + regexp.QuoteMeta(slug) + `/\.github/workflows/[^/@]+@` + ref
+}
+
+// configured is an identity of the config, with the component and version filled in.
+func (r *Rules) configured(c component.Component, id component.Identity, version string, p place) sign.Policy {
+	return sign.Policy{Issuer: id.Issuer, Subject: id.Subject, SubjectPattern: Fill(id.SubjectRegexp, c.Name, version), Claims: r.demands(id.Issuer, id, p)}
+}
+
+// Fill puts a component and a version, any for "", into a pattern that holds {component} and {version}.
+func Fill(pattern, name, version string) string {
+	number := `[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?`
+	if version != "" {
+		number = regexp.QuoteMeta(strings.TrimPrefix(version, "v"))
+	}
+	return strings.NewReplacer("{component}", regexp.QuoteMeta(name), "{version}", number).Replace(pattern)
+}
+
+// demands is what a certificate of GitHub must say of its run beside the subject, nil for other issuers. A configured subject
+// names the ref itself, unless the workflow is one that others call.
+func (r *Rules) demands(issuer string, id component.Identity, p place) *sign.Demands {
+	if !isGitHub(issuer) {
+		return nil
+	}
+	d := &sign.Demands{Host: gitHub, Slug: id.Repository, ID: id.RepositoryID, Called: p.ref, NoTags: p.tags, Triggers: id.Triggers}
+	if slug, err := r.slug(); d.Slug == "" && err == nil {
+		d.Slug = slug
+	}
+	if len(d.Triggers) == 0 {
+		d.Triggers = defaultTriggers()
+	}
+	return d
+}
+
+func isGitHub(issuer string) bool {
+	return issuer == GitHubIssuer || strings.HasPrefix(issuer, GitHubIssuer+"/")
+}
+
+// withFormer adds to a policy what it was under each former name of the repository, for what was signed before the rename.
+func (r *Rules) withFormer(p sign.Policy) sign.Policies {
+	list := sign.Policies{p}
+	slug, err := r.slug()
+	if err != nil || p.Key != "" {
+		return list
+	}
+	for _, f := range r.Formerly {
+		was := p
+		was.Until = f.Until
+		was.Subject = replaceFolded(p.Subject, gitHub+"/"+slug+"/", gitHub+"/"+f.Repository+"/")
+		was.SubjectPattern = replaceFolded(p.SubjectPattern, regexp.QuoteMeta(slug)+"/", regexp.QuoteMeta(f.Repository)+"/")
+		if p.Claims != nil {
+			claims := *p.Claims
+			if strings.EqualFold(claims.Slug, slug) {
+				claims.Slug = f.Repository
+			}
+			was.Claims = &claims
+		}
+		list = append(list, was)
+	}
+	return list
+}
+
+// replaceFolded replaces the first old in s, compared without case.
+func replaceFolded(s, old, replacement string) string {
+	i := strings.Index(strings.ToLower(s), strings.ToLower(old))
+	if i < 0 {
+		return s
+	}
+	return s[:i] + replacement + s[i+len(old):]
+}
+
+// slug is owner/repository of the Git remote on github.com.
+func (r *Rules) slug() (string, error) {
+	remote, err := r.Remote()
+	if err != nil {
+		return "", err
+	}
+	if remote == "" {
+		return "", errors.New("the checkout has no Git remote")
+	}
+	slug, ok := strings.CutPrefix(remote, gitHub+"/")
+	if !ok {
+		return "", errors.New("the Git remote is not on github.com")
+	}
+	return slug, nil
+}
+
+// formerSource says until when a source counts that is not the checkout's, false when it never did.
+func (r *Rules) formerSource(remote, source string) (time.Time, bool) {
+	host, _, _ := strings.Cut(strings.TrimPrefix(remote, "https://"), "/")
+	for _, f := range r.Formerly {
+		if strings.EqualFold(source, "https://"+host+"/"+f.Repository) {
+			return f.Until, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// need is whose signature a tag needs, any of them.
+type need struct {
+	tag      string
+	accepted sign.Policies
+}
+
+// needs is whose signatures an artifact of c needs to bear tags: for a channel that points to a version, both the channel's and
+// the version's, unless flags say whose.
+func (r *Rules) needs(c component.Component, tags []string, version, ref string) ([]need, error) {
+	if version != "" && r.Asked.IsZero() && !slices.Contains(tags, version) {
+		tags = append(slices.Clone(tags), version)
+	}
+	var list []need
+	for _, t := range tags {
+		accepted, err := r.Artifacts(c, t, ref)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(list, func(n need) bool { return n.accepted.String() == accepted.String() }) {
+			list = append(list, need{t, accepted})
+		}
+	}
+	return list, nil
+}
+
+// ForClusters is what a cluster is told to check of a tag of c, as one policy: Flux takes exactly one issuer and one subject, so
+// that several are put into one pattern. Former names of the repository are left out unless they are asked for: Flux cannot see
+// when something was signed. Keys are left out where identities are accepted as well.
+func (r *Rules) ForClusters(c component.Component, t string, former bool) (sign.Policy, error) {
+	all, err := r.Artifacts(c, t, "")
+	if err != nil {
+		return sign.Policy{}, err
+	}
+	var list sign.Policies
+	for _, p := range all {
+		if p.Key == "" && (former || p.Until.IsZero()) {
+			list = append(list, p)
+		}
+	}
+	switch {
+	case len(list) == 0:
+		return all[0], nil
+	case len(list) == 1:
+		return list[0], nil
+	}
+	var issuers, subjects []string
+	for _, p := range list {
+		issuers, subjects = addNew(issuers, wholePattern(p.Issuer, p.IssuerPattern)), addNew(subjects, wholePattern(p.Subject, p.SubjectPattern))
+	}
+	one := sign.Policy{IssuerPattern: alternatives(issuers), SubjectPattern: alternatives(r.sameButName(subjects))}
+	if len(issuers) == 1 {
+		one.Issuer, one.IssuerPattern = list[0].Issuer, list[0].IssuerPattern
+	}
+	return one, nil
+}
+
+// sameButName makes one pattern of those that differ in the repository's name alone.
+func (r *Rules) sameButName(subjects []string) []string {
+	slug, err := r.slug()
+	if err != nil {
+		return subjects
+	}
+	names := []string{regexp.QuoteMeta(slug)}
+	for _, f := range r.Formerly {
+		names = append(names, regexp.QuoteMeta(f.Repository))
+	}
+	for _, s := range subjects[1:] {
+		if !slices.ContainsFunc(names, func(n string) bool { return strings.Replace(s, n+"/", names[0]+"/", 1) == subjects[0] }) {
+			return subjects
+		}
+	}
+	return []string{strings.Replace(subjects[0], names[0]+"/", alternatives(names)+"/", 1)}
+}
+
+func addNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+func alternatives(patterns []string) string {
+	if len(patterns) == 1 {
+		return patterns[0]
+	}
+	return "(" + strings.Join(patterns, "|") + ")"
+}
+
+func wholePattern(exact, pattern string) string {
+	if exact != "" {
+		return regexp.QuoteMeta(exact)
+	}
+	return pattern
+}
