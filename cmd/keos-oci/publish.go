@@ -26,6 +26,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		Example: `  keos-oci publish                                          every changed component of the current branch
   keos-oci publish frontend backend --dry-run               what would happen to two of them
   keos-oci publish --ref refs/tags/frontend/v1.2.3          a release; in GitHub Actions the ref is found by itself
+  keos-oci publish --changed-since HEAD~1                   only what the last commit changed, for large repositories
   keos-oci publish --key cosign.key                         with a key pair instead of keyless
   keos-oci publish -o json                                  the result for scripts`,
 		ValidArgsFunction: a.completeComponents,
@@ -33,8 +34,9 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 	f := cmd.Flags()
 	f.StringVar(&ref, "ref", "", "Git reference that is published (default GITHUB_REF, else the checked-out branch)")
 	f.StringVar(&version, "version", "", "publish the named components under this version, as their Git tag would")
+	f.StringVar(&req.Since, "changed-since", "", "publish only components with files that changed since this Git revision; others cost no request")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
-	f.BoolVar(&req.Resign, "resign", false, "sign unchanged artifacts as well, where this identity has not")
+	f.BoolVar(&req.Resign, "resign", false, "sign unchanged artifacts as well, where this identity has not; their content is read and compared first")
 	f.BoolVar(&req.AllowOlder, "allow-older", false, "let a channel go back to an older commit")
 	f.BoolVar(&req.NoPromote, "no-promote", false, "publish a version without moving the channels that follow versions")
 	signing.bindMover(f)

@@ -106,14 +106,21 @@ func IsReferrersTag(tag string) bool {
 // Referrers lists the manifests of one artifact type whose subject is the given digest; none when nothing refers to it
 // or the repository does not exist. Registries that do not know artifact types list others with an empty config, too.
 func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
-	if r.seen.empty() {
-		return nil, nil
-	}
 	list, err := r.referrersOf(ctx, subject)
 	if err != nil {
 		return nil, r.fault("list referrers of", subject.String(), err)
 	}
 	return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool { return !mayBe(d.ArtifactType, artifactType) }), nil
+}
+
+// SeenReferrers is Referrers for who can live with an old answer: where the run's listing of the tags showed that there are none,
+// nothing is asked.
+func (r *Repository) SeenReferrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
+	state := r.client.referrers.of(r.remote.Reference.Registry).state.Load()
+	if r.seen.empty() || state == apiMissing && r.seen.lacks(fallbackTag(subject)) {
+		return nil, nil
+	}
+	return r.Referrers(ctx, subject, artifactType)
 }
 
 // referrersOf asks in the way that the host is known to answer. Whoever asks first finds that out, and the others wait.
@@ -124,19 +131,11 @@ func (r *Repository) referrersOf(ctx context.Context, subject digest.Digest) ([]
 		defer c.probe.Unlock()
 	}
 	if c.state.Load() == apiMissing {
-		return r.knownIndex(ctx, subject)
+		return r.referrersIndex(ctx, subject)
 	}
 	list, supported, err := r.referrersAPI(ctx, subject)
 	if err != nil || supported {
 		return list, err
-	}
-	return r.knownIndex(ctx, subject)
-}
-
-// knownIndex reads the fallback index, unless the listing of this run showed that there is none.
-func (r *Repository) knownIndex(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, error) {
-	if r.seen.lacks(fallbackTag(subject)) {
-		return nil, nil
 	}
 	return r.referrersIndex(ctx, subject)
 }

@@ -73,7 +73,7 @@ func push(ctx context.Context, t testing.TB, r *Repository, layer string) error 
 	if err := r.PushManifest(ctx, desc, raw); err != nil {
 		return err
 	}
-	if _, err := r.Referrers(ctx, desc.Digest, "application/test"); err != nil {
+	if _, err := r.SeenReferrers(ctx, desc.Digest, "application/test"); err != nil {
 		return err
 	}
 	referrer, refRaw := manifest(t, layer, &desc)

@@ -28,6 +28,7 @@ type PublishRequest struct {
 	Names      []string        // components; none means all, or the one that a Git tag names
 	Ref        Ref             // zero asks Git
 	Version    *semver.Version // publish this version of the named components, as their Git tag would
+	Since      string          // of these, only components that changed since this revision; "" looks at all
 	DryRun     bool            // decide and stop
 	Resign     bool            // add this run's identity to unchanged artifacts, after their content was read
 	AllowOlder bool            // let a channel follow to an older commit
@@ -143,11 +144,26 @@ func (s *Service) begin(ctx context.Context, req PublishRequest) (*publication, 
 		return nil, nil, err
 	}
 	set, err := s.chooseRef(run)
+	if err == nil && run.Since != "" {
+		set, err = s.changedSince(ctx, run, set)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	s.Log.Info("publish", "components", len(set), "ref", run.Ref.String(), "commit", run.head.Hash[:8], "registry", s.Workspace.Registry)
 	return run, set, nil
+}
+
+// changedSince leaves out what did not change in Git: no request is made for it.
+func (s *Service) changedSince(ctx context.Context, run *publication, set component.Set) (component.Set, error) {
+	if run.Version != nil {
+		return nil, fmt.Errorf("%w: --changed-since is for a branch, and this run publishes a version", ErrRef)
+	}
+	files, err := s.Checkout.ChangedSince(ctx, run.Since)
+	if err != nil {
+		return nil, err
+	}
+	return s.ChangedIn(ctx, set, files)
 }
 
 // chooseRef settles the reference, the version and the components that they mean.

@@ -91,20 +91,30 @@ func (j *job) giveVersion(ctx context.Context) error {
 		}
 		s.built, s.layer = &built, &layer
 	}
-	digest := s.artifact().Descriptor.Digest
-	j.out.Digest = digest
+	d := s.artifact().Descriptor.Digest
+	j.out.Digest = d
 	s.ours, s.tags = s.layer == nil, []string{version}
 	s.plan = func(context.Context) (tag.Plan, bool, error) {
-		plan, err := tag.State{}.Fix(version, digest)
+		plan, err := tag.State{}.Fix(version, d)
 		return plan, true, err
 	}
-	s.before = func(ctx context.Context, pass trust.Pass) error {
-		return j.Gate.Release(ctx, pass, version, j.run.head.Hash, j.Now())
-	}
+	s.before = func(ctx context.Context, pass trust.Pass) error { return j.state(ctx, pass, version, d) }
 	if j.run.DryRun {
 		return j.dryRun(ctx, s.plan)
 	}
 	return j.release(ctx, s)
+}
+
+// state writes the release record of a version that nobody has taken since it was looked for.
+func (j *job) state(ctx context.Context, pass trust.Pass, version string, d digest.Digest) error {
+	now, err := resolve(ctx, j.repo, version)
+	if err != nil {
+		return err
+	}
+	if _, err := (tag.State{version: now}).Fix(version, d); err != nil {
+		return err
+	}
+	return j.Gate.Release(ctx, pass, version, j.run.head.Hash, j.Now())
 }
 
 // recorded is what the version's release record says it is: a run that was killed wrote the record, and not the tag. No plan
@@ -240,7 +250,7 @@ func (j *job) publishedVersion(ctx context.Context, existing pack.Artifact, laye
 	s.ours, s.tags = true, []string{version}
 	s.plan = func(context.Context) (tag.Plan, bool, error) { return nil, true, nil }
 	s.before = func(ctx context.Context, pass trust.Pass) error {
-		return j.Gate.Release(ctx, pass, version, j.run.head.Hash, j.Now())
+		return j.state(ctx, pass, version, existing.Descriptor.Digest)
 	}
 	j.out.Notes = append(j.out.Notes, "the version lacked this run's signature, which was added")
 	err = j.release(ctx, s)

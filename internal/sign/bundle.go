@@ -23,7 +23,11 @@ const (
 )
 
 func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact ocispec.Descriptor, sig *Signature, counts func(Signed) bool) error {
-	found, err := s.verifier.bundles(ctx, repo, artifact.Digest, Search{Keyless: s.keyless, Enough: func(f Found) bool { return f.Has(counts) }})
+	list, err := repo.SeenReferrers(ctx, artifact.Digest, bundleType)
+	if err != nil {
+		return err
+	}
+	found, err := s.verifier.bundles(ctx, repo, artifact.Digest, Search{Keyless: s.keyless, Enough: func(f Found) bool { return f.Has(counts) }, Listed: append([]ocispec.Descriptor{}, list...)})
 	if err != nil || found.Has(counts) {
 		return err
 	}

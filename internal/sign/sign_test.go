@@ -82,6 +82,10 @@ func (s *store) Referrers(context.Context, digest.Digest, string) ([]ocispec.Des
 	return s.referrers, nil
 }
 
+func (s *store) SeenReferrers(context.Context, digest.Digest, string) ([]ocispec.Descriptor, error) {
+	return s.referrers, nil
+}
+
 func (s *store) PushBlob(_ context.Context, desc ocispec.Descriptor, data []byte) error {
 	s.blobs[desc.Digest] = data
 	return nil

@@ -26,6 +26,8 @@ type Repository interface {
 	Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error)
 	Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error)
 	Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
+	// SeenReferrers may give an older answer than Referrers.
+	SeenReferrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
 	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
 	// AddReferrer stores a manifest that has a subject, and answers with the subject's referrers once it is listed among them.
 	// alone says that no other identity can be signing the subject at the same time.
