@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,16 +59,28 @@ func TestKeylessPublish(t *testing.T) {
 		"other subject":                  append(issuer, "frontend", "--certificate-identity", subject+"x"),
 		"unanchored pattern":             append(issuer, "frontend", "--certificate-identity-regexp", "https://github.com/org/app"),
 		"other issuer":                   {"frontend", "--certificate-identity", subject, "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com"},
-		"the default of GitHub's issuer": {"frontend"},
 	} {
 		if r := verify(args...); r.code != 3 {
 			t.Errorf("%s: %v", what, r)
 		}
 	}
+	config := filepath.Join(s.dir, "keos-oci.yaml")
+	kept := mustRead(t, config)
+	if err := os.Remove(config); err != nil {
+		t.Fatal(err)
+	}
+	if r := verify("frontend"); r.code != 3 {
+		t.Errorf("the default of GitHub's issuer: %v", r)
+	}
+	s.registry.Reset()
+	if r := s.run(append([]string{"publish"}, flags...)...); r.code != 3 || s.registry.Count("PUT")+s.registry.Count("POST") != 0 {
+		t.Errorf("publish asks what verify asks, and this run's identity is not of GitHub's issuer: %v %v", r, s.registry.Requests())
+	}
+	writeFile(t, config, kept)
 	if r := s.must(append([]string{"publish", "-o", "json"}, flags...)...); published(t, r).Summary.Unchanged != 2 {
 		t.Error(r)
 	}
-	if n := fulcio.Count(""); n != 1 {
+	if n := fulcio.Count(""); n != 2 { // the first run, and the one that was refused
 		t.Errorf("an unchanged run asked Fulcio: %d", n)
 	}
 }

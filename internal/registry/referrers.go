@@ -116,9 +116,17 @@ func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artif
 // SeenReferrers is Referrers for who can live with an old answer: where the run's listing of the tags showed that there are none,
 // nothing is asked.
 func (r *Repository) SeenReferrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
-	state := r.client.referrers.of(r.remote.Reference.Registry).state.Load()
-	if r.seen.empty() || state == apiMissing && r.seen.lacks(fallbackTag(subject)) {
+	if r.seen.empty() {
 		return nil, nil
+	}
+	if r.seen.lacks(fallbackTag(subject)) {
+		supported, err := r.hasReferrersAPI(ctx, subject)
+		if err != nil {
+			return nil, r.fault("list referrers of", subject.String(), err)
+		}
+		if !supported {
+			return nil, nil
+		}
 	}
 	return r.Referrers(ctx, subject, artifactType)
 }

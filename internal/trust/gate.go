@@ -102,7 +102,7 @@ type Question struct {
 	Component  component.Component
 	Tags       []string
 	Version    string // that the tags, which are channels, point to or are to point to; "" for none
-	Ref        string // Git ref of a tag that names a commit; "" takes the artifact's word for it
+	Ref        string // Git ref of the run that gives the tag of a commit; "" judges such a tag by the first channel that follows a branch
 	Artifact   pack.Artifact
 	All        bool            // read all signatures and judge by all rules, for people
 	Lenient    bool            // what cannot be known of release records is a note: for going back at night
@@ -164,9 +164,6 @@ type judgement struct {
 
 // Judge answers a question. Rules are asked in order, and without Question.All no further than the first that is not met.
 func (g *Gate) Judge(ctx context.Context, q Question) Verdict {
-	if q.Ref == "" {
-		q.Ref = gitRef(q.Artifact.Revision())
-	}
 	j := &judgement{Gate: g, Question: q, repo: g.repository(q.Component.Repository)}
 	j.needs = sync.OnceValues(func() ([]need, error) { return g.Rules.needs(q.Component, q.Tags, q.Version, q.Ref) })
 	j.out.Answer = Accepted
@@ -177,15 +174,6 @@ func (g *Gate) Judge(ctx context.Context, q Question) Verdict {
 	}
 	j.out.pass = Pass{q.Component, q.Artifact, q.Tags}
 	return j.out
-}
-
-// gitRef is the Git ref that a revision names: <branch>@sha1:<commit>.
-func gitRef(revision string) string {
-	branch, _, ok := strings.Cut(revision, "@sha1:")
-	if !ok {
-		return ""
-	}
-	return BranchRef(branch)
 }
 
 // BranchRef is the full ref of a branch. What GitHub builds of a pull request is no branch, though it is named like one.
