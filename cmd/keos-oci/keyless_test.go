@@ -56,9 +56,9 @@ func TestKeylessPublish(t *testing.T) {
 		t.Error(r)
 	}
 	for what, args := range map[string][]string{
-		"other subject":                  append(issuer, "frontend", "--certificate-identity", subject+"x"),
-		"unanchored pattern":             append(issuer, "frontend", "--certificate-identity-regexp", "https://github.com/org/app"),
-		"other issuer":                   {"frontend", "--certificate-identity", subject, "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com"},
+		"other subject":      append(issuer, "frontend", "--certificate-identity", subject+"x"),
+		"unanchored pattern": append(issuer, "frontend", "--certificate-identity-regexp", "https://github.com/org/app"),
+		"other issuer":       {"frontend", "--certificate-identity", subject, "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com"},
 	} {
 		if r := verify(args...); r.code != 3 {
 			t.Errorf("%s: %v", what, r)

@@ -45,7 +45,10 @@ func (l *Journal) ReadRelease(ctx context.Context, version string) (Release, err
 		return r, ErrNoRecord
 	}
 	if err != nil {
-		return r, err
+		if unanswered(ctx, err) {
+			return r, err
+		}
+		return r, fmt.Errorf("%w: %s: %w", ErrInvalidRecord, name, err) // damaged or too large
 	}
 	var m ocispec.Manifest
 	if err := json.Unmarshal(raw, &m); err != nil || m.ArtifactType != recordType {

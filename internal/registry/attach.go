@@ -110,7 +110,7 @@ func (e *entry) listedInIndex(ctx context.Context) ([]ocispec.Descriptor, error)
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w of %s@%s: %w", ErrBusy, e.name, e.subject, failed)
+	return nil, errors.Join(fmt.Errorf("%w of %s@%s: run the same command again", ErrBusy, e.name, e.subject), failed)
 }
 
 // write announces the entry, reads the index and writes it with the entry, all within a bounded time. It answers with what the

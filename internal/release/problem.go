@@ -40,7 +40,7 @@ func Code(err error) string {
 		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
 		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"}, {tag.ErrBackwards, "backwards"}, {tag.ErrPrerelease, "prerelease"}, {tag.ErrConflict, "conflict"}, {ErrExpect, "conflict"}, {tag.ErrNoPrevious, "no-previous"}, {ErrDiffers, "differs"},
 		{sign.ErrUnsigned, "unsigned"}, {sign.ErrWrongIdentity, "identity"}, {trust.ErrForeign, "foreign"}, {trust.ErrRelabelled, "relabelled"}, {trust.ErrUnbound, "unbound"},
-		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"},
+		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"}, {registry.ErrBusy, "busy"},
 		{sign.ErrNoToken, "no-token"}, {sign.ErrTokenExpired, "token-expired"}, {sign.ErrPassword, "password"},
 		{registry.ErrUnauthorized, "unauthorized"}, {registry.ErrForbidden, "forbidden"}, {registry.ErrUnavailable, "unavailable"},
 		{registry.ErrNotFound, "not-found"}, {component.ErrUnknown, "unknown"}, {tag.ErrVersion, "version"},

@@ -149,6 +149,9 @@ func (j *job) usable(ctx context.Context, a pack.Artifact, layer pack.Layer, nam
 	v := j.Gate.Judge(ctx, j.question(a, name))
 	switch {
 	case v.Answer == trust.Accepted:
+	case j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy):
+		j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s has this content; whether its signature is accepted cannot be told: %v", name, v.Err))
+		return signing{found: a}, true, nil
 	case !trust.Refuses(v.Err):
 		return signing{}, false, v.Err
 	default:
@@ -235,7 +238,7 @@ func (j *job) publishedVersion(ctx context.Context, existing pack.Artifact, laye
 		if err := j.contentOf(ctx, existing); err != nil {
 			return err
 		}
-		return j.keep(ctx, v)
+		return j.keep(ctx, v, q)
 	}
 	if !trust.Refuses(v.Err) || errors.Is(v.Err, trust.ErrRelabelled) {
 		return v.Err
@@ -260,11 +263,18 @@ func (j *job) publishedVersion(ctx context.Context, existing pack.Artifact, laye
 	return err
 }
 
-// keep leaves a version as it is, with a release record if it has none.
-func (j *job) keep(ctx context.Context, v trust.Verdict) error {
+// keep leaves an accepted version as it is, with this run's signature and a release record where it lacks them.
+func (j *job) keep(ctx context.Context, v trust.Verdict, q trust.Question) error {
 	pass, err := v.Pass()
 	if err != nil {
 		return err
+	}
+	added, err := j.addSignature(ctx, pass, q)
+	if err != nil {
+		return err
+	}
+	if added {
+		j.out.Notes = append(j.out.Notes, "the version lacked this run's signature, which was added")
 	}
 	return j.Gate.Release(ctx, pass, j.out.Version, j.run.head.Hash, j.Now())
 }

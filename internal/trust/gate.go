@@ -410,6 +410,10 @@ func (j *judgement) release(version string, record journal.Release, err error) {
 		}
 		j.out.Notes = append(j.out.Notes, note)
 		j.met("release", note)
+	case errors.Is(err, ErrNoPolicy):
+		j.out.Bound = j.boundByRef(version)
+		j.out.Notes = append(j.out.Notes, fmt.Sprintf("the release record of %s was not judged: nothing says who may sign it", version))
+		j.met("release", "not judged")
 	case j.Lenient:
 		j.out.Bound = j.boundByRef(version)
 		j.out.Notes = append(j.out.Notes, fmt.Sprintf("the release record of %s could not be checked: %v", version, err))

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
+)
+
+const workspaceHeader = "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\n"
+
+// copyKey puts a public key into the checkout.
+func (s *sandbox) copyKey(key, name string) {
+	s.t.Helper()
+	s.write(name, mustRead(s.t, strings.TrimSuffix(key, ".key")+".pub"))
+}
+
+// TestKeyRotation: while two keys are accepted, what the old one signed is promoted by runs with the new one, and records of both
+// count. A run with a third key writes nothing.
+func TestKeyRotation(t *testing.T) {
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	old, fresh, third := s.key(), s.key(), s.key()
+	s.must("publish", "--key", old)
+	s.must("publish", "frontend", "--version", "v1.0.0", "--key", old)
+	s.copyKey(old, "old.pub")
+	s.copyKey(fresh, "new.pub")
+	s.write("keos-oci.yaml", workspaceHeader+"signing: {keys: [new.pub, old.pub]}\n")
+	s.component("frontend", "2")
+	s.commit("two")
+	s.must("publish", "--key", fresh)
+	s.must("publish", "frontend", "--version", "v1.1.0", "--key", fresh)
+	s.registry.Reset()
+	if r := s.run("publish", "frontend", "--version", "v1.2.0", "--key", third); r.code != 3 || s.registry.Count("PUT")+s.registry.Count("POST") != 0 {
+		t.Errorf("a third key: %v %v", r, s.registry.Requests())
+	}
+	for _, target := range []string{"frontend", "frontend:v1.0.0", "frontend:v1.1.0", "frontend:latest-stable"} {
+		s.must("verify", target)
+	}
+	if r := s.must("rollback", "frontend", "--key", fresh); !strings.Contains(r.stdout, "v1.0.0") {
+		t.Error(r)
+	}
+	if r := s.must("history", "frontend"); strings.Contains(r.stdout, "invalid") || strings.Count(r.stdout, "done") != 3 {
+		t.Error(r)
+	}
+	s.write("keos-oci.yaml", workspaceHeader+"signing: {keys: [new.pub]}\n")
+	if r := s.run("verify", "frontend:v1.0.0"); r.code != 3 {
+		t.Errorf("the old key still counts: %v", r)
+	}
+}
+
+// TestKeyBesideIdentity: where the config has a key and an identity, either counts.
+func TestKeyBesideIdentity(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	key := s.key()
+	s.copyKey(key, "cosign.pub")
+	s.write("keos-oci.yaml", workspaceHeader+"signing:\n  key: cosign.pub\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
+		", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/.*@refs/tags/{component}/v{version}'}\n")
+	s.commit("one")
+	s.must("publish", "--key", key)
+	release := *s
+	release.keyless(st, "release.yaml", "refs/tags/frontend/v1.0.0")
+	release.must(append([]string{"publish", "--ref", "refs/tags/frontend/v1.0.0"}, st.flags()...)...)
+	trust := []string{"--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"]}
+	for _, target := range []string{"frontend", "frontend:v1.0.0", "frontend:latest-stable"} {
+		s.must(append([]string{"verify", target}, trust...)...)
+	}
+	other := *s
+	other.keyless(st, "release.yaml", "refs/tags/frontend/v9.9.9")
+	if r := other.run(append([]string{"publish", "--version", "v1.1.0", "frontend"}, st.flags()...)...); r.code != 3 {
+		t.Errorf("another version's identity: %v", r)
+	}
+}
+
+// TestPlaceholders: {component} and {version} bind a configured identity to them.
+func TestPlaceholders(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	for _, c := range []string{"frontend", "backend"} {
+		s.component(c, "1")
+	}
+	s.write("keos-oci.yaml", workspaceHeader+"channels:\n  latest: {identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+", subjectRegexp: '.*@refs/heads/main'}}\n  latest-stable: {identity: {issuer: "+
+		st.env["SIGSTORE_ISSUER"]+", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/release\\.yaml@refs/tags/{component}/v{version}'}}\n")
+	s.commit("one")
+	main := *s
+	main.keyless(st, "publish.yaml", "refs/heads/main")
+	main.must(append([]string{"publish"}, st.flags()...)...)
+	for _, c := range []struct {
+		ref, component, version string
+		code                    int
+	}{{"frontend/v1.0.0", "frontend", "v1.0.0", 0}, {"frontend/v1.0.0", "frontend", "v1.0.1", 3}, {"frontend/v1.0.0", "backend", "v1.0.0", 3}, {"backend/v1.0.0", "backend", "v1.0.0", 0}} {
+		run := *s
+		run.keyless(st, "release.yaml", "refs/tags/"+c.ref)
+		if r := run.run(append([]string{"publish", c.component, "--version", c.version}, st.flags()...)...); r.code != c.code {
+			t.Errorf("%+v: %v", c, r)
+		}
+	}
+	trust := []string{"--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"]}
+	s.must(append([]string{"verify", "frontend:v1.0.0"}, trust...)...)
+	if r := s.must("check"); strings.Contains(r.stdout, "subjectRegexp") {
+		t.Error(r)
+	}
+	s.write("keos-oci.yaml", workspaceHeader+"signing: {identity: {issuer: i, subjectRegexp: 'https://github\\.com/org/.*@refs/tags/.*'}}\n")
+	s.write(".github/workflows/publish.yml", "on:\n  push:\n  workflow_call:\njobs: {a: {steps: [{run: keos-oci publish}]}}\n")
+	s.commit("loose")
+	r := s.must("check")
+	for _, want := range []string{"keos-oci.yaml:3: subjectRegexp", "write {component}", ".github/workflows/publish.yml:3: workflow_call"} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("check does not say %q: %v", want, r)
+		}
+	}
+}
+
+// TestPromoteDemandsLegacySignature: where clusters are said to be of Flux 2.6 or 2.7, a version without the .sig is not promoted.
+func TestPromoteDemandsLegacySignature(t *testing.T) {
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	key := s.key()
+	s.must("publish", "--key", key)
+	s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote")
+	s.write("keos-oci.yaml", workspaceHeader+"signing: {format: both}\n")
+	if r := s.run("promote", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, ".sig for Flux 2.6") {
+		t.Error(r)
+	}
+	s.must("publish", "--resign", "--key", key)
+	s.must("promote", "frontend", "v1.0.0", "--key", key)
+}
+
+// TestKilledReleases: SIGKILL at each request of a release, keyed. No tag is what its policy refuses, and the same command once more
+// completes it with the same digest.
+func TestKilledReleases(t *testing.T) {
+	origin := newSandbox(t)
+	origin.component("frontend", "1")
+	origin.commit("one")
+	key := origin.key()
+	pub := strings.TrimSuffix(key, ".key") + ".pub"
+	origin.must("publish", "--key", key)
+	want, err := open(t, origin, "frontend").Resolve(t.Context(), "latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"publish", "frontend", "--version", "v1.0.0", "--key", key}
+	for at, more := 0, true; more; at++ {
+		more = false
+		for _, fault := range []registrytest.Fault{registrytest.Block, registrytest.BlockAfter} {
+			s := origin.copyOf(t)
+			if !s.killedAt(t, s.registry, at, fault, args) {
+				continue
+			}
+			more = true
+			repo := open(t, s, "frontend")
+			if _, err := repo.Resolve(t.Context(), "v1.0.0"); err == nil {
+				if r := s.run("verify", "frontend:v1.0.0", "--key", pub); r.code != 0 {
+					t.Errorf("killed at %d (%s): %v", at, fault, r)
+				}
+			}
+			if r := s.run(args...); r.code != 0 {
+				t.Errorf("killed at %d (%s): again: %v", at, fault, r)
+			}
+			if got, err := repo.Resolve(t.Context(), "v1.0.0"); err != nil || got != want {
+				t.Errorf("killed at %d (%s): v1.0.0 is %s, want %s: %v", at, fault, got, want, err)
+			}
+			if r := s.run("verify", "frontend:latest-stable", "--key", pub); r.code != 0 {
+				t.Errorf("killed at %d (%s): %v", at, fault, r)
+			}
+		}
+		if !more && at < 15 {
+			t.Errorf("only %d requests", at)
+		}
+	}
+}
+
+// TestUnboundVersions: with a key, a version without a release record is verified with a note, and is not put on the channel before
+// it was published again. Going back to it needs a record of a move.
+func TestUnboundVersions(t *testing.T) {
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.commit("one")
+	key := s.key()
+	pub := strings.TrimSuffix(key, ".key") + ".pub"
+	s.must("publish", "--key", key)
+	s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote")
+	dropRecord(t, s, "v1.0.0")
+	if r := s.must("verify", "frontend:v1.0.0", "--key", pub, "--explain"); !strings.Contains(r.stdout, "no release record") {
+		t.Error(r)
+	}
+	for _, verb := range []string{"promote", "rollback"} {
+		if r := s.run(verb, "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, "publish v1.0.0 of frontend again") {
+			t.Errorf("%s: %v", verb, r)
+		}
+	}
+	s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote")
+	s.must("promote", "frontend", "v1.0.0", "--key", key)
+	s.component("frontend", "2")
+	s.commit("two")
+	s.must("publish", "frontend", "--version", "v1.1.0", "--key", key)
+	dropRecord(t, s, "v1.0.0")
+	s.must("rollback", "frontend", "v1.0.0", "--key", key) // a record of a move says which digest it was
+}
+
+// dropRecord deletes a version's release record.
+func dropRecord(t *testing.T, s *sandbox, version string) {
+	t.Helper()
+	d, err := open(t, s, "frontend").Resolve(t.Context(), "release."+version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove(t, s, "frontend", d)
+}
+
+// TestOldBinaryBeside: an older keos-oci on the same repositories breaks nothing that this one promises.
+func TestOldBinaryBeside(t *testing.T) {
+	old := os.Getenv("KEOS_OCI_OLD")
+	if old == "" {
+		t.Skip("needs KEOS_OCI_OLD: run make interop")
+	}
+	s := newSandbox(t)
+	key := s.key()
+	pub := strings.TrimSuffix(key, ".key") + ".pub"
+	earlier := func(args ...string) result {
+		t.Helper()
+		cmd := s.command(t.Context(), args...)
+		cmd.Path = old
+		cmd.Env = slices.DeleteFunc(slices.Clone(cmd.Env), func(e string) bool { return strings.HasPrefix(e, runMain) })
+		out, err := cmd.CombinedOutput()
+		if err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return result{cmd.ProcessState.ExitCode(), string(out), ""}
+	}
+	release := func(run func(...string) result, value, version string) {
+		t.Helper()
+		s.component("frontend", value)
+		s.commit(value)
+		for _, args := range [][]string{{"publish", "--key", key}, {"publish", "frontend", "--version", version, "--key", key, "--no-promote"}} {
+			if r := run(args...); r.code != 0 {
+				t.Fatal(args, r)
+			}
+		}
+	}
+	run := func(args ...string) result { return s.run(args...) }
+	release(run, "1", "v1.0.0")
+	release(earlier, "2", "v1.1.0")
+	release(run, "3", "v1.2.0")
+	if r := earlier("promote", "frontend", "v1.0.0", "--key", key); r.code != 0 {
+		t.Error(r)
+	}
+	if r := earlier("promote", "frontend", "v1.2.0", "--key", key); r.code != 0 {
+		t.Error(r)
+	}
+	if r := s.run("promote", "frontend", "v1.1.0", "--key", key); r.code != 3 { // it has no record, and is older
+		t.Error(r)
+	}
+	s.must("rollback", "frontend", "--key", key)
+	if r := earlier("publish", "--key", key); r.code != 0 || !strings.Contains(r.stdout, "unchanged") {
+		t.Error(r)
+	}
+	if r := earlier("list", "frontend"); strings.Contains(r.stdout, "sha256-") {
+		t.Errorf("the older program shows announcements: %v", r)
+	}
+	for _, target := range []string{"frontend", "frontend:v1.0.0", "frontend:v1.1.0", "frontend:v1.2.0", "frontend:latest-stable"} {
+		s.must("verify", target, "--key", pub)
+		if r := earlier("verify", target, "--key", pub); r.code != 0 {
+			t.Error(target, r)
+		}
+	}
+	h := s.must("history", "frontend", "--key", pub)
+	if strings.Contains(h.stdout, "invalid") || strings.Count(h.stdout, "done") != 3 {
+		t.Error(h)
+	}
+	if r := s.run("publish", "frontend", "--version", "v1.1.0", "--key", key, "--no-promote"); r.code != 3 { // other content
+		t.Error(r)
+	}
+}
