@@ -12,6 +12,9 @@ OPERATOR := $(CACHE)/flux-operator-$(shell cat e2e/operator/* | git hash-object 
 COSIGN2 := $(CACHE)/cosign-v2.6.5
 COSIGN3 := $(CACHE)/cosign-v3.1.3
 CRANE := $(CACHE)/crane-v0.22.1
+# The first release: what it wrote stays valid, and it may run beside this one.
+FIRST := 3f926da
+OLD := $(CACHE)/keos-oci-$(FIRST)
 LINT := $(CACHE)/golangci-lint-v2.15.0
 ACTIONLINT := $(CACHE)/actionlint-v1.7.12
 GORELEASER := $(CACHE)/goreleaser-v2.16.0
@@ -39,8 +42,8 @@ random: ## other random repositories than those of make test, and more; a failur
 	KEOS_OCI_SEED=$$(date +%s)000 KEOS_OCI_REPOSITORIES=3000 go test -count 1 -timeout 30m -run TestRandomRepositories -v ./internal/release
 
 .PHONY: interop
-interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) ## the cosign command lines accept what we sign
-	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) \
+interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) $(OLD) ## the cosign command lines accept what we sign, and an older keos-oci gets along with this one
+	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) KEOS_OCI_OLD=$(OLD) \
 		go test -count 1 -timeout 20m -run Interop ./cmd/keos-oci
 
 # Kubernetes learns its version from the linker.
@@ -106,6 +109,12 @@ help: ## this list
 $(SIGSTACK):
 	@mkdir -p $(CACHE)
 	cd e2e && go build -ldflags '$(LDFLAGS)' -o $@.tmp ./cmd/sigstack && mv $@.tmp $@
+
+$(OLD):
+	@mkdir -p $(CACHE)
+	@rm -rf .cache/old && mkdir -p .cache/old && git archive $(FIRST) | tar -x -C .cache/old
+	cd .cache/old && go build -ldflags '$(LDFLAGS)' -o $@.tmp ./cmd/keos-oci && mv $@.tmp $@
+	@rm -rf .cache/old
 
 # program MODULE PACKAGE LDFLAGS: a program of the versions that the nested module pins
 define program

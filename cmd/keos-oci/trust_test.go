@@ -128,7 +128,9 @@ func TestPromoteDemandsLegacySignature(t *testing.T) {
 	if r := s.run("promote", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, ".sig for Flux 2.6") {
 		t.Error(r)
 	}
-	s.must("publish", "--resign", "--key", key)
+	if r := s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote"); !strings.Contains(r.stdout, "lacked this run's signature") {
+		t.Error(r)
+	}
 	s.must("promote", "frontend", "v1.0.0", "--key", key)
 }
 
@@ -214,8 +216,8 @@ func dropRecord(t *testing.T, s *sandbox, version string) {
 	remove(t, s, "frontend", d)
 }
 
-// TestOldBinaryBeside: an older keos-oci on the same repositories breaks nothing that this one promises.
-func TestOldBinaryBeside(t *testing.T) {
+// TestInteropOlderBinary: an older keos-oci on the same repositories breaks nothing that this one promises.
+func TestInteropOlderBinary(t *testing.T) {
 	old := os.Getenv("KEOS_OCI_OLD")
 	if old == "" {
 		t.Skip("needs KEOS_OCI_OLD: run make interop")

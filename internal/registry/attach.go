@@ -23,8 +23,8 @@ import (
 // that is announced and not in the index is open: its writer may be about to write an index that lacks everything newer. A
 // writer is done when, after its own last write, it lists the announcements, finds none of another writer open, and the index
 // still holds its own entry. Then no older index can come any more: its writer announced itself before it read, and would be
-// seen open. A writer that stays open for longer than a write can take is dead; its entry is added by whoever waited for it.
-// Announcements also keep entries alive where a clean-up deletes what no tag names, and let a lost index be made anew.
+// seen open. A writer that stays open for longer than a write can take is dead, and whoever waited for it marks its
+// announcement. Announcements also keep entries alive where a clean-up deletes what no tag names.
 //
 // Assumed: a finished write is seen by the next list and read, and requests end by their deadline.
 
