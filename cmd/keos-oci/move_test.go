@@ -360,7 +360,7 @@ func rewrite(t *testing.T, s *sandbox, from, to string, change func(*ocispec.Man
 	put(t, s, "frontend", m, to)
 }
 
-func put(t *testing.T, s *sandbox, component string, m ocispec.Manifest, name string) {
+func put(t *testing.T, s *sandbox, component string, m ocispec.Manifest, name string) ocispec.Descriptor {
 	t.Helper()
 	repo := open(t, s, component)
 	raw, err := json.Marshal(m)
@@ -371,6 +371,7 @@ func put(t *testing.T, s *sandbox, component string, m ocispec.Manifest, name st
 	if err := repo.Tag(t.Context(), desc, raw, name); err != nil {
 		t.Fatal(err)
 	}
+	return desc
 }
 
 func copyRecord(t *testing.T, s *sandbox, fromComponent, from, toComponent, to string) {

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/stratio/keos-oci/internal/registry/registrytest"
 )
@@ -278,5 +284,153 @@ func TestInteropOlderBinary(t *testing.T) {
 	}
 	if r := s.run("publish", "frontend", "--version", "v1.1.0", "--key", key, "--no-promote"); r.code != 3 { // other content
 		t.Error(r)
+	}
+}
+
+// TestRename: after a rename everything that was published and moved under the former name is accepted, and clusters are told both
+// names only as long as a channel, or what a rollback would go to, needs the former one.
+func TestRename(t *testing.T) {
+	st := githubSigstore(t)
+	s := newSandbox(t)
+	s.component("frontend", "1")
+	s.write("keos-oci.yaml", workspaceHeader+"signing: {trustedRoot: "+st.env["SIGSTORE_TRUSTED_ROOT"]+"}\n")
+	s.git("remote", "add", "origin", "git@github.com:oldorg/apps.git")
+	release := func(owner, value, version string) {
+		t.Helper()
+		s.component("frontend", value)
+		s.commit(value)
+		run := s.as(st, "repository="+owner+"/apps&workflow=publish.yaml&ref=refs/heads/main")
+		run.must(append([]string{"publish"}, st.flags()...)...)
+		run = s.as(st, "repository="+owner+"/apps&workflow=release.yaml&ref=refs/tags/frontend/"+version)
+		run.must(append([]string{"publish", "--ref", "refs/tags/frontend/" + version}, st.flags()...)...)
+	}
+	release("oldorg", "1", "v1.0.0")
+	release("oldorg", "2", "v1.1.0")
+	s.git("remote", "set-url", "origin", "git@github.com:org/apps.git")
+	targets := []string{"frontend", "frontend:v1.0.0", "frontend:v1.1.0", "frontend:latest-stable"}
+	for _, target := range targets {
+		if r := s.run("verify", target); r.code != 3 {
+			t.Errorf("%s is accepted without the former name: %v", target, r)
+		}
+	}
+	s.write("keos-oci.yaml", workspaceHeader+"signing: {trustedRoot: "+st.env["SIGSTORE_TRUSTED_ROOT"]+"}\nformerly: [{repository: oldorg/apps, until: 2099-01-01}]\n")
+	for _, target := range targets {
+		s.must("verify", target)
+	}
+	if r := s.must("history", "frontend"); strings.Contains(r.stdout, "invalid") || strings.Count(r.stdout, "done") != 2 {
+		t.Error(r)
+	}
+	generate := func(channel string) string {
+		return s.must("generate", "ocirepository", "frontend", "--channel", channel, "--environment", "staging", "--cluster-registry", "ghcr.io/org/apps").stdout
+	}
+	for _, channel := range []string{"latest", "latest-stable"} {
+		if out := generate(channel); !strings.Contains(out, `https://github\.com/(org/apps|oldorg/apps)/`) {
+			t.Errorf("%s needs the former name: %s", channel, out)
+		}
+	}
+	release("org", "3", "v1.2.0")
+	if out := generate("latest"); strings.Contains(out, "oldorg") {
+		t.Errorf("latest does not need the former name any more: %s", out)
+	}
+	if out := generate("latest-stable"); !strings.Contains(out, "oldorg") {
+		t.Errorf("a rollback would go to what the former name signed: %s", out)
+	}
+	release("org", "4", "v1.3.0")
+	if out := generate("latest-stable"); strings.Contains(out, "oldorg") {
+		t.Errorf("latest-stable does not need the former name any more: %s", out)
+	}
+	mover := s.as(st, "repository=org/apps&workflow=promote.yaml&ref=refs/heads/main")
+	mover.must(append([]string{"rollback", "frontend", "v1.1.0"}, st.flags()...)...)
+	if out := generate("latest-stable"); !strings.Contains(out, "oldorg") {
+		t.Errorf("latest-stable points to what the former name signed: %s", out)
+	}
+}
+
+// TestRequestsOfUnchanged: an unchanged component costs 3 requests, 1 more for each further bundle that has to be read, and 1 more
+// for a bundle that is not in its descriptor. The referrers API is probed once a run.
+func TestRequestsOfUnchanged(t *testing.T) {
+	origin := newSandbox(t)
+	origin.component("frontend", "1")
+	origin.commit("one")
+	key := origin.key()
+	origin.must("publish", "--key", key)
+	junk := func(n int) ocispec.Manifest {
+		data := []byte(fmt.Sprintf(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","n":%d}`, n))
+		return ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+			Config: ocispec.DescriptorEmptyJSON, Layers: []ocispec.Descriptor{{MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json", Digest: digest.FromBytes(data), Size: int64(len(data)), Data: data}}}
+	}
+	for what, c := range map[string]struct {
+		change   func(t *testing.T, s *sandbox, index *ocispec.Index)
+		requests int
+	}{
+		"one bundle": {func(*testing.T, *sandbox, *ocispec.Index) {}, 3},
+		"two others before it": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
+			for n := range 2 {
+				m := junk(n)
+				pushBlob(t, s, m.Layers[0].Data)
+				d := put(t, s, "frontend", m, fmt.Sprint("junk", n))
+				index.Manifests = append([]ocispec.Descriptor{{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size}}, index.Manifests...)
+			}
+		}, 5},
+		"two others behind it": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
+			for n := range 2 {
+				m := junk(n)
+				pushBlob(t, s, m.Layers[0].Data)
+				d := put(t, s, "frontend", m, fmt.Sprint("junk", n))
+				index.Manifests = append(index.Manifests, ocispec.Descriptor{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size})
+			}
+		}, 3},
+		"not in its descriptor": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
+			_, raw, err := open(t, s, "frontend").Manifest(t.Context(), index.Manifests[0].Digest.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m ocispec.Manifest
+			if err := json.Unmarshal(raw, &m); err != nil {
+				t.Fatal(err)
+			}
+			m.Layers[0].Data = nil
+			d := put(t, s, "frontend", m, "plain")
+			index.Manifests[0].Digest, index.Manifests[0].Size = d.Digest, d.Size
+		}, 4},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := origin.copyOf(t)
+			repo := open(t, s, "frontend")
+			d, err := repo.Resolve(t.Context(), "latest")
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := "sha256-" + d.Encoded()
+			_, raw, err := repo.Manifest(t.Context(), list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var index ocispec.Index
+			if err := json.Unmarshal(raw, &index); err != nil {
+				t.Fatal(err)
+			}
+			c.change(t, s, &index)
+			if raw, err = json.Marshal(index); err != nil {
+				t.Fatal(err)
+			}
+			if err := repo.Tag(t.Context(), ocispec.Descriptor{MediaType: index.MediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, raw, list); err != nil {
+				t.Fatal(err)
+			}
+			s.registry.Reset()
+			if r := s.must("publish", "--key", key); !strings.Contains(r.stdout, "1 unchanged") {
+				t.Error(r)
+			}
+			if n, probes := s.registry.Count(""), s.registry.Count("/referrers/"); n-probes != c.requests || probes != 1 {
+				t.Errorf("%d requests and %d probes, want %d and 1: %v", n-probes, probes, c.requests, s.registry.Requests())
+			}
+		})
+	}
+}
+
+func pushBlob(t *testing.T, s *sandbox, data []byte) {
+	t.Helper()
+	if err := open(t, s, "frontend").PushBlob(t.Context(), ocispec.Descriptor{Digest: digest.FromBytes(data), Size: int64(len(data))}, data); err != nil {
+		t.Fatal(err)
 	}
 }
