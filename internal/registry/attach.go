@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,12 +21,13 @@ import (
 // add their entry and write it back, and registries have no compare-and-swap: a writer that is slow writes an index which
 // lacks what others added meanwhile. Signatures get lost like that, and a tag then names what its cluster refuses.
 //
-// So each of our writers first announces its entry: it stores the manifest under a tag that names subject and entry. An entry
-// that is announced and not in the index is open: its writer may be about to write an index that lacks everything newer. A
-// writer is done when, after its own last write, it lists the announcements, finds none of another writer open, and the index
-// still holds its own entry. Then no older index can come any more: its writer announced itself before it read, and would be
-// seen open. A writer that stays open for longer than a write can take is dead, and whoever waited for it marks its
-// announcement. Announcements also keep entries alive where a clean-up deletes what no tag names.
+// So each of our writers first announces its write: it stores the entry's manifest under a tag that names subject, entry and round,
+// then reads the index, and writes it with the entry, which says the round. An announcement whose round is not in the index is open:
+// its writer may be about to write an index that lacks everything newer. A writer is done when, after its own last write, it lists
+// the announcements, finds none of another writer open, and the index still has its own entry. Then no older index can come any more:
+// its writer announced itself before it read, and would be seen open. An announcement that stays open for longer than a write can
+// take is dead, and whoever waited for it marks it. attach_model_test.go checks this for all interleavings of two and three
+// writers. Announcements also keep entries alive where a clean-up deletes what no tag names.
 //
 // Assumed: a finished write is seen by the next list and read, and requests end by their deadline.
 
@@ -67,13 +70,13 @@ type entry struct {
 	desc    ocispec.Descriptor
 	raw     []byte
 	alone   bool
-	open    map[string]time.Time // announcements of others that are not in the index, and when they were seen first
+	open    map[string]time.Time // open announcements of others, and when they were seen first
 	gone    map[string]bool      // announcements without a manifest
 }
 
 // listedByAPI leaves the listing to the registry and waits until it shows the entry.
 func (e *entry) listedByAPI(ctx context.Context) ([]ocispec.Descriptor, error) {
-	if err := e.putManifest(ctx, e.desc, e.raw, e.desc.Digest.String()); err != nil {
+	if err := e.store(ctx, e.desc.Digest.String()); err != nil {
 		return nil, err
 	}
 	for attempt := range 8 {
@@ -89,6 +92,18 @@ func (e *entry) listedByAPI(ctx context.Context) ([]ocispec.Descriptor, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s does not list %s among the referrers of %s", e.name, e.desc.Digest, e.subject)
+}
+
+// store writes the entry's manifest. Its config, the empty object, is mostly there already: artifacts have the same one.
+func (e *entry) store(ctx context.Context, ref string) error {
+	err := e.putManifest(ctx, e.desc, e.raw, ref)
+	if !errors.Is(err, ErrMissingBlob) {
+		return err
+	}
+	if err := e.PushBlob(ctx, ocispec.DescriptorEmptyJSON, ocispec.DescriptorEmptyJSON.Data); err != nil {
+		return err
+	}
+	return e.putManifest(ctx, e.desc, e.raw, ref)
 }
 
 // listedInIndex announces the entry and adds it to the index until it is there for good.
@@ -118,21 +133,24 @@ func (e *entry) listedInIndex(ctx context.Context) ([]ocispec.Descriptor, error)
 func (e *entry) write(parent context.Context, round int) ([]ocispec.Descriptor, error) {
 	ctx, cancel := context.WithTimeout(parent, writeTime)
 	defer cancel()
-	name := announcement(e.subject, e.desc.Digest)
-	if round > 0 {
-		name += fmt.Sprintf(".%d", round) // the time of the first announcement is over
-	}
-	if err := e.putManifest(ctx, e.desc, e.raw, name); err != nil {
+	if err := e.store(ctx, announcement(e.subject, e.desc.Digest, round)); err != nil {
 		return nil, err
 	}
 	list, err := e.referrersIndex(ctx, e.subject)
-	if err != nil || has(list, e.desc.Digest) {
-		return list, err
-	}
-	if list, err = e.living(ctx, list); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	index, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: append(list, e.desc)})
+	others := slices.DeleteFunc(list, func(d ocispec.Descriptor) bool { return d.Digest == e.desc.Digest })
+	if others, err = e.living(ctx, others); err != nil {
+		return nil, err
+	}
+	own := e.desc
+	own.Annotations = maps.Clone(own.Annotations)
+	if own.Annotations == nil {
+		own.Annotations = map[string]string{}
+	}
+	own.Annotations[annotationRound] = strconv.Itoa(round)
+	index, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: append(others, own)})
 	if err != nil {
 		return nil, err
 	}
@@ -181,14 +199,21 @@ func (e *entry) settle(ctx context.Context, list []ocispec.Descriptor) ([]ocispe
 	}
 }
 
-// look parts the announcements that are not in the index into those whose writer may be at work, and those whose writer is dead.
+// look parts the open announcements into those whose writer may be at work, and those whose writer is dead. Of several rounds of an
+// entry only the newest counts: its writer had finished the ones before.
 func (e *entry) look(tags []string, list []ocispec.Descriptor) (waiting, dead []string) {
-	now := time.Now()
+	newest := map[string]int{}
 	for _, t := range tags {
-		rest, ours := strings.CutPrefix(t, fallbackTag(e.subject)+".")
-		hex, _, _ := strings.Cut(rest, ".")
-		listed := slices.ContainsFunc(list, func(d ocispec.Descriptor) bool { return strings.HasPrefix(d.Digest.Encoded(), hex) })
-		if !ours || len(hex) != announced || listed || e.gone[t] || strings.HasSuffix(t, buried) || slices.Contains(tags, t+buried) {
+		if hex, round, ok := e.announcedBy(t); ok && hex != e.desc.Digest.Encoded()[:announced] {
+			if at, known := newest[hex]; !known || round > at {
+				newest[hex] = round
+			}
+		}
+	}
+	now := time.Now()
+	for hex, round := range newest {
+		t := fallbackTag(e.subject) + "." + hex + suffix(round)
+		if landed(list, hex) >= round || e.gone[t] || slices.Contains(tags, t+buried) {
 			delete(e.open, t)
 			continue
 		}
@@ -202,6 +227,33 @@ func (e *entry) look(tags []string, list []ocispec.Descriptor) (waiting, dead []
 		}
 	}
 	return waiting, dead
+}
+
+// announcedBy reads entry and round of an announcement for the subject, false for any other tag.
+func (e *entry) announcedBy(t string) (hex string, round int, ok bool) {
+	rest, ours := strings.CutPrefix(t, fallbackTag(e.subject)+".")
+	hex, number, several := strings.Cut(rest, ".")
+	if !ours || len(hex) != announced {
+		return "", 0, false
+	}
+	if !several {
+		return hex, 0, true
+	}
+	round, err := strconv.Atoi(number)
+	return hex, round, err == nil
+}
+
+// landed is the round in which an entry came into the index, -1 when it is not there, or another tool wrote it without its round.
+func landed(list []ocispec.Descriptor, hex string) int {
+	for _, d := range list {
+		if !strings.HasPrefix(d.Digest.Encoded(), hex) {
+			continue
+		}
+		if round, err := strconv.Atoi(d.Annotations[annotationRound]); err == nil {
+			return round
+		}
+	}
+	return -1
 }
 
 // buried ends the second tag of an announcement whose writer is dead.
@@ -250,12 +302,22 @@ func has(list []ocispec.Descriptor, d digest.Digest) bool {
 	return slices.ContainsFunc(list, func(l ocispec.Descriptor) bool { return l.Digest == d })
 }
 
+// annotationRound says of an entry in which round its writer wrote it.
+const annotationRound = "com.stratio.keos-oci.round"
+
 // announced is how many digits of an entry's digest its announcement has.
 const announced = 32
 
 // announcement is the tag that tells of an entry before it is in the index.
-func announcement(subject, entry digest.Digest) string {
-	return fallbackTag(subject) + "." + entry.Encoded()[:announced]
+func announcement(subject, entry digest.Digest, round int) string {
+	return fallbackTag(subject) + "." + entry.Encoded()[:announced] + suffix(round)
+}
+
+func suffix(round int) string {
+	if round == 0 {
+		return ""
+	}
+	return "." + strconv.Itoa(round)
 }
 
 func (r *Repository) hasReferrersAPI(ctx context.Context, subject digest.Digest) (bool, error) {

@@ -63,6 +63,7 @@ type MovedComponent struct {
 	From        digest.Digest   `json:"from,omitempty"`
 	To          digest.Digest   `json:"to,omitempty"`
 	Record      string          `json:"record,omitempty"`
+	Signer      string          `json:"signer,omitempty"`     // of the record
 	Signatures  []sign.Identity `json:"signatures,omitempty"` // of the artifact moved to, all that are valid
 	Changes     []*DiffResult   `json:"changes,omitempty"`    // of a dry run: the files, then the objects of each variant
 	Notes       []string        `json:"notes,omitempty"`

@@ -328,7 +328,7 @@ func (m *mover) record(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		newest, m.out.Record = adopted, adopted.Tag
+		newest, m.out.Record, m.out.Signer = adopted, adopted.Tag, adopted.Signer
 	}
 	if !m.step.Write {
 		return nil
@@ -336,7 +336,7 @@ func (m *mover) record(ctx context.Context) error {
 	r := m.newRecord(m.action, m.target, newest)
 	r.From, r.FromVersion = m.view.Digest, m.view.Version
 	written, err := m.journal.Write(ctx, r)
-	m.out.Record = written.Tag
+	m.out.Record, m.out.Signer = written.Tag, written.Signer
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
@@ -101,6 +102,7 @@ type publication struct {
 	head    git.Head
 	source  string
 	changes changes
+	signs   sync.Once // says as whom
 }
 
 // Publish makes signed artifacts of the components that changed and moves the tags that follow: on a branch the

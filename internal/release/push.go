@@ -51,9 +51,11 @@ func (s signing) artifact() pack.Artifact {
 // release is promise 1: content by digest, then its signature, then the gate's verdict on it, then tags. Content and signature
 // are uploaded side by side, but the signature becomes visible only after the content, and tags only after both.
 func (j *job) release(ctx context.Context, s signing) error {
-	if _, err := j.Gate.MaySign(ctx, j.component, s.tags, s.ref); err != nil {
+	who, err := j.Gate.MaySign(ctx, j.component, s.tags, s.ref)
+	if err != nil {
 		return err // with nothing uploaded
 	}
+	j.run.signs.Do(func() { j.Log.Info("sign", "as", who.Identity.String()) })
 	pass := s.reused
 	if s.built != nil {
 		pass = j.Gate.Built(j.component, *s.built)
@@ -82,7 +84,7 @@ func (j *job) release(ctx context.Context, s signing) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	pass, err := j.attach(ctx, signature, trust.Question{Component: j.component, Tags: s.tags, Ref: s.ref, Artifact: a}, s.built != nil && !shared)
+	pass, err = j.attach(ctx, signature, trust.Question{Component: j.component, Tags: s.tags, Ref: s.ref, Artifact: a}, s.built != nil && !shared)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 
@@ -19,7 +20,9 @@ const (
 	intotoType          = "application/vnd.in-toto+json"
 	annotationContent   = "dev.sigstore.bundle.content"
 	annotationPredicate = "dev.sigstore.bundle.predicateType"
-	predicateType       = cosigntypes.CosignSignPredicateType
+
+	annotationAttachment = "com.stratio.keos-oci.attachment"
+	predicateType        = cosigntypes.CosignSignPredicateType
 )
 
 func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact ocispec.Descriptor, sig *Signature, counts func(Signed) bool) error {
@@ -70,18 +73,17 @@ func (s *Signer) newBundle(ctx context.Context, artifact digest.Digest) ([]byte,
 	return s.bundle(ctx, statement)
 }
 
-// attachBundle lists the bundle as a referrer of the artifact. The empty config blob is mostly there already, since
-// pack gives artifacts the same one; it is uploaded when the registry misses it.
+// attachBundle lists the bundle as a referrer of the artifact. Each attachment is a manifest of its own, even where a key makes the
+// same signature twice: writers of the list tell each other apart by it.
 func (s *Signature) attachBundle(ctx context.Context, repo Repository, artifact, layer ocispec.Descriptor, alone bool) error {
-	config := ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
 	manifest, err := json.Marshal(ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
 		ArtifactType: bundleType,
-		Config:       config,
+		Config:       ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size},
 		Layers:       []ocispec.Descriptor{layer},
 		Subject:      &ocispec.Descriptor{MediaType: artifact.MediaType, Digest: artifact.Digest, Size: artifact.Size},
-		Annotations:  map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType},
+		Annotations:  map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType, annotationAttachment: rand.Text()},
 	})
 	if err != nil {
 		return err
@@ -89,12 +91,7 @@ func (s *Signature) attachBundle(ctx context.Context, repo Repository, artifact,
 	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
 	list, err := repo.AddReferrer(ctx, desc, manifest, alone)
 	if err != nil {
-		if repo.PushBlob(ctx, config, ocispec.DescriptorEmptyJSON.Data) != nil {
-			return err
-		}
-		if list, err = repo.AddReferrer(ctx, desc, manifest, alone); err != nil {
-			return err
-		}
+		return err
 	}
 	s.listed, s.written = list, map[digest.Digest][]byte{desc.Digest: manifest}
 	return nil
