@@ -275,7 +275,7 @@ func (v *Verifier) checkLegacyKey(ctx context.Context, signed oci.Signature, has
 		return Signed{}, err
 	}
 	if len(keys) == 0 {
-		return Signed{}, errors.New("signed with a key pair, and no key is accepted")
+		return Signed{}, errors.New("signed with a key pair, and no key is accepted here: if the key is yours, pass --key cosign.pub")
 	}
 	var failed error
 	for _, k := range keys {

@@ -320,7 +320,7 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 		return nil, Signed{}, err
 	}
 	if len(keys) == 0 {
-		return nil, Signed{}, errors.New("signed with a key pair, and no key is accepted")
+		return nil, Signed{}, errors.New("signed with a key pair, and no key is accepted here: if the key is yours, pass --key cosign.pub")
 	}
 	var failed error
 	for _, k := range keys {
