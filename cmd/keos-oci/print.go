@@ -147,7 +147,7 @@ func (a *app) printVerify(w io.Writer, r *release.VerifyResult) {
 	}
 	fmt.Fprintf(w, "expected  %s\n", r.Policy)
 	for _, s := range r.Signatures {
-		fmt.Fprintf(w, "signed by  %s\n", printable(s.Identity.String()))
+		fmt.Fprintf(w, "signed by  %s\n", printable(s.String()))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "%s: %s\n", a.paint(bold, "note"), printable(n))

@@ -55,7 +55,7 @@ func (j *job) release(ctx context.Context, s signing) error {
 	if err != nil {
 		return err // with nothing uploaded
 	}
-	j.run.signs.Do(func() { j.Log.Info("sign", "as", who.Identity.String()) })
+	j.run.signs.Do(func() { j.Log.Info("sign", "as", who.String()) })
 	pass := s.reused
 	if s.built != nil {
 		pass = j.Gate.Built(j.component, *s.built)

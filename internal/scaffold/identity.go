@@ -85,7 +85,7 @@ func (c *config) entryOf(one component.Component) *entry {
 // follows versions, which are signed on tags, expects a branch.
 func nobodySigns(ch component.Channel) bool {
 	return !slices.ContainsFunc(ch.Identities, func(i component.Identity) bool {
-		return i.Issuer != "" && !(ch.From == component.FromVersion && strings.Contains(i.Subject, "@refs/heads/"))
+		return i.Issuer != "" && (ch.From != component.FromVersion || !strings.Contains(i.Subject, "@refs/heads/"))
 	})
 }
 

@@ -30,7 +30,7 @@ func legacyTag(d digest.Digest) string { return d.Algorithm().String() + "-" + d
 
 func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, sig *Signature, counts func(Signed) bool) error {
 	search := Search{Keyless: s.keyless}
-	found, _, err := s.verifier.legacy(ctx, repo, artifact.Digest, search)
+	found, err := s.verifier.Legacy(ctx, repo, artifact.Digest, search)
 	if err != nil || found.Has(counts) {
 		return err
 	}
@@ -179,16 +179,16 @@ func (v *Verifier) legacyManifest(ctx context.Context, repo Repository, artifact
 	return true, m, nil
 }
 
-// legacy reads and checks the cosign v2 signatures of a digest.
-func (v *Verifier) legacy(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, ocispec.Manifest, error) {
+// Legacy reads and checks cosign v2's signatures of a digest, whether there are bundles or not.
+func (v *Verifier) Legacy(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, error) {
 	var found Found
 	some, m, err := v.legacyManifest(ctx, repo, artifact)
 	if err != nil || !some {
-		return found, m, err
+		return found, err
 	}
 	keyless, err := s.Keyless()
 	if err != nil {
-		return found, m, fmt.Errorf("%w: %w", ErrCannotCheck, err)
+		return found, fmt.Errorf("%w: %w", ErrCannotCheck, err)
 	}
 	for i, layer := range m.Layers {
 		if found.cut = i == maxSignatures; found.cut {
@@ -196,20 +196,20 @@ func (v *Verifier) legacy(ctx context.Context, repo Repository, artifact digest.
 		}
 		body, err := repo.Blob(ctx, layer, maxSignature)
 		if err != nil && !v.opts.NotFound(err) {
-			return found, m, err
+			return found, err
 		}
 		var signed Signed
 		if err == nil {
 			signed, err = v.checkLegacy(ctx, layer, body, artifact, keyless)
 		}
 		if errors.Is(err, ErrCannotCheck) {
-			return found, m, err
+			return found, err
 		}
 		if found.add(signed, err); s.Enough != nil && s.Enough(found) {
 			break
 		}
 	}
-	return found, m, nil
+	return found, nil
 }
 
 // parseLegacy reads certificate and log entry from where cosign v2 keeps them: the layer's annotations.

@@ -178,12 +178,6 @@ func (v *Verifier) Signatures(ctx context.Context, repo Repository, artifact dig
 	return v.Legacy(ctx, repo, artifact, s)
 }
 
-// Legacy reads and checks cosign v2's signatures of a digest, whether there are bundles or not.
-func (v *Verifier) Legacy(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, error) {
-	found, _, err := v.legacy(ctx, repo, artifact, s)
-	return found, err
-}
-
 // bundles reads and checks the Sigstore bundles that refer to a digest, first those that this run wrote.
 func (v *Verifier) bundles(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, error) {
 	var found Found

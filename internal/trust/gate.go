@@ -165,7 +165,7 @@ type judgement struct {
 // Judge answers a question. Rules are asked in order, and without Question.All no further than the first that is not met.
 func (g *Gate) Judge(ctx context.Context, q Question) Verdict {
 	j := &judgement{Gate: g, Question: q, repo: g.repository(q.Component.Repository)}
-	j.needs = sync.OnceValues(func() ([]need, error) { return g.Rules.needs(q.Component, q.Tags, q.Version, q.Ref) })
+	j.needs = sync.OnceValues(func() ([]need, error) { return g.needs(q.Component, q.Tags, q.Version, q.Ref) })
 	j.out.Answer = Accepted
 	for _, rule := range []func(context.Context){j.shape, j.component, j.signaturesAndRecord, j.source} {
 		if rule(ctx); j.out.Answer != Accepted && !q.All {
@@ -310,8 +310,8 @@ func (j *judgement) signatures(ctx context.Context) (sign.Found, error) {
 	if !j.All {
 		how.Enough = func(f sign.Found) bool { return j.unmet(f) == nil }
 	}
-	if j.Question.Signed != nil && j.Question.Signed.New() {
-		how = j.Question.Signed.Search(how)
+	if j.Signed != nil && j.Signed.New() {
+		how = j.Signed.Search(how)
 	}
 	return j.Verifier.Signatures(ctx, j.repo, j.Artifact.Descriptor.Digest, how)
 }
@@ -374,7 +374,7 @@ func (j *judgement) signature(ctx context.Context, found sign.Found, unread erro
 
 // legacy demands what Flux 2.6 and 2.7 look for as well, where a channel's clusters are said to be of these versions.
 func (j *judgement) legacy(ctx context.Context) error {
-	if j.Component.Signing.Format != component.FormatBoth || j.Question.Version == "" || j.Question.Signed != nil {
+	if j.Component.Signing.Format != component.FormatBoth || j.Version == "" || j.Signed != nil {
 		return nil
 	}
 	found, err := j.Verifier.Legacy(ctx, j.repo, j.Artifact.Descriptor.Digest, sign.Search{Keyless: j.keyless, Enough: func(f sign.Found) bool { return j.unmet(f) == nil }})
