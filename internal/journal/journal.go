@@ -193,12 +193,16 @@ func (l *Journal) sign(ctx context.Context, meaning string, subject digest.Diges
 	if err != nil {
 		return none, nil, sign.Signed{}, err
 	}
-	bundle, id, err := l.o.Signer.SignStatement(ctx, sign.Statement{Repository: l.o.Names[0], Subject: subject, Type: meaning, Predicate: stated})
+	id, err := l.o.Signer.Identity(ctx)
 	if err != nil {
 		return none, nil, id, fmt.Errorf("sign the record: %w", err)
 	}
-	if err := l.MayMove(id); err != nil {
+	if err := l.MayMove(id); err != nil { // before anything of a stranger is signed, and logged
 		return none, nil, id, err
+	}
+	bundle, id, err := l.o.Signer.SignStatement(ctx, sign.Statement{Repository: l.o.Names[0], Subject: subject, Type: meaning, Predicate: stated})
+	if err != nil {
+		return none, nil, id, fmt.Errorf("sign the record: %w", err)
 	}
 	raw, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: recordType,

@@ -116,14 +116,34 @@ func (m *mover) judge(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := m.decide(ctx); err != nil || !m.step.Move && !m.step.Adopt {
+	if err := m.decide(ctx); err != nil {
 		return err
+	}
+	if !m.step.Move && !m.step.Adopt {
+		return m.alreadyThere(ctx, verified)
 	}
 	if m.version == "" {
 		verified = m.verify(ctx)
 	}
 	if verified != nil {
 		return verified
+	}
+	return m.bound(ctx)
+}
+
+// alreadyThere is the answer where nothing is to be done. Who asks for a version that the gate refuses is told so: clusters refuse
+// it as well. A fault leaves the question open, and nothing depends on it.
+func (m *mover) alreadyThere(ctx context.Context, verified error) error {
+	switch {
+	case m.version == "" || m.action == tag.ActionPublish:
+		return nil
+	case trust.Refuses(verified):
+		return verified
+	case verified != nil:
+		m.out.Notes = append(m.out.Notes, fmt.Sprintf("not checked: %v", verified))
+		return nil
+	case m.view.Journal.Moved(m.version, m.target.Digest):
+		return nil
 	}
 	return m.bound(ctx)
 }
