@@ -19,11 +19,11 @@ import (
 // asked before anything is written. The error is ErrNoPolicy when nothing says whose signature is expected. ref is as in
 // Question.
 func (g *Gate) MaySign(ctx context.Context, c component.Component, tags []string, ref string) (sign.Signed, error) {
-	needs, err := g.needs(c, tags, "", ref)
-	if err != nil {
-		return sign.Signed{}, err
-	}
 	who, err := g.signer.Identity(ctx)
+	if err != nil {
+		return who, err
+	}
+	needs, err := g.needs(c, tags, "", ref)
 	if err != nil {
 		return who, err
 	}
