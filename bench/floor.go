@@ -267,13 +267,11 @@ func (f *floor) attach(ctx context.Context, repo string, artifact, raw []byte) e
 	entry := describe(typeManifest, m)
 	entry.ArtifactType = typeBundle
 	tag := indexTag(subject.Digest)
-	var list []descriptor
-	err = together(
-		func() error {
-			return f.putManifest(ctx, repo, tag+"."+strings.TrimPrefix(entry.Digest, "sha256:")[:8], typeManifest, m)
-		},
-		func() (err error) { list, err = f.referrers(ctx, repo, subject.Digest); return err },
-	)
+	// Others must see that this run is about to write before it reads: else it may write over what they added meanwhile.
+	if err := f.putManifest(ctx, repo, tag+"."+strings.TrimPrefix(entry.Digest, "sha256:")[:8], typeManifest, m); err != nil {
+		return err
+	}
+	list, err := f.referrers(ctx, repo, subject.Digest)
 	if err != nil {
 		return err
 	}

@@ -219,7 +219,13 @@ func (l *lab) startStack(ctx context.Context, binary string) (stop func(), err e
 		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
 		env[name] = strings.Trim(value, "'")
 	}
-	l.sigstore = []string{"--fulcio-url", env["SIGSTORE_FULCIO_URL"], "--rekor-url", env["SIGSTORE_REKOR_URL"], "--trusted-root", env["SIGSTORE_TRUSTED_ROOT"]}
+	config := l.path("keyless.yaml")
+	if err := os.WriteFile(config, []byte("apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning: {identity: {issuer: \""+env["SIGSTORE_ISSUER"]+
+		"\", subjectRegexp: .*}}\n"), 0o644); err != nil {
+		stop()
+		return nil, err
+	}
+	l.sigstore = []string{"--config", config, "--fulcio-url", env["SIGSTORE_FULCIO_URL"], "--rekor-url", env["SIGSTORE_REKOR_URL"], "--trusted-root", env["SIGSTORE_TRUSTED_ROOT"]}
 	l.env = append(l.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+env["ACTIONS_ID_TOKEN_REQUEST_URL"], "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
 	return stop, nil
 }

@@ -104,6 +104,8 @@ func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *si
 			return nil, err
 		}
 		accepted = []string{public}
+	case private:
+		accepted = s.besidePrivate()
 	}
 	rules.Asked = s.policy()
 	if s.verifies {
@@ -149,6 +151,16 @@ func (s *signFlags) openKey(a *app) {
 	if s.key != "" {
 		s.privateKey(a).Open()
 	}
+}
+
+// besidePrivate is the public half where cosign puts it, none when it is not there. A run that finds nothing to sign then needs no
+// password. A file that is no half of the key is told when something is signed: the run's key is not accepted.
+func (s *signFlags) besidePrivate() []string {
+	public := strings.TrimSuffix(s.key, ".key") + ".pub"
+	if private, err := sign.IsPrivateKey(public); err != nil || private {
+		return nil
+	}
+	return []string{public}
 }
 
 // publicHalf is the file beside a configured private key, where cosign puts it.

@@ -264,6 +264,9 @@ func readArtifact(ctx context.Context, repo trust.Repository, ref string) (pack.
 
 // pass compresses the component and runs the gate over the result.
 func (j *job) pass(ctx context.Context) (pack.Layer, error) {
+	if !j.run.DryRun {
+		j.Gate.Warm()
+	}
 	layer, err := j.tree.Compress(ctx)
 	if err != nil {
 		return layer, err

@@ -108,8 +108,12 @@ func (s *Signer) Identity(ctx context.Context) (Signed, error) {
 	return who, nil
 }
 
-// Format is how this run stores signatures.
-func (s *Signer) Format() Format { return s.opts.Format }
+// Warm begins to open the key, which takes a while, because something will be signed.
+func (s *Signer) Warm() {
+	if s.opts.Key != nil {
+		s.opts.Key.Open()
+	}
+}
 
 // Signature is a signature that is made, checked and uploaded but not yet visible beside its artifact.
 type Signature struct {

@@ -49,7 +49,11 @@ type Verifier struct {
 	trust trust
 	own   func() (crypto.PublicKey, error) // of the key that the run signs with; nil where there is none
 	keys  func() ([]publicKey, error)
+	known sync.Map // of bundles that were checked: what a run has just signed is looked at again with its list
 }
+
+// seenBundle is a bundle that was checked for a digest.
+type seenBundle struct{ bundle, artifact digest.Digest }
 
 // publicKey is a key that counts.
 type publicKey struct {
@@ -253,6 +257,10 @@ func readBundle(ctx context.Context, repo Repository, desc ocispec.Descriptor, r
 // checkBundle verifies one bundle: the signature, its certificate and log entry, that it is cosign's statement "signed"
 // and that its subject is this digest.
 func (v *Verifier) checkBundle(raw []byte, artifact digest.Digest, keyless bool) (Signed, error) {
+	key := seenBundle{digest.FromBytes(raw), artifact}
+	if signed, ok := v.known.Load(key); ok && (keyless || signed.(Signed).Key != "") {
+		return signed.(Signed), nil
+	}
 	sum, err := hex.DecodeString(artifact.Encoded())
 	if err != nil {
 		return Signed{}, err
@@ -264,6 +272,7 @@ func (v *Verifier) checkBundle(raw []byte, artifact digest.Digest, keyless bool)
 	if result.Statement == nil || result.Statement.GetPredicateType() != predicateType {
 		return Signed{}, fmt.Errorf("the bundle is no cosign signature: predicate type %q", result.Statement.GetPredicateType())
 	}
+	v.known.Store(key, signed)
 	return signed, nil
 }
 

@@ -15,6 +15,9 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
+// Warm says that something will be signed.
+func (g *Gate) Warm() { g.signer.Warm() }
+
 // MaySign says why this run's signature would not let an artifact of c bear tags, nil when it would: what verify will ask is
 // asked before anything is written. The error is ErrNoPolicy when nothing says whose signature is expected. ref is as in
 // Question.
