@@ -112,6 +112,7 @@ $(SIGSTACK):
 
 $(OLD):
 	@mkdir -p $(CACHE)
+	@git cat-file -e $(FIRST)^{commit} || { echo "this clone does not have commit $(FIRST): fetch the whole history (git fetch --unshallow)"; exit 1; }
 	@rm -rf .cache/old && mkdir -p .cache/old && git archive $(FIRST) | tar -x -C .cache/old
 	cd .cache/old && go build -ldflags '$(LDFLAGS)' -o $@.tmp ./cmd/keos-oci && mv $@.tmp $@
 	@rm -rf .cache/old
