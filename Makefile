@@ -31,7 +31,7 @@ quickstart: build ## publish the sample workspace twice to an embedded registry,
 
 .PHONY: test
 test: $(SIGSTACK) $(ACTIONLINT) ## unit tests, scenarios, and keyless end-to-end tests against a real Sigstore stack
-	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_ACTIONLINT=$(ACTIONLINT) go test -timeout 20m ./...
+	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_ACTIONLINT=$(ACTIONLINT) go test -timeout 40m ./...
 
 .PHONY: race
 race: ## the packages' own tests under the race detector, which needs a C compiler
