@@ -157,14 +157,14 @@ func recordSubject(r tag.Record) digest.Digest {
 
 func (l *Journal) named(repository string) bool { return slices.Contains(l.o.Names, repository) }
 
-// MayMove says why id may not sign records, nil when it may.
+// MayMove says why id may not sign records now, nil when it may.
 func (l *Journal) MayMove(id sign.Signed) error {
 	movers, err := l.o.Movers()
 	if err != nil {
 		return err
 	}
-	if err := movers.Judge(id); err != nil {
-		return fmt.Errorf("%w: your identity %s may not move %s; allowed: %s", sign.ErrWrongIdentity, id, l.o.Channel, movers)
+	if err := movers.Now().Judge(id); err != nil {
+		return fmt.Errorf("%w: your identity %s may not move %s: %w", sign.ErrWrongIdentity, id, l.o.Channel, err)
 	}
 	return nil
 }

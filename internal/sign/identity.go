@@ -222,6 +222,11 @@ func (ps Policies) Judge(s Signed) error {
 	return errors.New("nobody is accepted")
 }
 
+// Now is the policies without those for what was signed before some day: whoever signs now is none of them.
+func (ps Policies) Now() Policies {
+	return slices.DeleteFunc(slices.Clone(ps), func(p Policy) bool { return !p.Until.IsZero() })
+}
+
 // Keyless says whether any of the policies is about certificates.
 func (ps Policies) Keyless() bool {
 	return slices.ContainsFunc(ps, func(p Policy) bool { return p.Key == "" })

@@ -19,8 +19,8 @@ import (
 func (g *Gate) Warm() { g.signer.Warm() }
 
 // MaySign says why this run's signature would not let an artifact of c bear tags, nil when it would: what verify will ask is
-// asked before anything is written. The error is ErrNoPolicy when nothing says whose signature is expected. ref is as in
-// Question.
+// asked before anything is written. A former name of the repository signs nothing new, even before its last day. The error is
+// ErrNoPolicy when nothing says whose signature is expected. ref is as in Question.
 func (g *Gate) MaySign(ctx context.Context, c component.Component, tags []string, ref string) (sign.Signed, error) {
 	who, err := g.signer.Identity(ctx)
 	if err != nil {
@@ -31,8 +31,9 @@ func (g *Gate) MaySign(ctx context.Context, c component.Component, tags []string
 		return who, err
 	}
 	for _, n := range needs {
-		if err := n.accepted.Judge(who); err != nil {
-			return who, fmt.Errorf("%w: this run signs as %s, and clusters expect %s for %s: %w", sign.ErrWrongIdentity, who, n.accepted, n.tag, err)
+		accepted := n.accepted.Now()
+		if err := accepted.Judge(who); err != nil {
+			return who, fmt.Errorf("%w: this run signs as %s, and clusters expect %s for %s: %w", sign.ErrWrongIdentity, who, accepted, n.tag, err)
 		}
 	}
 	return who, nil
