@@ -96,43 +96,24 @@ func (h *house) copyOf(t *testing.T) *house {
 	c, s := *h, *h.sandbox
 	c.good = maps.Clone(h.good)
 	c.sandbox, s.t, s.content = &s, t, filepath.Join(t.TempDir(), "registry")
-	if err := linkTree(h.content, s.content); err != nil {
+	err := filepath.WalkDir(h.content, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(h.content, file)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return os.Mkdir(filepath.Join(s.content, below), 0o755)
+		}
+		return os.Link(file, filepath.Join(s.content, below)) // the registry never writes into a file, it puts another one in its place
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.registry = registrytest.NewIn(t, s.content)
 	return &c
-}
-
-// blobs is the folder of a registry that holds what is named by its digest. What a repository has of it is said elsewhere, so that
-// registries may share one.
-const blobs = "docker/registry/v2/blobs"
-
-// linkTree copies a registry's folders with links to the files: the registry never writes into a file, it puts another one in its
-// place.
-func linkTree(from, to string) error {
-	return filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		below, err := filepath.Rel(from, file)
-		if err != nil {
-			return err
-		}
-		copied := filepath.Join(to, below)
-		switch {
-		case filepath.ToSlash(below) == blobs:
-			if file, err = filepath.EvalSymlinks(file); err == nil {
-				err = os.Symlink(file, copied)
-			}
-			if err == nil && entry.IsDir() {
-				err = fs.SkipDir
-			}
-			return err
-		case entry.IsDir():
-			return os.Mkdir(copied, 0o755)
-		}
-		return os.Link(file, copied)
-	})
 }
 
 // says runs one command. Beside those of keos-oci there are "release v1.0.0", which is publish for that Git tag, in the checkout
@@ -770,16 +751,6 @@ func lostSignatures() []attack {
 // collect deletes all manifests that no tag names, as clean-ups do.
 func (h *house) collect(t *testing.T) {
 	t.Helper()
-	shared, err := filepath.EvalSymlinks(filepath.Join(h.content, blobs))
-	if err == nil {
-		err = os.Remove(filepath.Join(h.content, blobs))
-	}
-	if err == nil {
-		err = linkTree(shared, filepath.Join(h.content, blobs)) // the other registries keep theirs
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: h.content, MaxThreads: 100})
 	reg, err := storage.NewRegistry(t.Context(), driver, storage.EnableDelete)
 	if err != nil {
