@@ -176,7 +176,7 @@ func (a *app) serviceIn(ctx context.Context, dir string, newFleet bool, s *signF
 	rules := &trust.Rules{Formerly: workspace.Config.Formerly, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
 	var signer *sign.Signer
 	if s == nil {
-		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot}, NotFound: isNotFound})
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot}, NotFound: isNotFound, Unanswered: registry.Unanswered})
 	} else if signer, err = a.sigstore(rules, workspace, s, client.HTTP()); err != nil {
 		return nil, err
 	}

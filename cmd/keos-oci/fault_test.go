@@ -61,7 +61,7 @@ func tagged(t testing.TB, s *sandbox, st *stack) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier := sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: st.env["SIGSTORE_TRUSTED_ROOT"]}, NotFound: isNotFound})
+	verifier := sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: st.env["SIGSTORE_TRUSTED_ROOT"]}, NotFound: isNotFound, Unanswered: registry.Unanswered})
 	digests := map[string]string{}
 	for _, tag := range tags {
 		if registry.IsReferrersTag(tag) {

@@ -93,7 +93,7 @@ func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *si
 	var accepted []string
 	switch {
 	case flagged && !private:
-		accepted = []string{s.key} // whoever names a public key means this one
+		accepted = []string{s.key} // a public key in the flag replaces the keys of the config
 	case len(config.Keys) > 0:
 		accepted = config.Keys
 	case s.key != "" && !private:
@@ -109,7 +109,7 @@ func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *si
 	}
 	rules.Asked = s.policy()
 	if s.verifies {
-		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.services, KeyFiles: accepted, NotFound: isNotFound})
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.services, KeyFiles: accepted, NotFound: isNotFound, Unanswered: registry.Unanswered})
 		return nil, rules.Verifier.ReadKeys()
 	}
 	var key *sign.PrivateKey
@@ -121,7 +121,7 @@ func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *si
 	}
 	signer := sign.NewSigner(sign.Options{
 		HTTP: client, Services: s.services, Format: sign.Format(s.format),
-		Key: key, KeyFiles: accepted, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: isNotFound,
+		Key: key, KeyFiles: accepted, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: isNotFound, Unanswered: registry.Unanswered,
 		Tokens: sign.TokenOptions{HTTP: client, Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
 	})
 	rules.Verifier = signer.Verifier()
@@ -153,8 +153,9 @@ func (s *signFlags) openKey(a *app) {
 	}
 }
 
-// besidePrivate is the public half where cosign puts it, none when it is not there. A run that finds nothing to sign then needs no
-// password. A file that is no half of the key is told when something is signed: the run's key is not accepted.
+// besidePrivate is the public key in the file beside the private key, where cosign writes it; none when there is no such file. With it,
+// a run that finds nothing to sign needs no password. If the two keys are no pair, signing fails: the policy does not accept the
+// private key.
 func (s *signFlags) besidePrivate() []string {
 	public := strings.TrimSuffix(s.key, ".key") + ".pub"
 	if private, err := sign.IsPrivateKey(public); err != nil || private {

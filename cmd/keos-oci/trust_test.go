@@ -68,7 +68,9 @@ func TestKeyBesideIdentity(t *testing.T) {
 	s.write("keos-oci.yaml", workspaceHeader+"signing:\n  key: cosign.pub\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
 		", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/.*@refs/tags/{component}/v{version}'}\n")
 	s.commit("one")
-	s.must("publish", "--key", key)
+	if r := s.must("publish", "--key", key); !strings.Contains(r.stderr, `msg=sign as="key `) {
+		t.Errorf("the run does not say with what it signs: %v", r)
+	}
 	release := *s
 	release.keyless(st, "release.yaml", "refs/tags/frontend/v1.0.0")
 	release.must(append([]string{"publish", "--ref", "refs/tags/frontend/v1.0.0"}, st.flags()...)...)
@@ -294,8 +296,8 @@ func TestInteropOlderBinary(t *testing.T) {
 	}
 }
 
-// TestRename: after a rename everything that was published and moved under the former name is accepted, and clusters are told both
-// names only as long as a channel, or what a rollback would go to, needs the former one.
+// TestRename: after a rename, artifacts and moves of the former name are accepted. Generated policies have both names as long as a
+// channel or a rollback needs the former name.
 func TestRename(t *testing.T) {
 	st := githubSigstore(t)
 	s := newSandbox(t)
@@ -366,27 +368,34 @@ func TestRequestsOfUnchanged(t *testing.T) {
 		return ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "application/vnd.dev.sigstore.bundle.v0.3+json",
 			Config: ocispec.DescriptorEmptyJSON, Layers: []ocispec.Descriptor{{MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json", Digest: digest.FromBytes(data), Size: int64(len(data)), Data: data}}}
 	}
+	others := func(t *testing.T, s *sandbox) (list []ocispec.Descriptor) {
+		for n := range 2 {
+			m := junk(n)
+			pushBlob(t, s, m.Layers[0].Data)
+			d := put(t, s, "frontend", m, fmt.Sprint("junk", n))
+			list = append(list, ocispec.Descriptor{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size})
+		}
+		return list
+	}
 	for what, c := range map[string]struct {
 		change   func(t *testing.T, s *sandbox, index *ocispec.Index)
 		requests int
 	}{
 		"one bundle": {func(*testing.T, *sandbox, *ocispec.Index) {}, 3},
 		"two others before it": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
-			for n := range 2 {
-				m := junk(n)
-				pushBlob(t, s, m.Layers[0].Data)
-				d := put(t, s, "frontend", m, fmt.Sprint("junk", n))
-				index.Manifests = append([]ocispec.Descriptor{{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size}}, index.Manifests...)
-			}
+			index.Manifests = append(others(t, s), index.Manifests...)
 		}, 5},
 		"two others behind it": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
-			for n := range 2 {
-				m := junk(n)
-				pushBlob(t, s, m.Layers[0].Data)
-				d := put(t, s, "frontend", m, fmt.Sprint("junk", n))
-				index.Manifests = append(index.Manifests, ocispec.Descriptor{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size})
-			}
+			index.Manifests = append(index.Manifests, others(t, s)...)
 		}, 3},
+		"one before it that is too large to be a signature": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
+			data := make([]byte, 2<<20)
+			pushBlob(t, s, data)
+			m := junk(0)
+			m.Layers[0].Data, m.Layers[0].Digest, m.Layers[0].Size = nil, digest.FromBytes(data), int64(len(data))
+			d := put(t, s, "frontend", m, "large")
+			index.Manifests = append([]ocispec.Descriptor{{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size}}, index.Manifests...)
+		}, 4},
 		"not in its descriptor": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
 			_, raw, err := open(t, s, "frontend").Manifest(t.Context(), index.Manifests[0].Digest.String())
 			if err != nil {

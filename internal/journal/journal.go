@@ -74,7 +74,7 @@ func (l *Journal) entry(ctx context.Context, name string) (tag.Entry, error) {
 	case errors.Is(err, registry.ErrNotFound):
 		e.Err = errors.New("its manifest is gone")
 		return e, nil
-	case unanswered(ctx, err):
+	case registry.Unanswered(err):
 		return e, err
 	default: // damaged or too large: a record that somebody broke must not keep anybody from rolling back
 		e.Err = err
@@ -88,11 +88,6 @@ func (l *Journal) entry(ctx context.Context, name string) (tag.Entry, error) {
 	}
 	e.Err = l.verify(&e, []byte(m.Annotations[recordBundle]))
 	return e, nil
-}
-
-// unanswered says whether a registry did not answer, as opposed to one that gave something broken.
-func unanswered(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrForbidden)
 }
 
 // statement checks a bundle and that somebody signed it who may.

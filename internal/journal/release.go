@@ -45,7 +45,7 @@ func (l *Journal) ReadRelease(ctx context.Context, version string) (Release, err
 		return r, ErrNoRecord
 	}
 	if err != nil {
-		if unanswered(ctx, err) {
+		if registry.Unanswered(err) {
 			return r, err
 		}
 		return r, fmt.Errorf("%w: %s: %w", ErrInvalidRecord, name, err) // damaged or too large

@@ -96,14 +96,14 @@ func (e *entry) listedByAPI(ctx context.Context) ([]ocispec.Descriptor, error) {
 
 // store writes the entry's manifest. Its config, the empty object, is mostly there already: artifacts have the same one.
 func (e *entry) store(ctx context.Context, ref string) error {
-	err := e.putManifest(ctx, e.desc, e.raw, ref)
+	err := e.Tag(ctx, e.desc, e.raw, ref) // where tags are immutable, an answer that was lost is found out there
 	if !errors.Is(err, ErrMissingBlob) {
 		return err
 	}
 	if err := e.PushBlob(ctx, ocispec.DescriptorEmptyJSON, ocispec.DescriptorEmptyJSON.Data); err != nil {
 		return err
 	}
-	return e.putManifest(ctx, e.desc, e.raw, ref)
+	return e.Tag(ctx, e.desc, e.raw, ref)
 }
 
 // listedInIndex announces the entry and adds it to the index until it is there for good.
@@ -272,8 +272,12 @@ func (e *entry) bury(ctx context.Context, announcement string) error {
 	return e.Tag(ctx, desc, raw, announcement+buried)
 }
 
-// living leaves out entries whose manifests are gone: registries refuse an index that names them.
+// living leaves out entries whose manifests are gone: registries refuse an index that names them. A list that somebody has blown up
+// is left as it is: to ask for each entry would take longer than a write may.
 func (e *entry) living(ctx context.Context, list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	if len(list) > maxAsked {
+		return list, nil
+	}
 	gone := make([]bool, len(list))
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
@@ -304,6 +308,9 @@ func has(list []ocispec.Descriptor, d digest.Digest) bool {
 
 // annotationRound says of an entry in which round its writer wrote it.
 const annotationRound = "com.stratio.keos-oci.round"
+
+// maxAsked is how many entries of a list are asked for.
+const maxAsked = 200
 
 // announced is how many digits of an entry's digest its announcement has.
 const announced = 32

@@ -30,6 +30,16 @@ var (
 	ErrMissingBlob  = errors.New("a blob of the manifest is missing")
 )
 
+// Unanswered says whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.
+func Unanswered(err error) bool {
+	for _, open := range []error{ErrUnavailable, ErrUnauthorized, ErrForbidden, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, open) {
+			return true
+		}
+	}
+	return false
+}
+
 // Limits of what is read from a registry.
 const (
 	maxManifest = 4 << 20 // the distribution spec asks registries to take manifests of at least 4 MiB

@@ -63,9 +63,10 @@ type Demands struct {
 	Host     string   // such as https://github.com
 	ID       string   // of that repository, "" for any
 	Ref      string   // pattern of the run's Git ref, "" for any
-	Called   string   // the same, where the workflow that signed was called by another one; its subject does not tell the run's ref
-	NoTags   string   // pattern of tags that the run may be of, where it was of a tag; "" for any
 	Triggers []string // events that may have started the run; none for any
+
+	CalledRef string // pattern of the run's Git ref where another workflow called the one that signed: the subject has another ref then
+	TagRef    string // pattern of the run's Git ref where that is a tag; "" for any tag
 }
 
 // Exactly is the policy that accepts i alone.
@@ -92,7 +93,8 @@ func (p Policy) Names(i Identity) bool {
 	if p.Validate() != nil || p.Key != i.Key {
 		return false
 	}
-	return p.Key != "" || matches(p.Issuer, p.IssuerPattern, i.Issuer) && matches(p.Subject, p.SubjectPattern, p.Claims.fold(i.Subject))
+	return p.Key != "" || matches(p.Issuer, p.IssuerPattern, i.Issuer) &&
+		(matches(p.Subject, p.SubjectPattern, i.Subject) || matches(p.Subject, p.SubjectPattern, p.Claims.fold(i.Subject)))
 }
 
 // Judge says why p does not accept a signature, nil when it does.
@@ -134,10 +136,10 @@ func (d *Demands) judge(c Claims) error {
 		return fmt.Errorf("the run that signed was started by the event %s; allowed: %s", or(c.Trigger), strings.Join(d.Triggers, ", "))
 	case d.Ref != "" && !wholly(d.Ref, c.Ref):
 		return fmt.Errorf("the run that signed was of %s, expected %s", or(c.Ref), d.Ref)
-	case d.Called != "" && !strings.EqualFold(c.Caller, c.Workflow) && !wholly(d.Called, c.Ref):
-		return fmt.Errorf("the run that called the workflow was of %s, expected %s", or(c.Ref), d.Called)
-	case d.NoTags != "" && strings.HasPrefix(c.Ref, "refs/tags/") && !wholly(d.NoTags, c.Ref):
-		return fmt.Errorf("the run that signed was of %s, which is another release: expected %s", c.Ref, d.NoTags)
+	case d.CalledRef != "" && !strings.EqualFold(c.Caller, c.Workflow) && !wholly(d.CalledRef, c.Ref):
+		return fmt.Errorf("the run that called the workflow was of %s, expected %s", or(c.Ref), d.CalledRef)
+	case d.TagRef != "" && strings.HasPrefix(c.Ref, "refs/tags/") && !wholly(d.TagRef, c.Ref):
+		return fmt.Errorf("the run that signed was of %s, which is another release: expected %s", c.Ref, d.TagRef)
 	}
 	return nil
 }
@@ -201,25 +203,25 @@ type Policies []Policy
 
 // Judge says why no policy of the list accepts a signature, nil when one does.
 func (ps Policies) Judge(s Signed) error {
-	var named, other error
+	if len(ps) == 0 {
+		return errors.New("nobody is accepted")
+	}
+	why := fmt.Errorf("expected %s", ps)
 	for _, p := range ps {
 		err := p.Judge(s)
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case p.Names(s.Identity):
-			named = err // the closest miss explains the most
-		case other == nil:
-			other = fmt.Errorf("expected %s", ps)
+		}
+		if p.Names(s.Identity) {
+			why = err // the closest miss explains the most
 		}
 	}
-	switch {
-	case named != nil:
-		return named
-	case other != nil:
-		return other
-	}
-	return errors.New("nobody is accepted")
+	return why
+}
+
+// Name says whether any policy of the list accepts i by its name alone.
+func (ps Policies) Name(i Identity) bool {
+	return slices.ContainsFunc(ps, func(p Policy) bool { return p.Names(i) })
 }
 
 // Now is the policies without those for what was signed before some day: whoever signs now is none of them.

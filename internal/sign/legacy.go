@@ -195,7 +195,7 @@ func (v *Verifier) Legacy(ctx context.Context, repo Repository, artifact digest.
 			break
 		}
 		body, err := repo.Blob(ctx, layer, maxSignature)
-		if err != nil && !v.opts.NotFound(err) {
+		if err != nil && v.opts.Unanswered(err) {
 			return found, err
 		}
 		var signed Signed

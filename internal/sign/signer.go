@@ -56,6 +56,8 @@ type Options struct {
 	LogKey   bool             // upload signatures of Key to the transparency log, too
 	Now      func() time.Time // the clock that certificates are renewed by
 	NotFound func(error) bool // says of a Repository's error that the thing is not there
+
+	Unanswered func(error) bool // says of a Repository's error that it leaves open what is there
 }
 
 // Signer signs digests with one key or, keyless, with one certificate per run. It is safe for concurrent use. Keys,
@@ -84,7 +86,7 @@ func NewSigner(o Options) *Signer {
 			return s.key.pub, nil
 		}
 	}
-	s.verifier = newVerifier(VerifierOptions{Services: o.Services, KeyFiles: o.KeyFiles, NotFound: o.NotFound}, own)
+	s.verifier = newVerifier(VerifierOptions{Services: o.Services, KeyFiles: o.KeyFiles, NotFound: o.NotFound, Unanswered: o.Unanswered}, own)
 	return s
 }
 

@@ -31,15 +31,16 @@ var (
 
 // What is read of a digest's signatures: a registry may hold any number of them, of any size.
 const (
-	maxSignatures = 64
+	maxSignatures = 256
 	maxSignature  = 1 << 20
 )
 
 // VerifierOptions of a Verifier.
 type VerifierOptions struct {
-	Services Services
-	KeyFiles []string         // PEM public keys that count beside Key
-	NotFound func(error) bool // says of a Repository's error that the thing is not there
+	Services   Services
+	KeyFiles   []string         // PEM public keys that count
+	NotFound   func(error) bool // says of a Repository's error that the thing is not there
+	Unanswered func(error) bool // says of a Repository's error that it leaves open what is there
 }
 
 // Verifier checks signatures as a cluster would: certificates offline against a trusted root, key pairs with public keys.
@@ -49,11 +50,11 @@ type Verifier struct {
 	trust trust
 	own   func() (crypto.PublicKey, error) // of the key that the run signs with; nil where there is none
 	keys  func() ([]publicKey, error)
-	known sync.Map // of bundles that were checked: what a run has just signed is looked at again with its list
+	fresh sync.Map // bundles that this run has just made and checked, by freshBundle: they are looked at once more in their list
 }
 
-// seenBundle is a bundle that was checked for a digest.
-type seenBundle struct{ bundle, artifact digest.Digest }
+// freshBundle is a bundle and the digest that it was made for.
+type freshBundle struct{ bundle, artifact digest.Digest }
 
 // publicKey is a key that counts.
 type publicKey struct {
@@ -146,7 +147,7 @@ func (f Found) Meets(ps Policies) error {
 		if err == nil {
 			return nil
 		}
-		if why == nil || !strings.HasPrefix(err.Error(), "expected ") {
+		if why == nil || ps.Name(s.Identity) {
 			why = err
 		}
 		who = append(who, s.String())
@@ -217,7 +218,8 @@ var (
 	errUnread   = errors.New("read a signature")
 )
 
-// bundle reads and checks one. One that is gone is invalid: only its entry in the list is left.
+// bundle reads and checks one. One that is gone, damaged or too large is invalid: whoever can write to the registry can make such
+// entries, and they must keep nobody from finding the others.
 func (v *Verifier) bundle(ctx context.Context, repo Repository, desc ocispec.Descriptor, artifact digest.Digest, s Search) (Signed, error) {
 	raw, err := readBundle(ctx, repo, desc, s.Known[desc.Digest])
 	switch {
@@ -226,8 +228,10 @@ func (v *Verifier) bundle(ctx context.Context, repo Repository, desc ocispec.Des
 		return Signed{}, err
 	case v.opts.NotFound(err):
 		return Signed{}, fmt.Errorf("the signature %s is listed, and is gone from the registry", desc.Digest)
-	default:
+	case v.opts.Unanswered(err):
 		return Signed{}, fmt.Errorf("%w: %w", errUnread, err)
+	default:
+		return Signed{}, err
 	}
 	keyless, err := s.Keyless()
 	if err != nil {
@@ -257,8 +261,7 @@ func readBundle(ctx context.Context, repo Repository, desc ocispec.Descriptor, r
 // checkBundle verifies one bundle: the signature, its certificate and log entry, that it is cosign's statement "signed"
 // and that its subject is this digest.
 func (v *Verifier) checkBundle(raw []byte, artifact digest.Digest, keyless bool) (Signed, error) {
-	key := seenBundle{digest.FromBytes(raw), artifact}
-	if signed, ok := v.known.Load(key); ok && (keyless || signed.(Signed).Key != "") {
+	if signed, ok := v.fresh.LoadAndDelete(freshBundle{digest.FromBytes(raw), artifact}); ok {
 		return signed.(Signed), nil
 	}
 	sum, err := hex.DecodeString(artifact.Encoded())
@@ -272,7 +275,6 @@ func (v *Verifier) checkBundle(raw []byte, artifact digest.Digest, keyless bool)
 	if result.Statement == nil || result.Statement.GetPredicateType() != predicateType {
 		return Signed{}, fmt.Errorf("the bundle is no cosign signature: predicate type %q", result.Statement.GetPredicateType())
 	}
-	v.known.Store(key, signed)
 	return signed, nil
 }
 

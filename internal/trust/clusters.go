@@ -42,11 +42,8 @@ func (r *Rules) ForClusters(c component.Component, t string, former bool) (sign.
 
 // sameButName makes one pattern of those that differ in the repository's name alone.
 func (r *Rules) sameButName(subjects []string) []string {
-	slug, err := r.slug()
-	if err != nil {
-		return subjects
-	}
-	names := []string{regexp.QuoteMeta(slug)}
+	_, path := r.home()
+	names := []string{regexp.QuoteMeta(path)}
 	for _, f := range r.Formerly {
 		names = append(names, regexp.QuoteMeta(f.Repository))
 	}

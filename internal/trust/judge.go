@@ -40,14 +40,6 @@ func (g *Gate) Judge(ctx context.Context, q Question) Verdict {
 	return j.out
 }
 
-// BranchRef is the full ref of a branch. What GitHub builds of a pull request is no branch, though it is named like one.
-func BranchRef(branch string) string {
-	if strings.HasPrefix(branch, "pull/") && (strings.HasSuffix(branch, "/merge") || strings.HasSuffix(branch, "/head")) {
-		return "refs/" + branch
-	}
-	return "refs/heads/" + branch
-}
-
 func (j *judgement) met(rule, detail string) {
 	j.out.Rules = append(j.out.Rules, Rule{rule, Accepted, detail})
 }
@@ -93,7 +85,7 @@ func (j *judgement) source(context.Context) {
 		return
 	}
 	says := Normalise(j.Artifact.Source())
-	switch until, former := j.formerSource(remote, says); {
+	switch until, former := j.formerSource(says); {
 	case remote == "":
 		j.met("source", or(says)+" (the checkout has no Git remote to compare it with)")
 	case strings.EqualFold(says, remote):

@@ -84,13 +84,25 @@ func placeOfChannel(c component.Component, ch component.Channel) place {
 	return place{channel: ch, ref: any, tags: any}
 }
 
+// BranchRef is the full ref of a branch. What GitHub builds of a pull request is no branch, though it is named like one.
+func BranchRef(branch string) string {
+	if strings.HasPrefix(branch, "pull/") && (strings.HasSuffix(branch, "/merge") || strings.HasSuffix(branch, "/head")) {
+		return "refs/" + branch
+	}
+	return "refs/heads/" + branch
+}
+
 // VersionRef is the pattern of the Git ref that releases a version of c, any version for "".
 func VersionRef(c component.Component, version string) string {
-	number := `[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?`
-	if version != "" {
-		number = regexp.QuoteMeta(strings.TrimPrefix(version, "v"))
+	return "refs/tags/" + strings.Replace(regexp.QuoteMeta(c.GitTagOf("\x00")), "\x00", numberPattern(version), 1)
+}
+
+// numberPattern is the pattern of a version without its v, of any version for "".
+func numberPattern(version string) string {
+	if version == "" {
+		return `[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?`
 	}
-	return "refs/tags/" + strings.Replace(regexp.QuoteMeta(c.GitTagOf("\x00")), "\x00", number, 1)
+	return regexp.QuoteMeta(strings.TrimPrefix(version, "v"))
 }
 
 // Artifacts is who may have signed an artifact of c that bears a tag. ref is as for placeOf. Strongest first: what flags say, then
@@ -189,11 +201,7 @@ func (r *Rules) configured(c component.Component, id component.Identity, version
 
 // Fill puts a component and a version, any for "", into a pattern that holds {component} and {version}.
 func Fill(pattern, name, version string) string {
-	number := `[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?`
-	if version != "" {
-		number = regexp.QuoteMeta(strings.TrimPrefix(version, "v"))
-	}
-	return strings.NewReplacer("{component}", regexp.QuoteMeta(name), "{version}", number).Replace(pattern)
+	return strings.NewReplacer("{component}", regexp.QuoteMeta(name), "{version}", numberPattern(version)).Replace(pattern)
 }
 
 // demands is what a certificate of GitHub must say of its run beside the subject, nil for other issuers. A configured subject
@@ -202,7 +210,7 @@ func (r *Rules) demands(issuer string, id component.Identity, p place) *sign.Dem
 	if !isGitHub(issuer) {
 		return nil
 	}
-	d := &sign.Demands{Host: gitHub, Slug: id.Repository, ID: id.RepositoryID, Called: p.ref, NoTags: p.tags, Triggers: id.Triggers}
+	d := &sign.Demands{Host: gitHub, Slug: id.Repository, ID: id.RepositoryID, CalledRef: p.ref, TagRef: p.tags, Triggers: id.Triggers}
 	if slug, err := r.slug(); d.Slug == "" && err == nil {
 		d.Slug = slug
 	}
@@ -219,25 +227,36 @@ func isGitHub(issuer string) bool {
 // withFormer adds to a policy what it was under each former name of the repository, for what was signed before the rename.
 func (r *Rules) withFormer(p sign.Policy) sign.Policies {
 	list := sign.Policies{p}
-	slug, err := r.slug()
-	if err != nil || p.Key != "" {
+	host, path := r.home()
+	if path == "" {
 		return list
 	}
 	for _, f := range r.Formerly {
 		was := p
-		was.Until = f.Until
-		was.Subject = replaceFolded(p.Subject, gitHub+"/"+slug+"/", gitHub+"/"+f.Repository+"/")
-		was.SubjectPattern = replaceFolded(p.SubjectPattern, regexp.QuoteMeta(slug)+"/", regexp.QuoteMeta(f.Repository)+"/")
-		if p.Claims != nil {
+		was.Subject = replaceFolded(p.Subject, host+"/"+path+"/", host+"/"+f.Repository+"/")
+		was.SubjectPattern = replaceFolded(p.SubjectPattern, regexp.QuoteMeta(path)+"/", regexp.QuoteMeta(f.Repository)+"/")
+		if p.Claims != nil && strings.EqualFold(p.Claims.Slug, path) {
 			claims := *p.Claims
-			if strings.EqualFold(claims.Slug, slug) {
-				claims.Slug = f.Repository
-			}
+			claims.Slug = f.Repository
 			was.Claims = &claims
 		}
-		list = append(list, was)
+		if was != p { // else the name is no part of who signs
+			was.Until = f.Until
+			list = append(list, was)
+		}
 	}
 	return list
+}
+
+// home is the host of the checkout's Git remote, with its scheme, and the repository there; both are "" where there is no remote.
+func (r *Rules) home() (host, path string) {
+	remote, err := r.Remote()
+	scheme, rest, found := strings.Cut(remote, "://")
+	if err != nil || !found {
+		return "", ""
+	}
+	host, path, _ = strings.Cut(rest, "/")
+	return scheme + "://" + host, path
 }
 
 // replaceFolded replaces the first old in s, compared without case.
@@ -266,10 +285,10 @@ func (r *Rules) slug() (string, error) {
 }
 
 // formerSource says until when a source counts that is not the checkout's, false when it never did.
-func (r *Rules) formerSource(remote, source string) (time.Time, bool) {
-	host, _, _ := strings.Cut(strings.TrimPrefix(remote, "https://"), "/")
+func (r *Rules) formerSource(source string) (time.Time, bool) {
+	host, _ := r.home()
 	for _, f := range r.Formerly {
-		if strings.EqualFold(source, "https://"+host+"/"+f.Repository) {
+		if strings.EqualFold(source, host+"/"+f.Repository) {
 			return f.Until, true
 		}
 	}

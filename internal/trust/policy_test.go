@@ -115,8 +115,14 @@ func TestDefaultClaims(t *testing.T) {
 func TestConfiguredIdentities(t *testing.T) {
 	c := component.Component{Name: "frontend", GitTag: "frontend/v{version}"}
 	reusable := component.Identity{Issuer: GitHubIssuer, Subject: "https://github.com/org/shared/.github/workflows/release.yaml@refs/tags/v3", RepositoryID: "7"}
+	ownCase := component.Identity{Issuer: GitHubIssuer, Subject: "https://github.com/ORG/apps/.github/workflows/queue.yaml@refs/tags/frontend/v1.0.0", Triggers: []string{"merge_group"}}
+	queued := func(trigger string) sign.Signed {
+		s := sign.Signed{Identity: sign.Identity{Issuer: GitHubIssuer, Subject: ownCase.Subject}, Claims: sign.Claims{Repository: "https://github.com/ORG/apps",
+			Ref: "refs/tags/frontend/v1.0.0", Caller: ownCase.Subject, Workflow: ownCase.Subject, Trigger: trigger}}
+		return s
+	}
 	gitlab := component.Identity{Issuer: "https://gitlab.com", SubjectRegexp: `https://gitlab\.com/org/apps//\.gitlab-ci\.yml@refs/tags/{component}/v{version}`}
-	c.Channels = component.Channels{{Name: "latest", From: component.FromBranch, Branch: "main"}, {Name: "latest-stable", From: component.FromVersion, Identities: []component.Identity{reusable, gitlab}}}
+	c.Channels = component.Channels{{Name: "latest", From: component.FromBranch, Branch: "main"}, {Name: "latest-stable", From: component.FromVersion, Identities: []component.Identity{reusable, gitlab, ownCase}}}
 	called := func(ref, id string) sign.Signed {
 		return sign.Signed{Identity: sign.Identity{Issuer: reusable.Issuer, Subject: reusable.Subject}, Claims: sign.Claims{Repository: "https://github.com/org/apps", RepositoryID: id,
 			Ref: ref, Caller: "https://github.com/org/apps/.github/workflows/x.yaml@" + ref, Workflow: reusable.Subject, Trigger: "push"}}
@@ -130,6 +136,8 @@ func TestConfiguredIdentities(t *testing.T) {
 		want bool
 	}{
 		"the version's own run":        {"v1.0.0", called("refs/tags/frontend/v1.0.0", "7"), true},
+		"an event that is allowed":     {"v1.0.0", queued("merge_group"), true},
+		"one that is not any more":     {"v1.0.0", queued("push"), false},
 		"another version's run":        {"v1.0.1", called("refs/tags/frontend/v1.0.0", "7"), false},
 		"another component's run":      {"v1.0.0", called("refs/tags/backend/v1.0.0", "7"), false},
 		"a branch's run":               {"v1.0.0", called("refs/heads/main", "7"), false},
@@ -141,7 +149,7 @@ func TestConfiguredIdentities(t *testing.T) {
 		"the other host's pre-release": {"latest-stable", onGitLab("refs/tags/frontend/v1.0.1-rc.1"), true},
 	} {
 		ps, err := rules("https://github.com/org/apps").Artifacts(c, test.tag, "")
-		if err != nil || len(ps) != 2 {
+		if err != nil || len(ps) != 3 {
 			t.Fatal(ps, err)
 		}
 		if err := ps.Judge(test.by); (err == nil) != test.want {
@@ -191,6 +199,25 @@ func TestFormerNames(t *testing.T) {
 			}
 		}
 	}
+	// The same on another host, where the identity is configured.
+	g := rules("https://gitlab.example.com/group/new/apps")
+	g.Formerly = []component.Former{{Repository: "group/apps", Until: until}}
+	c.Channels[1].Identities = []component.Identity{{Issuer: "https://gitlab.example.com", SubjectRegexp: `https://gitlab\.example\.com/group/new/apps//\.gitlab-ci\.yml@.*`}}
+	list, err := g.Artifacts(c, "v1.0.0", "")
+	if err != nil || len(list) != 2 {
+		t.Fatal(list, err)
+	}
+	for at, want := range map[time.Time]bool{until.Add(-time.Hour): true, until: false} {
+		was := sign.Signed{Identity: sign.Identity{Issuer: "https://gitlab.example.com", Subject: "https://gitlab.example.com/group/apps//.gitlab-ci.yml@refs/tags/frontend/v1.0.0"}, Time: at}
+		if err := list.Judge(was); (err == nil) != want {
+			t.Errorf("GitLab at %s: %v", at, err)
+		}
+	}
+	c.Channels[1].Identities = []component.Identity{{Issuer: "https://accounts.example.com", Subject: "me@example.com"}}
+	if list, err := g.Artifacts(c, "v1.0.0", ""); err != nil || len(list) != 1 {
+		t.Errorf("an identity without the repository's name has no former one: %v, %v", list, err)
+	}
+	c.Channels[1].Identities = nil
 	for former, want := range map[bool]string{false: `https://github\.com/new/apps/\.github/workflows/[^/@]+@refs/heads/main`,
 		true: `https://github\.com/(new/apps|Old/apps)/\.github/workflows/[^/@]+@refs/heads/main`} {
 		p, err := r.ForClusters(c, "latest", former)

@@ -46,11 +46,8 @@ func (g *Gate) releases(c component.Component, version string) *journal.Journal 
 func (g *Gate) names(c component.Component) []string {
 	now := c.Repository.RepositoryStr()
 	list := []string{now}
-	slug, err := g.slug()
-	if err != nil {
-		return list
-	}
-	if rest, same := strings.CutPrefix(now, strings.ToLower(slug)); same {
+	_, path := g.home()
+	if rest, same := strings.CutPrefix(now, strings.ToLower(path)); same && path != "" {
 		for _, f := range g.Formerly {
 			list = append(list, strings.ToLower(f.Repository)+rest)
 		}
