@@ -145,7 +145,7 @@ func readKey(file string) (*ecdsa.PrivateKey, error) {
 	return x509.ParseECPrivateKey(block.Bytes)
 }
 
-// publish publishes and signs dir unless latest holds the same layer and is signed.
+// publish publishes and signs dir, unless latest has the same layer and a signature.
 func (f *floor) publish(ctx context.Context, repo, dir string) (published bool, err error) {
 	layer, err := pack(dir)
 	if err != nil {
@@ -207,7 +207,7 @@ func (f *floor) publish(ctx context.Context, repo, dir string) (published bool, 
 	return true, nil
 }
 
-// mayTag refuses to move an immutable tag. A listing tells it of a repository that may be new, as keos-oci does it there.
+// mayTag refuses to move an immutable tag. For a repository that may be new it lists the tags, as keos-oci does.
 func (f *floor) mayTag(ctx context.Context, repo, tag, digest string, isNew bool) error {
 	if isNew {
 		raw, err := f.do(ctx, http.MethodGet, f.url(repo, "tags", "list"), "", nil, http.StatusOK)

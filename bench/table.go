@@ -18,9 +18,9 @@ type limits struct {
 	peak     float64 // MiB, of the runs that nothing is compared with
 }
 
-// limitsOf holds for 100 components and 30 ms: with fewer or less delay, starting the process weighs more in the ratio.
-// An unchanged component is read three times, latest, the index of its signatures and one of them: what latest names may
-// have lost its signature. The request on top asks whether the registry has the referrers API.
+// limitsOf is the limits for 100 components and 30 ms. With fewer components or less delay, the start of the process is a larger part
+// of the ratio. An unchanged component costs three reads: latest, the index of its signatures and one signature, because latest may
+// point to an artifact that has lost its signature. The run makes one more request: has the registry the referrers API?
 var limitsOf = map[job]limits{
 	publishFirst:     {ratio: 1.3, requests: 16, peak: 100},
 	publishChanged:   {ratio: 1.3, requests: 16, peak: 100},

@@ -151,8 +151,8 @@ func usesYML(files []git.File) bool {
 	})
 }
 
-// policy is what promote checks of a tag. A key pair is told by its file alone: clusters have it in a Secret, and opening the
-// private one would take a password. Where a key and an identity count, --key-secret chooses the key.
+// policy is what promote checks of a tag. Of a key pair the file's name is enough: clusters read the public key from a Secret, and
+// opening the private key would ask for a password. Where a key and an identity count, --key-secret chooses the key.
 func (g *generateFlags) policy(ctx context.Context, svc *release.Service, c component.Component, t string) (sign.Policy, error) {
 	key := g.signing.key
 	fill(&key, c.Signing.Key)

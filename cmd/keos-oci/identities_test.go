@@ -26,7 +26,7 @@ func TestIdentities(t *testing.T) {
 }
 
 func testIdentities(t *testing.T, st *stack) {
-	// config is the workflow that runs, signer the one that holds the job: they differ when one calls the other
+	// config is the workflow that was started, signer the workflow that signs. The two differ when the first calls the second.
 	github := func(trigger, repository, repositoryID, ref, config, signer string) certified {
 		const forge = "https://github.com/"
 		return certified{st.env["SIGSTORE_ISSUER"], forge + signer, trigger, forge + repository, repositoryID, ref, forge + config, forge + signer}

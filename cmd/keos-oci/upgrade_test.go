@@ -125,15 +125,15 @@ func TestUpgrade(t *testing.T) {
 				}
 			}
 			status := decoded[release.StatusResult](t, s.must(append([]string{"status", "-o", "json"}, c.trust...)...))
-			stands := map[string]string{}
+			standings := map[string]string{}
 			for _, component := range status.Components {
 				for _, channel := range component.Channels {
-					stands[component.Name+" "+channel.Name] = strings.TrimSpace(channel.Version + " " + string(channel.Standing))
+					standings[component.Name+" "+channel.Name] = strings.TrimSpace(channel.Version + " " + string(channel.Standing))
 				}
 			}
 			want := map[string]string{"frontend latest": "", "frontend latest-stable": "v1.0.0 settled", "backend latest": "", "backend latest-stable": "v1.0.0 settled"}
-			if !maps.Equal(stands, want) {
-				t.Errorf("status: %v, want %v", stands, want)
+			if !maps.Equal(standings, want) {
+				t.Errorf("status: %v, want %v", standings, want)
 			}
 			s.registry.Reset()
 			if got := published(t, s.must(append([]string{"publish", "-o", "json"}, c.signer...)...)); got.Summary.Unchanged != 2 {

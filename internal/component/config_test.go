@@ -123,6 +123,34 @@ func TestChannels(t *testing.T) {
 	}
 }
 
+// TestLoad_signers: several identities, keys, and former names.
+func TestLoad_signers(t *testing.T) {
+	w := paths("components/a/x/kustomization.yaml").with(ConfigFile, header+`
+formerly: [{repository: org/apps, until: 2026-11-01}, {repository: o/a, until: "2025-01-02T03:04:05Z"}]
+signing:
+  keys: [new.pub, /etc/old.pub]
+  identity: {issuer: https://i, subject: https://s, repositoryID: "7", triggers: [push]}
+  identities: [{issuer: https://j, subjectRegexp: "https://t/{component}/v{version}", repository: org/shared}]
+channels: {latest: {identities: [{issuer: https://k, subject: https://u}]}}
+`).load(t)
+	first := Identity{Issuer: "https://i", Subject: "https://s", RepositoryID: "7", Triggers: []string{"push"}}
+	second := Identity{Issuer: "https://j", SubjectRegexp: "https://t/{component}/v{version}", Repository: "org/shared"}
+	latest, stable := w.Components[0].Channels[0], w.Components[0].Channels[1]
+	if want := []Identity{{Issuer: "https://k", Subject: "https://u"}}; !reflect.DeepEqual(latest.Identities, want) {
+		t.Errorf("latest = %+v", latest.Identities)
+	}
+	if want := []Identity{first, second}; !reflect.DeepEqual(stable.Identities, want) {
+		t.Errorf("latest-stable = %+v", stable.Identities)
+	}
+	if want := []string{filepath.Join(w.Dir, "new.pub"), "/etc/old.pub"}; !slices.Equal(w.Config.Signing.Keys, want) {
+		t.Errorf("keys = %v", w.Config.Signing.Keys)
+	}
+	want := []Former{{"org/apps", time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}, {"o/a", time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	if !reflect.DeepEqual(w.Config.Formerly, want) {
+		t.Errorf("formerly = %v", w.Config.Formerly)
+	}
+}
+
 func TestLoad_aliases(t *testing.T) {
 	w := paths("components/a/x/kustomization.yaml").with(ConfigFile, header+`
 signing: {identity: &me {issuer: https://i, subject: https://s}}
@@ -247,6 +275,10 @@ func TestLoad_configErrors(t *testing.T) {
 		"windows lines":            {"apiVersion: keos-oci.stratio.com/v1alpha1\r\nkind: Workspace\r\nregistri: x\r\n", ":3: registri: unknown key: did you mean registry?"},
 		"infinity":                 {v + "artifact: {maxSize: .inf}\n", `:3: artifact.maxSize: ".inf" does not have the form ^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|k|M|G)?$`},
 		"not a number":             {v + "artifact: {maxSize: .nan}\n", `:3: artifact.maxSize: ".nan" does not have the form ^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|k|M|G)?$`},
+		"day of a rename":          {v + "formerly:\n- repository: org/apps\n  until: soon\n", `:5: formerly[0].until: "soon" is not a day such as 2026-11-01`},
+		"rename without a day":     {v + "formerly: [{repository: org/apps}]\n", ":3: formerly[0]: until is missing"},
+		"identity of a list":       {v + "signing:\n  identities:\n  - issuer: i\n    subjectRegexp: '('\n", ":6: signing.identities[0].subjectRegexp: error parsing regexp: missing closing ): `(`"},
+		"repository's id":          {v + "signing: {identity: {repositoryID: x}}\n", `:3: signing.identity.repositoryID: "x" does not have the form ^[0-9]+$`},
 		"date":                     {v + "registry: 2026-11-20\n", `:3: registry: "2026-11-20": want HOST/PREFIX, such as ghcr.io/stratio/keos-apps`},
 	} {
 		t.Run(name, func(t *testing.T) {
