@@ -326,16 +326,3 @@ func suffix(round int) string {
 	}
 	return "." + strconv.Itoa(round)
 }
-
-func (r *Repository) hasReferrersAPI(ctx context.Context, subject digest.Digest) (bool, error) {
-	c := r.client.referrers.of(r.remote.Reference.Registry)
-	if c.state.Load() == apiUnknown {
-		c.probe.Lock()
-		defer c.probe.Unlock()
-	}
-	if state := c.state.Load(); state != apiUnknown {
-		return state == apiSupported, nil
-	}
-	_, _, err := r.referrersAPI(ctx, subject)
-	return c.state.Load() == apiSupported, err
-}

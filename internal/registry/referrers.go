@@ -131,21 +131,50 @@ func (r *Repository) SeenReferrers(ctx context.Context, subject digest.Digest, a
 	return r.Referrers(ctx, subject, artifactType)
 }
 
-// referrersOf asks in the way that the host is known to answer. Whoever asks first finds that out, and the others wait.
+// referrersOf asks in the way that the host is known to answer.
 func (r *Repository) referrersOf(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, error) {
-	c := r.client.referrers.of(r.remote.Reference.Registry)
-	if c.state.Load() == apiUnknown {
-		c.probe.Lock()
-		defer c.probe.Unlock()
-	}
-	if c.state.Load() == apiMissing {
+	found, err := r.probeReferrers(ctx, subject)
+	switch {
+	case err != nil:
+		return nil, err
+	case found.state == apiMissing:
 		return r.referrersIndex(ctx, subject)
+	case found.asked:
+		return found.list, nil
 	}
 	list, supported, err := r.referrersAPI(ctx, subject)
 	if err != nil || supported {
 		return list, err
 	}
 	return r.referrersIndex(ctx, subject)
+}
+
+// probed is what is known of a host. asked is whether the answer is about the subject: then list is its referrers.
+type probed struct {
+	state int32
+	asked bool
+	list  []ocispec.Descriptor
+}
+
+// probeReferrers finds out whether the host has the referrers API. One repository asks, and the others wait for its answer alone: their
+// own requests go side by side.
+func (r *Repository) probeReferrers(ctx context.Context, subject digest.Digest) (probed, error) {
+	c := r.client.referrers.of(r.remote.Reference.Registry)
+	if state := c.state.Load(); state != apiUnknown {
+		return probed{state: state}, nil
+	}
+	c.probe.Lock()
+	defer c.probe.Unlock()
+	if state := c.state.Load(); state != apiUnknown {
+		return probed{state: state}, nil
+	}
+	list, _, err := r.referrersAPI(ctx, subject)
+	return probed{c.state.Load(), true, list}, err
+}
+
+func (r *Repository) hasReferrersAPI(ctx context.Context, subject digest.Digest) (bool, error) {
+	found, err := r.probeReferrers(ctx, subject)
+	return found.state == apiSupported, err
 }
 
 // mayBe says whether a listed type can stand for the wanted one: some registries list the config's media type instead,
