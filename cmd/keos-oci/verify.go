@@ -12,8 +12,8 @@ func (a *app) verifyCmd() *cobra.Command {
 	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "verify COMPONENT[:TAG|@DIGEST]",
-		Short: "Say who signed an artifact and whether it may bear its tag",
-		Long: `Asks the same question that publish, promote and rollback ask before they write: may this digest bear this tag? It must be a
+		Short: "Say who signed an artifact and whether it may have its tag",
+		Long: `Asks the same question that publish, promote and rollback ask before they write: may this digest have this tag? It must be a
 Flux artifact of this component, from this Git repository, signed as the tag's policy says; and no release record may say
 that the version is another digest. Without flags the policy comes from signing.identity in keos-oci.yaml; else, for
 repositories on GitHub, from the ref that the tag stands for: the workflows of this repository on the branch for latest, on

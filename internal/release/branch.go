@@ -64,7 +64,7 @@ func (j *job) publishBranch(ctx context.Context) error {
 	return j.publishBuilt(ctx, built, layer, channels, current, found, again)
 }
 
-// publishBuilt signs and tags an artifact of the branch. One that is only signed again bears its tags already.
+// publishBuilt signs and tags an artifact of the branch. One that is only signed again has its tags already.
 func (j *job) publishBuilt(ctx context.Context, built pack.Built, layer pack.Layer, channels following, current pack.Artifact, found, again bool) error {
 	digest := built.Artifact().Descriptor.Digest
 	j.out.Digest = digest

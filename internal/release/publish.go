@@ -328,7 +328,7 @@ func (j *job) mayHaveBuilt(ref string) bool {
 	return slices.ContainsFunc(j.component.Channels.From(component.FromBranch), func(c component.Channel) bool { return c.Branch == ref })
 }
 
-// question asks whether an artifact may bear tags of this run.
+// question asks whether an artifact may have tags of this run.
 func (j *job) question(a pack.Artifact, tags ...string) trust.Question {
 	return trust.Question{Component: j.component, Tags: tags, Artifact: a}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
-// planner plans the tags. shared says that the artifact bears tags already: then others may be signing it, too.
+// planner plans the tags. shared says that the artifact has tags already: then others may be signing it, too.
 type planner func(context.Context) (plan tag.Plan, shared bool, err error)
 
 func (j *job) dryRun(ctx context.Context, plan planner) error {
@@ -98,7 +98,7 @@ func (j *job) release(ctx context.Context, s signing) error {
 	return err
 }
 
-// attach makes a signature visible and asks the gate, as a cluster would, whether the artifact may bear its tags now.
+// attach makes a signature visible and asks the gate, as a cluster would, whether the artifact may have its tags now.
 func (j *job) attach(ctx context.Context, signature *sign.Signature, q trust.Question, alone bool) (trust.Pass, error) {
 	if err := signature.Attach(ctx, alone); err != nil {
 		return trust.Pass{}, err
@@ -106,7 +106,7 @@ func (j *job) attach(ctx context.Context, signature *sign.Signature, q trust.Que
 	q.Signed, q.Unrecorded = signature, true
 	pass, err := j.Gate.Judge(ctx, q).Pass()
 	if err != nil {
-		return pass, fmt.Errorf("%s is signed, but may not bear %s: %w", q.Artifact.Descriptor.Digest, strings.Join(q.Tags, ", "), err)
+		return pass, fmt.Errorf("%s is signed, but may not have the tags %s: %w", q.Artifact.Descriptor.Digest, strings.Join(q.Tags, ", "), err)
 	}
 	j.out.Signatures = append(j.out.Signatures, signature.Identity)
 	return pass, nil
@@ -151,7 +151,7 @@ func (j *job) pushConfig(ctx context.Context, a pack.Artifact) error {
 	return j.repo.PushBlob(ctx, a.Parsed.Config, ocispec.DescriptorEmptyJSON.Data)
 }
 
-// addSignature signs an artifact that is in the repository and bears its tags already; added tells whether this identity had
+// addSignature signs an artifact that is in the repository and has its tags already; added tells whether this identity had
 // not signed it before.
 func (j *job) addSignature(ctx context.Context, pass trust.Pass, q trust.Question) (added bool, err error) {
 	signature, err := j.Gate.Prepare(ctx, pass, q.Tags, q.Ref)

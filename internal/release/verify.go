@@ -40,7 +40,7 @@ func ParseTarget(s string) (Target, error) {
 // VerifyRequest says what is verified.
 type VerifyRequest struct{ Target Target }
 
-// VerifyResult is the gate's answer about an artifact: who signed it, and whether it may bear its tag. Error is set unless it
+// VerifyResult is the gate's answer about an artifact: who signed it, and whether it may have its tag. Error is set unless it
 // is accepted.
 type VerifyResult struct {
 	Name       string        `json:"name"`

@@ -173,7 +173,7 @@ func (j *job) usable(ctx context.Context, a pack.Artifact, layer pack.Layer, nam
 	return signing{reused: pass, found: a}, err == nil, err
 }
 
-// restate writes the release record for the digest that bears the version, where this run wrote one for its own digest while
+// restate writes the release record for the digest that has the version, where this run wrote one for its own digest while
 // another run was faster with the tag.
 func (j *job) restate(ctx context.Context, version string) error {
 	a, found, err := j.artifact(ctx, version)
@@ -184,7 +184,7 @@ func (j *job) restate(ctx context.Context, version string) error {
 	q.Unrecorded = true
 	pass, err := j.Gate.Judge(ctx, q).Pass()
 	if err != nil {
-		return nil //nolint:nilerr // what bears the version is not accepted, and must not be stated
+		return nil //nolint:nilerr // what has the version is not accepted, and must not be stated
 	}
 	return j.Gate.Restate(ctx, pass, version, j.Now())
 }

@@ -1,4 +1,4 @@
-// Package trust is the judge: may this digest bear this tag? Whatever is signed, tagged, reused or kept was asked about here,
+// Package trust is the judge: may this digest have this tag? Whatever is signed, tagged, reused or kept was asked about here,
 // by the same four rules. It promises that only content which the packer has just built, or which the rules accept, can be
 // signed or tagged: both take a Pass, and nobody else makes one. Which tags are to move, and when, is left to the verbs.
 package trust
@@ -20,7 +20,7 @@ import (
 	"github.com/stratio/keos-oci/internal/sign"
 )
 
-// Why a digest may not bear a tag, beside sign.ErrUnsigned and sign.ErrWrongIdentity.
+// Why a digest may not have a tag, beside sign.ErrUnsigned and sign.ErrWrongIdentity.
 var (
 	// ErrForeign reports an artifact that is not one of this component and this Git repository.
 	ErrForeign = errors.New("not an artifact of this component")
@@ -92,7 +92,7 @@ type Rule struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Question asks whether an artifact may bear tags.
+// Question asks whether an artifact may have tags.
 type Question struct {
 	Component  component.Component
 	Tags       []string
@@ -118,7 +118,7 @@ type Verdict struct {
 	pass Pass
 }
 
-// Pass is the right to sign an artifact and to let it bear tags. Only the gate makes one.
+// Pass is the right to sign an artifact and to let it have tags. Only the gate makes one.
 type Pass struct {
 	component component.Component
 	artifact  pack.Artifact
@@ -133,7 +133,7 @@ func (v Verdict) Pass() (Pass, error) {
 	return v.pass, nil
 }
 
-// Built is the right to sign what the packer has just made. It bears no tag before it is judged with its signature.
+// Built is the right to sign what the packer has just made. It has no tag before it is judged with its signature.
 func (g *Gate) Built(c component.Component, b pack.Built) Pass {
 	return Pass{component: c, artifact: b.Artifact()}
 }

@@ -30,7 +30,7 @@ func defaultTriggers() []string {
 	return []string{"push", "workflow_dispatch", "release", "schedule", "repository_dispatch"}
 }
 
-// Rules says whose signatures are accepted: for artifacts by the tag that they bear, and for moves. There is one for the
+// Rules says whose signatures are accepted: for artifacts by the tag that they have, and for moves. There is one for the
 // whole run, and what verify asks is what publish asks before it writes.
 type Rules struct {
 	Verifier *sign.Verifier
@@ -41,7 +41,7 @@ type Rules struct {
 
 // place is what a tag is to its component.
 type place struct {
-	channel component.Channel // whose clusters run what bears the tag
+	channel component.Channel // whose clusters run what has the tag
 	ref     string            // pattern of the Git ref whose run signs it
 	tags    string            // the same, where runs of tags release versions; else ""
 	own     bool              // no channel follows the ref: its own runs may sign it
@@ -105,7 +105,7 @@ func numberPattern(version string) string {
 	return regexp.QuoteMeta(strings.TrimPrefix(version, "v"))
 }
 
-// Artifacts is who may have signed an artifact of c that bears a tag. ref is as for placeOf. Strongest first: what flags say, then
+// Artifacts is who may have signed an artifact of c that has a tag. ref is as for placeOf. Strongest first: what flags say, then
 // keys and what the config says for the tag's channel, of which either counts, and on GitHub, where neither says anything, the
 // workflows of this repository on the ref that the tag stands for.
 func (r *Rules) Artifacts(c component.Component, t, ref string) (sign.Policies, error) {
@@ -137,7 +137,7 @@ func (r *Rules) Artifacts(c component.Component, t, ref string) (sign.Policies, 
 	case err == nil && (len(list) == 0 || list.Keyless()):
 		own := r.byDefault(slug, p.ref)
 		if p.own && strings.HasPrefix(p.ref, "refs/pull/") {
-			own.Claims.Triggers = append(own.Claims.Triggers, "pull_request") // no channel and no version bears it
+			own.Claims.Triggers = append(own.Claims.Triggers, "pull_request") // no channel and no version has it
 		}
 		list = append(list, r.withFormer(own)...)
 	case err != nil && len(list) == 0:
@@ -301,7 +301,7 @@ type need struct {
 	accepted sign.Policies
 }
 
-// needs is whose signatures an artifact of c needs to bear tags: for a channel that points to a version, both the channel's and
+// needs is whose signatures an artifact of c needs to have tags: for a channel that points to a version, both the channel's and
 // the version's, unless flags say whose.
 func (r *Rules) needs(c component.Component, tags []string, version, ref string) ([]need, error) {
 	if version != "" && r.Asked.IsZero() && !slices.Contains(tags, version) {

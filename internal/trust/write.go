@@ -18,7 +18,7 @@ import (
 // Warm says that something will be signed.
 func (g *Gate) Warm() { g.signer.Warm() }
 
-// MaySign says why this run's signature would not let an artifact of c bear tags, nil when it would: what verify will ask is
+// MaySign says why this run's signature would not let an artifact of c have tags, nil when it would: what verify will ask is
 // asked before anything is written. A former name of the repository signs nothing new, even before its last day. The error is
 // ErrNoPolicy when nothing says whose signature is expected. ref is as in Question.
 func (g *Gate) MaySign(ctx context.Context, c component.Component, tags []string, ref string) (sign.Signed, error) {
@@ -40,7 +40,7 @@ func (g *Gate) MaySign(ctx context.Context, c component.Component, tags []string
 }
 
 // Prepare signs what a Pass is about and uploads the signature; Attach makes it visible. A signature of this run's identity that
-// lets the artifact bear tags already is left alone.
+// lets the artifact have tags already is left alone.
 func (g *Gate) Prepare(ctx context.Context, p Pass, tags []string, ref string) (*sign.Signature, error) {
 	who, err := g.MaySign(ctx, p.component, tags, ref)
 	if err != nil {
@@ -57,7 +57,7 @@ func (g *Gate) Prepare(ctx context.Context, p Pass, tags []string, ref string) (
 	return g.signer.Prepare(ctx, g.repository(p.component.Repository), artifact, p.component.Repository.Digest(artifact.Digest.String()).String(), counts)
 }
 
-// Write lets the artifact bear a tag that it was judged for.
+// Write lets the artifact have a tag that it was judged for.
 func (g *Gate) Write(ctx context.Context, p Pass, name string) error {
 	if !slices.Contains(p.tags, name) {
 		return fmt.Errorf("%s was not judged for the tag %s", p.artifact.Descriptor.Digest, name)
@@ -94,7 +94,7 @@ func (g *Gate) Release(ctx context.Context, p Pass, version, commit string, now 
 	return nil
 }
 
-// Restate writes the record of a version again for the digest that bears it, after this run's record took its place.
+// Restate writes the record of a version again for the digest that has it, after this run's record took its place.
 func (g *Gate) Restate(ctx context.Context, p Pass, version string, now time.Time) error {
 	_, err := g.releases(p.component, version).WriteRelease(ctx, p.release(version, "", now))
 	return err
