@@ -134,6 +134,49 @@ func (c *Checkout) IsAncestor(ctx context.Context, older, newer string) (bool, e
 	return err == nil, err
 }
 
+// HasCommit tells whether this clone has the commit with this full hash.
+func (c *Checkout) HasCommit(ctx context.Context, hash string) (bool, error) {
+	_, err := c.Resolve(ctx, hash)
+	if errors.Is(err, ErrUnknownRevision) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Tag returns the commit that a tag points to, be the tag light, annotated, signed, or a tag of a tag. The error is ErrUnknownRevision
+// where this clone has no such tag.
+func (c *Checkout) Tag(ctx context.Context, name string) (Commit, error) {
+	return c.Resolve(ctx, "refs/tags/"+name)
+}
+
+// BranchHas tells whether a commit is the tip of a branch or led to it. The branch is the one that remotes have, as it was fetched last;
+// the local one where no remote has it. known is false where this clone cannot tell: it has no such branch, or too little history.
+func (c *Checkout) BranchHas(ctx context.Context, branch, hash string) (has, known bool, err error) {
+	tips, err := c.refs(ctx, "refs/remotes/*/"+branch)
+	if err == nil && len(tips) == 0 {
+		tips, err = c.refs(ctx, "refs/heads/"+branch)
+	}
+	if err != nil {
+		return false, false, err
+	}
+	for _, tip := range tips {
+		led, err := c.IsAncestor(ctx, hash, tip)
+		if led || err != nil {
+			return led, true, err
+		}
+	}
+	return false, len(tips) > 0 && !c.shallow, nil
+}
+
+// refs returns the full names of references that match a pattern.
+func (c *Checkout) refs(ctx context.Context, pattern string) ([]string, error) {
+	out, err := c.git(ctx, "for-each-ref", "--format=%(refname)", pattern)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", pattern, err)
+	}
+	return strings.Fields(string(out)), nil
+}
+
 // TagsAt returns the names of the tags, light or annotated, that point at the commit with this full hash, in lexical
 // order.
 func (c *Checkout) TagsAt(ctx context.Context, hash string) ([]string, error) {

@@ -19,10 +19,11 @@ const (
 	Submodule  Mode = "160000"
 )
 
-// File is one path that Git tracks, slash-separated and relative to the top folder.
+// File is one path that Git tracks, slash-separated and relative to the top folder. Blob is the name of the object that has its content.
 type File struct {
 	Path string
 	Mode Mode
+	Blob string
 }
 
 // Files returns the tracked files below paths (all of them where there is none), in the order of Git's index, which is
@@ -32,30 +33,43 @@ func (c *Checkout) Files(ctx context.Context, paths ...string) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list tracked files: %w", err)
 	}
-	files := make([]File, 0, bytes.Count(out, []byte{0}))
-	for entry := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte{0}), []byte{0}) {
-		if len(entry) == 0 {
-			break // nothing is tracked
-		}
-		meta, path, found := bytes.Cut(entry, []byte("\t"))
-		mode, known := modeOf(meta)
-		if !found || !known {
-			return nil, fmt.Errorf("list tracked files: unexpected answer %q of git ls-files", entry)
-		}
-		// An unmerged path has an entry for each side of the conflict.
-		if n := len(files); n > 0 && files[n-1].Path == string(path) {
-			continue
-		}
-		files = append(files, File{Path: string(path), Mode: mode})
+	files, err := parseFiles(out, func(meta string) (string, string) {
+		mode, rest, _ := strings.Cut(meta, " ") // mode, object, stage
+		object, _, _ := strings.Cut(rest, " ")
+		return mode, object
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list tracked files: %w", err)
 	}
 	return files, nil
 }
 
-// modeOf reads the mode that an entry begins with. It is one of the constants, so that a file holds no more of Git's answer than
-// its path.
-func modeOf(entry []byte) (Mode, bool) {
+// parseFiles reads a list whose entries are fields, a tab and a path. One copy of the answer serves all paths.
+func parseFiles(out []byte, fieldsOf func(string) (mode, object string)) ([]File, error) {
+	files := make([]File, 0, bytes.Count(out, []byte{0}))
+	for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if entry == "" {
+			break // nothing is tracked
+		}
+		meta, path, found := strings.Cut(entry, "\t")
+		mode, object := fieldsOf(meta)
+		known, ok := modeOf(mode)
+		if !found || !ok || !isHash(object) {
+			return nil, fmt.Errorf("unexpected entry %q", entry)
+		}
+		// An unmerged path has an entry for each side of the conflict.
+		if n := len(files); n > 0 && files[n-1].Path == path {
+			continue
+		}
+		files = append(files, File{Path: path, Mode: known, Blob: object})
+	}
+	return files, nil
+}
+
+// modeOf is the constant for a mode of Git.
+func modeOf(text string) (Mode, bool) {
 	for _, mode := range []Mode{Regular, Executable, Symlink, Submodule} {
-		if bytes.HasPrefix(entry, []byte(mode+" ")) {
+		if text == string(mode) {
 			return mode, true
 		}
 	}
@@ -132,19 +146,43 @@ func (c *Checkout) ChangedSince(ctx context.Context, rev string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	diff, err := c.git(ctx, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv",
-		"--no-relative", "--ignore-submodules=dirty", "--end-of-options", single, "--")
+	changed, err := c.diff(ctx, rev, single)
 	if err != nil {
-		return nil, c.revisionError(rev, err)
+		return nil, err
 	}
 	others, err := c.git(ctx, "ls-files", "-z", "--others", "--exclude-standard", "--")
 	if err != nil {
 		return nil, fmt.Errorf("list untracked files: %w", err)
 	}
-	changed := fields(diff)
 	for _, path := range fields(others) {
 		changed = append(changed, strings.TrimSuffix(path, "/"))
 	}
 	slices.Sort(changed)
 	return slices.Compact(changed), nil
+}
+
+// ChangedBetween returns the files that differ between two commits, in lexical order: added, modified, deleted, and both sides of a
+// rename. The error is ErrUnknownRevision where one of them is not in this clone.
+func (c *Checkout) ChangedBetween(ctx context.Context, from, to string) ([]string, error) {
+	a, err := commitOf(from)
+	if err != nil {
+		return nil, err
+	}
+	b, err := commitOf(to)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := c.diff(ctx, from, a, b)
+	slices.Sort(changed)
+	return changed, err
+}
+
+// diff lists the files that differ between revisions, or between one and the work tree; rev is how the first was given.
+func (c *Checkout) diff(ctx context.Context, rev string, revisions ...string) ([]string, error) {
+	args := []string{"diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=dirty", "--end-of-options"}
+	out, err := c.git(ctx, append(append(args, revisions...), "--")...)
+	if err != nil {
+		return nil, c.revisionError(rev, err)
+	}
+	return fields(out), nil
 }

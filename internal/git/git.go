@@ -28,10 +28,11 @@ var ErrNotCheckout = errors.New("not a git checkout")
 // ErrUnknownRevision says that a revision names no commit of this checkout.
 var ErrUnknownRevision = errors.New("unknown revision")
 
-// Checkout is a Git work tree. Its methods may be called at the same time from several goroutines.
+// Checkout is a Git work tree, or a bare repository. Its methods may be called at the same time from several goroutines.
 type Checkout struct {
 	top     string
 	shallow bool
+	bare    bool
 }
 
 // Open finds the checkout which dir belongs to. The error is ErrNotCheckout where there is none, where dir lies in a
@@ -56,6 +57,23 @@ func Open(ctx context.Context, dir string) (*Checkout, error) {
 		return nil, fmt.Errorf("%s: %w: it is inside a .git folder", dir, ErrNotCheckout)
 	}
 	return &Checkout{top: filepath.Clean(top), shallow: shallow == "true"}, nil
+}
+
+// OpenBare is Open for whoever needs no work tree: dir may lie in a bare repository as well.
+func OpenBare(ctx context.Context, dir string) (*Checkout, error) {
+	c, err := Open(ctx, dir)
+	if err == nil || !errors.Is(err, ErrNotCheckout) {
+		return c, err
+	}
+	if dir, failed := filepath.Abs(dir); failed == nil {
+		out, failed := run(ctx, dir, "rev-parse", "--is-bare-repository", "--is-shallow-repository", "--absolute-git-dir")
+		bare, rest, _ := strings.Cut(strings.TrimSuffix(string(out), "\n"), "\n")
+		if failed == nil && bare == "true" {
+			shallow, top, _ := strings.Cut(rest, "\n")
+			return &Checkout{top: filepath.Clean(top), shallow: shallow == "true", bare: true}, nil
+		}
+	}
+	return nil, err
 }
 
 // openError turns Git's refusal to open dir into one that says what to do.
@@ -85,8 +103,11 @@ func owned(stderr, dir string) string {
 	return dir
 }
 
-// Top returns the absolute path of the checkout's top folder.
+// Top returns the absolute path of the checkout's top folder; of a bare repository, that of its Git folder.
 func (c *Checkout) Top() string { return c.top }
+
+// Bare tells whether there is no work tree.
+func (c *Checkout) Bare() bool { return c.bare }
 
 // Shallow tells whether the history was cut off, as CI does unless told to fetch all of it.
 func (c *Checkout) Shallow() bool { return c.shallow }
@@ -114,9 +135,15 @@ func (e *commandError) Unwrap() error { return e.err }
 
 // run starts git in dir and returns what it prints.
 func run(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	return runWith(ctx, dir, nil, nil, args...)
+}
+
+// runWith is run with an input, and with variables for git's environment.
+func runWith(ctx context.Context, dir string, input []byte, variables []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", append(safeConfig(), args...)...)
 	cmd.Dir = dir
-	cmd.Env = environment(os.Environ())
+	cmd.Env = append(environment(os.Environ()), variables...)
+	cmd.Stdin = bytes.NewReader(input)
 	// A child that inherited the pipes must not keep us waiting once git was killed.
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer

@@ -276,7 +276,9 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []File{{"*", Regular}, {"a b/regular", Regular}, {"link", Symlink}, {"run.sh", Executable}, {"sub", Submodule}}
+	content, other := s.git("hash-object", "*"), s.git("hash-object", "run.sh")
+	want := []File{{"*", Regular, content}, {"a b/regular", Regular, other}, {"link", Symlink, s.git("rev-parse", "HEAD:link")},
+		{"run.sh", Executable, other}, {"sub", Submodule, s.git("rev-parse", "HEAD")}}
 	if !slices.Equal(files, want) {
 		t.Errorf("Files() = %v, want %v", files, want)
 	}
