@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -148,26 +150,56 @@ func (a *app) serviceIn(ctx context.Context, dir string, newFleet bool, s *signF
 	if err != nil {
 		return nil, err
 	}
+	w, err := a.open(ctx, checkout, release.Source{Head: true}, newFleet)
+	if err != nil {
+		return nil, err
+	}
+	return a.serviceOf(ctx, w, s)
+}
+
+// opened is a commit of a checkout, or the checkout as it is, and the workspace that it is.
+type opened struct {
+	checkout  *git.Checkout
+	tree      *git.Tree
+	workspace *component.Workspace
+}
+
+// open reads the files and the config of a commit.
+func (a *app) open(ctx context.Context, checkout *git.Checkout, src release.Source, newFleet bool) (*opened, error) {
 	a.top = checkout.Top()
-	files, err := checkout.Files(ctx)
+	var tree *git.Tree
+	var err error
+	if src.Head {
+		tree, err = checkout.WorkTree(ctx)
+	} else {
+		tree, err = checkout.Tree(ctx, src.Commit)
+	}
 	if err != nil {
 		return nil, err
 	}
-	workspace, err := a.workspace(ctx, checkout, files, newFleet)
+	a.cleanup = append(a.cleanup, func() { tree.Close() })
+	o, err := a.componentOptions(ctx, checkout, tree)
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(checkout.Top())
+	o.NewFleet = newFleet
+	workspace, err := component.Load(o)
+	return &opened{checkout, tree, workspace}, err
+}
+
+// serviceOf joins everything that a verb needs.
+func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.Service, error) {
+	checkout, workspace := w.checkout, w.workspace
+	filters, err := w.tree.Filters(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a.cleanup = append(a.cleanup, func() { root.Close() })
 	client, err := registry.New(registry.Options{PlainHTTP: a.global.plainHTTP, CAFile: a.global.registryCA, UserAgent: "keos-oci/" + version()})
 	if err != nil {
 		return nil, err
 	}
 	svc := &release.Service{
-		Workspace: workspace, Checkout: checkout, FS: root.FS(), Files: files,
+		Workspace: workspace, Checkout: checkout, FS: w.tree, Files: w.tree.Files, Filters: filters, Folder: w.tree.Folder,
 		Log:         slog.New(a.progress),
 		Concurrency: a.global.concurrency,
 		Now:         time.Now,
@@ -193,16 +225,40 @@ func remoteOf(ctx context.Context, checkout *git.Checkout) (string, error) {
 	return trust.Normalise(remote), err
 }
 
-func (a *app) workspace(ctx context.Context, checkout *git.Checkout, files []git.File, newFleet bool) (*component.Workspace, error) {
-	config := a.global.config
-	if config != "" && !filepath.IsAbs(config) {
-		abs, err := filepath.Abs(config)
-		if err != nil {
-			return nil, err
-		}
-		config = abs
+// componentOptions is what the files of a commit, or of the checkout as it is, are loaded with.
+func (a *app) componentOptions(ctx context.Context, checkout *git.Checkout, tree *git.Tree) (component.Options, error) {
+	paths := make([]string, len(tree.Files))
+	for i, f := range tree.Files {
+		paths[i] = f.Path
 	}
-	o := a.componentOptions(ctx, checkout, files)
-	o.ConfigFile, o.NewFleet = config, newFleet
-	return component.Load(o)
+	o := component.Options{Dir: checkout.Top(), FS: tree, Commit: tree.Commit.Hash, Registry: a.global.registry, Files: paths,
+		RemoteURL: func() (string, error) { return checkout.RemoteURL(ctx) }}
+	if o.Commit != "" {
+		o.Extract = func(file string) (string, error) { return a.extract(tree, file) }
+	}
+	if a.global.config == "" {
+		return o, nil
+	}
+	var err error
+	o.ConfigFile, err = filepath.Abs(a.global.config)
+	return o, err
+}
+
+// extract writes a file that a commit's config names, such as a public key, where its readers find it. The path is "" where the commit
+// does not have the file.
+func (a *app) extract(tree *git.Tree, file string) (string, error) {
+	data, err := tree.ReadFile(path.Clean(filepath.ToSlash(file)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "keos-oci-")
+	if err != nil {
+		return "", err
+	}
+	a.cleanup = append(a.cleanup, func() { os.RemoveAll(dir) })
+	name := filepath.Join(dir, path.Base(filepath.ToSlash(file)))
+	return name, os.WriteFile(name, data, 0o600)
 }

@@ -71,11 +71,16 @@ func (a *app) propose(ctx context.Context, flags initFlags) error {
 	if err != nil {
 		return err
 	}
-	files, err := checkout.Files(ctx)
+	tree, err := checkout.WorkTree(ctx)
 	if err != nil {
 		return err
 	}
-	proposal, err := scaffold.Propose(a.componentOptions(ctx, checkout, files), ask)
+	defer tree.Close()
+	options, err := a.componentOptions(ctx, checkout, tree)
+	if err != nil {
+		return err
+	}
+	proposal, err := scaffold.Propose(options, ask)
 	if proposal == nil {
 		return err
 	}
@@ -234,16 +239,6 @@ func (r *initResult) show(proposed []scaffold.File) {
 			f.Status = fileDiffers
 		}
 	}
-}
-
-// componentOptions is what a checkout is loaded with.
-func (a *app) componentOptions(ctx context.Context, checkout *git.Checkout, files []git.File) component.Options {
-	paths := make([]string, len(files))
-	for i, f := range files {
-		paths[i] = f.Path
-	}
-	return component.Options{Dir: checkout.Top(), Registry: a.global.registry, Files: paths,
-		RemoteURL: func() (string, error) { return checkout.RemoteURL(ctx) }}
 }
 
 // printInit is a report for people.

@@ -40,6 +40,7 @@ type sandbox struct {
 	content  string // the registry's folder
 	prefix   string // of the repositories
 	env      []string
+	byHand   bool // the test makes its Git tags itself
 }
 
 func newSandbox(t testing.TB) *sandbox {
@@ -144,9 +145,20 @@ func (s *sandbox) command(ctx context.Context, args ...string) *exec.Cmd {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.gitTag(args)
 	cmd := exec.CommandContext(ctx, exe, append([]string{"--registry", s.registry.Host() + "/" + s.prefix}, args...)...)
 	cmd.Dir, cmd.Env = s.dir, s.env
 	return cmd
+}
+
+// gitTag makes HEAD what the Git tag of a release points to, as whoever releases does first.
+func (s *sandbox) gitTag(args []string) {
+	s.t.Helper()
+	for i, arg := range args {
+		if name, ok := strings.CutPrefix(arg, "refs/tags/"); ok && i > 0 && args[i-1] == "--ref" && !s.byHand {
+			s.git("tag", "-f", name)
+		}
+	}
 }
 
 func (s *sandbox) run(args ...string) result {

@@ -2,42 +2,52 @@ package main
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
 func (a *app) publishCmd() *cobra.Command {
 	var req release.PublishRequest
+	var want release.SourceRequest
 	var ref, version string
 	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "publish [COMPONENT…]",
 		Short: "Publish the components that changed, sign them and move the tags that follow",
 		Long: `On a branch, each component whose content changed becomes a signed artifact with the tag <branch>-<commit>; the channels
-that follow the branch, such as latest, move to it after its signature stands. On a Git tag such as frontend/v1.2.3 (or
+that follow the branch, such as latest, move to it after it is signed. On a Git tag such as frontend/v1.2.3 (or
 with --version) the version tag is given to the digest that has this content already, which the release identity signs as
 well; only content that no branch published is built anew. Then latest-stable follows, unless the channel says promote:
 manual, the version is a pre-release or older than the channel's, or it was rolled back.
+
+A tag, --version and --commit name a commit. Its files are published as Git stores them, whatever is checked out. Changes that are not
+committed count only where HEAD is published: they get the tag <branch>-<commit>-dirty-<hash>, and move no channel without --allow-dirty.
 
 Every component passes the gate of "keos-oci check" first. A run that was killed is completed by running it again.`,
 		Example: `  keos-oci publish                                          every changed component of the current branch
   keos-oci publish frontend backend --dry-run               what would happen to two of them
   keos-oci publish --ref refs/tags/frontend/v1.2.3          a release; in GitHub Actions the ref is found by itself
+  keos-oci publish --ref refs/heads/main --commit 1a2b3c4d  a commit of main, whatever is checked out
   keos-oci publish --changed-since HEAD~1                   only what the last commit changed, for large repositories
   keos-oci publish --key cosign.key                         with a key pair instead of keyless
   keos-oci publish -o json                                  the result for scripts`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	f := cmd.Flags()
-	f.StringVar(&ref, "ref", "", "Git reference that is published (default GITHUB_REF, else the checked-out branch)")
+	f.StringVar(&ref, "ref", "", "Git reference that is published: what a tag points to, or HEAD as a branch (default GITHUB_REF, else the checked-out branch)")
+	f.StringVar(&want.Commit, "commit", "", "publish this commit of the branch, whatever is checked out; with --version, give it the version")
 	f.StringVar(&version, "version", "", "publish the named components under this version, as their Git tag would")
 	f.StringVar(&req.Since, "changed-since", "", "publish only components with files that changed since this Git revision; others cost no request")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
 	f.BoolVar(&req.Resign, "resign", false, "sign unchanged artifacts as well, where this identity has not; their content is read and compared first")
 	f.BoolVar(&req.AllowOlder, "allow-older", false, "let a channel go back to an older commit")
+	f.BoolVar(&req.AllowDirty, "allow-dirty", false, "let a channel follow to changes that are not committed")
 	f.BoolVar(&req.NoPromote, "no-promote", false, "publish a version without moving the channels that follow versions")
 	signing.bindMover(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
@@ -48,12 +58,12 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 			}
 		}
 		if ref = cmp.Or(ref, a.getenv("GITHUB_REF")); ref != "" && (version == "" || cmd.Flags().Changed("ref")) {
-			if req.Ref, err = release.ParseRef(ref); err != nil {
+			if want.Ref, err = release.ParseRef(ref); err != nil {
 				return err
 			}
 		}
 		req.Actor, req.RunURL = a.whoRuns()
-		svc, err := a.service(cmd.Context(), &signing)
+		svc, err := a.publishService(cmd.Context(), want, &req, &signing)
 		if err != nil {
 			return err
 		}
@@ -65,4 +75,51 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		return a.finish(res, res.Err())
 	}
 	return cmd
+}
+
+// publishService opens the commit that publish is about, and writes it into the request.
+func (a *app) publishService(ctx context.Context, want release.SourceRequest, req *release.PublishRequest, s *signFlags) (*release.Service, error) {
+	checkout, err := git.OpenBare(ctx, a.global.directory)
+	if err != nil {
+		return nil, err
+	}
+	want.Version = req.Version != nil
+	src, err := release.FindSource(ctx, checkout, want)
+	if err != nil {
+		return nil, err
+	}
+	w, err := a.open(ctx, checkout, src, false)
+	if err != nil {
+		return nil, err
+	}
+	if want.Version {
+		if w, err = a.openVersion(ctx, w, &src, req); err != nil {
+			return nil, err
+		}
+	}
+	req.Source = src
+	svc, err := a.serviceOf(ctx, w, s)
+	if err == nil && src.Head {
+		svc.Committed = func(ctx context.Context) (*component.Workspace, error) {
+			committed, err := a.open(ctx, checkout, release.Source{Commit: src.Commit}, false)
+			if err != nil {
+				return nil, err
+			}
+			return committed.workspace, nil
+		}
+	}
+	return svc, err
+}
+
+// openVersion opens the commit that the Git tag of a version points to, where there is one.
+func (a *app) openVersion(ctx context.Context, w *opened, src *release.Source, req *release.PublishRequest) (*opened, error) {
+	set, err := release.Versioned(w.workspace.Components, req.Names, req.Version)
+	if err != nil {
+		return nil, err
+	}
+	was := src.Commit
+	if *src, err = src.OfVersion(ctx, w.checkout, set, req.Version); err != nil || src.Commit.Hash == was.Hash {
+		return w, err
+	}
+	return a.open(ctx, w.checkout, *src, false)
 }

@@ -154,6 +154,9 @@ func (c *checkout) generate(args ...string) (stdout string) {
 // run runs keos-oci and demands success.
 func (c *checkout) run(as job, args ...string) (stdout string) {
 	c.t.Helper()
+	if name, release := strings.CutPrefix(as.ref, "refs/tags/"); release && args[0] == "publish" {
+		c.git("tag", "-f", name)
+	}
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(c.t.Context(), c.w.tools["keos-oci"], append([]string{"-C", c.dir, "--registry", c.prefix}, args...)...)
 	cmd.Env = append(c.env(), "COSIGN_PASSWORD=e2e", "GITHUB_ACTIONS=true", "GITHUB_ACTOR=octocat", "GITHUB_REF="+as.ref,

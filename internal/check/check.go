@@ -65,6 +65,7 @@ const (
 	RuleSubstitute  = "substitution"
 	RuleImageUpdate = "image-automation"
 	RuleRemote      = "remote"
+	RuleFilter      = "git-filter"
 )
 
 // Finding is one thing the gate saw. File is relative to the workspace; Line counts from 1 and is 0 when the whole file

@@ -38,6 +38,7 @@ func (g *gate) inspect(name string) error {
 	if err != nil {
 		return err
 	}
+	g.checkFilter(name, data)
 	s := newScanner(g, name)
 	s.raw(data)
 	g.risky[name] = looksRisky(data)
@@ -62,6 +63,17 @@ func (g *gate) inspect(name string) error {
 		}
 	}
 	return nil
+}
+
+// checkFilter refuses what a filter left in Git in the place of a file's content, where .gitattributes no longer says that there is one:
+// a pointer of Git LFS (its specification, "The Pointer"), or what git-crypt encrypted.
+func (g *gate) checkFilter(name string, data []byte) {
+	for prefix, filter := range map[string]string{"version https://git-lfs.github.com/spec/": "a Git LFS pointer", "\x00GITCRYPT\x00": "encrypted by git-crypt"} {
+		if bytes.HasPrefix(data, []byte(prefix)) {
+			g.report(Finding{Severity: Error, Rule: RuleFilter, File: name, Message: "this is " + filter + ", not the file's content",
+				Fix: "commit the file itself, or keep it out of the artifact (artifact.ignore)"})
+		}
+	}
 }
 
 var errTooLarge = fmt.Errorf("larger than the %d MiB that are inspected", maxFile>>20)

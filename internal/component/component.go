@@ -157,3 +157,13 @@ func isVersion(text string) bool {
 	_, err := semver.StrictNewVersion(rest)
 	return ok && err == nil
 }
+
+// PacksAs tells whether two definitions make the same artifact of the same files.
+func (c Component) PacksAs(other Component) bool {
+	return c.Root == other.Root && slices.Equal(c.Paths, other.Paths) && slices.Equal(c.Ignore, other.Ignore) && slices.Equal(c.Variants, other.Variants)
+}
+
+// PacksAs tells whether two settings make the same artifacts of the same files.
+func (a Artifact) PacksAs(other Artifact) bool {
+	return a.External == other.External && a.RemoteBases == other.RemoteBases && a.Mode == other.Mode
+}

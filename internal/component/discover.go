@@ -118,7 +118,7 @@ func (l *loader) search(entry discoverShape, at []string) ([]*draft, error) {
 	}
 	found := l.foldersOf(dir)
 	if len(found) == 0 {
-		l.doc.add(at, "no folder of %s has a kustomization", dir)
+		l.lacks(at, "no folder of %s has a kustomization", dir)
 	}
 	return found, nil
 }
@@ -129,7 +129,7 @@ func (l *loader) searchFleet(dir string, at []string) ([]*draft, error) {
 		return nil, err
 	}
 	if len(found.clusters) == 0 {
-		l.doc.add(at, "no folder of %s has a FluxInstance, a gotk-sync.yaml or a Flux Kustomization", dir)
+		l.lacks(at, "no folder of %s has a FluxInstance, a gotk-sync.yaml or a Flux Kustomization", dir)
 		return nil, nil
 	}
 	return []*draft{l.wholeFleet(found)}, nil
@@ -190,8 +190,9 @@ func (l *loader) define(key string) *draft {
 	at := []string{"components", key}
 	var shape componentShape
 	l.take(l.doc.value(at...), &shape, at)
+	missing := len(l.missing)
 	paths := l.paths(shape.Paths, with(at, "paths"))
-	if len(paths) == 0 {
+	if len(paths) == 0 || len(l.missing) > missing { // a part of a component is not the component
 		return nil
 	}
 	d := l.draft(key, l.folder(path.Clean(shape.Paths[0])))
@@ -220,7 +221,7 @@ func (l *loader) change(key string, found []*draft) {
 		for i, d := range found {
 			names[i] = d.key
 		}
-		l.doc.add(at, "%v; an entry that defines a component has paths", unknown("component", key, names))
+		l.lacks(at, "%v; an entry that defines a component has paths", unknown("component", key, names))
 		return
 	}
 	var shape componentShape
@@ -283,7 +284,7 @@ func (l *loader) givenVariants(d *draft, given []string, at []string) []string {
 		}
 		folder := path.Join(d.root, variant)
 		if !l.tree.hasDir(folder) || !d.meets(folder) {
-			l.doc.add(item, "%s is no folder of the component with a file that Git tracks", folder)
+			l.lacks(item, "%s is no folder of the component with a file that Git tracks", folder)
 			continue
 		}
 		variants = append(variants, variant)
@@ -323,11 +324,12 @@ func (l *loader) path(text string, at []string) (string, bool) {
 		return "", false
 	}
 	p, err := cleanPath(text)
-	if err == nil && !l.tree.hasDir(p) && !l.tree.hasFile(p) {
-		err = fmt.Errorf("%s holds no file that Git tracks", p)
-	}
 	if err != nil {
 		l.doc.add(at, "%v", err)
+		return "", false
+	}
+	if !l.tree.hasDir(p) && !l.tree.hasFile(p) {
+		l.lacks(at, "%s holds no file that Git tracks", p)
 		return "", false
 	}
 	return p, true

@@ -105,7 +105,11 @@ func (d *document) add(path []string, format string, args ...any) {
 }
 
 func (d *document) addAt(line int, path []string, format string, args ...any) {
-	d.found = append(d.found, Violation{File: d.file, Line: min(line, d.last), Path: d.text(path), Message: fmt.Sprintf(format, args...)})
+	d.found = append(d.found, d.violation(line, path, format, args...))
+}
+
+func (d *document) violation(line int, path []string, format string, args ...any) Violation {
+	return Violation{File: d.file, Line: min(line, d.last), Path: d.text(path), Message: fmt.Sprintf(format, args...)}
 }
 
 // err returns what was noted so far, or nil.

@@ -37,7 +37,7 @@ func (l *loader) searchEnvFirst(entry discoverShape, dir string, at []string) ([
 		}
 	}
 	if len(drafts) == 0 {
-		l.doc.add(at, "no environment of %s has an app with a kustomization%s", dir,
+		l.lacks(at, "no environment of %s has an app with a kustomization%s", dir,
 			map[bool]string{true: " that its own kustomization lists"}[entry.EnabledFrom != ""])
 	}
 	return drafts, nil
@@ -53,7 +53,7 @@ func (l *loader) environmentsOf(entry discoverShape, dir string, at []string) ([
 		}
 		names = slices.DeleteFunc(l.tree.folders(dir), func(name string) bool { return isBase(name) || !l.holdsApps(path.Join(dir, name)) })
 		if len(names) == 0 {
-			l.doc.add(at, "no folder of %s is an environment, which holds folders with a kustomization", dir)
+			l.lacks(at, "no folder of %s is an environment, which holds folders with a kustomization", dir)
 		}
 	}
 	var all []environment
@@ -88,7 +88,7 @@ func (l *loader) environment(name, dir, enabledFrom string, at []string) (enviro
 		l.doc.add(at, "%s is what environments build upon, and none itself", folder)
 		return environment{}, false, nil
 	case !l.tree.hasDir(folder):
-		l.doc.add(at, "%s holds no file that Git tracks", folder)
+		l.lacks(at, "%s holds no file that Git tracks", folder)
 		return environment{}, false, nil
 	}
 	e := environment{name: name}
@@ -97,7 +97,7 @@ func (l *loader) environment(name, dir, enabledFrom string, at []string) (enviro
 	}
 	e.file = l.tree.kustomizationOf(folder)
 	if e.file == "" {
-		l.doc.add(at, "%s has no kustomization to list the apps that are enabled (enabledFrom: kustomization)", folder)
+		l.lacks(at, "%s has no kustomization to list the apps that are enabled (enabledFrom: kustomization)", folder)
 		return environment{}, false, nil
 	}
 	var err error

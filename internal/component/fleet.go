@@ -204,7 +204,7 @@ func (l *loader) fluxObjects(cluster string) ([]fluxObject, error) {
 
 // read returns the content of a tracked file, nothing where it is not one in the work tree.
 func (l *loader) read(file string) ([]byte, error) {
-	info, err := l.root.Lstat(file)
+	info, err := fs.Lstat(l.files, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -214,7 +214,7 @@ func (l *loader) read(file string) ([]byte, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxManifest {
 		return nil, nil
 	}
-	f, err := l.root.Open(file)
+	f, err := l.files.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -74,18 +74,20 @@ type settings struct {
 	doc      *document // empty where there is no file
 	channels map[string]channelShape
 	dir      string
+	extract  func(string) (string, error)
+	errs     []error // of extract
 }
 
 // loadSettings reads the config file of the workspace; a file that was not asked for by name may be missing.
 func loadSettings(o Options) (*settings, error) {
 	dir, file := o.Dir, o.ConfigFile
 	s := &settings{dir: dir, doc: &document{file: ConfigFile}, channels: defaultChannels()}
-	data := o.Config
-	if data == nil {
-		var err error
-		if data, err = readConfig(dir, file); err != nil {
-			return nil, err
-		}
+	if file == "" {
+		s.extract = o.Extract
+	}
+	data, err := o.config()
+	if err != nil {
+		return nil, err
 	}
 	if data != nil {
 		s.config.File = file
@@ -97,7 +99,26 @@ func loadSettings(o Options) (*settings, error) {
 		}
 	}
 	s.fill()
-	return s, s.doc.err()
+	return s, errors.Join(s.doc.err(), errors.Join(s.errs...))
+}
+
+// config returns the text of the config file, nil where there is none.
+func (o Options) config() ([]byte, error) {
+	switch {
+	case o.Config != nil:
+		return o.Config, nil
+	case o.Commit == "" || o.ConfigFile != "":
+		return readConfig(o.Dir, o.ConfigFile)
+	}
+	f, err := o.FS.Open(ConfigFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s of commit %s: %w", ErrConfig, ConfigFile, o.Commit, err)
+	}
+	defer f.Close()
+	return readLimited(f)
 }
 
 // readConfig returns nil without an error where the default file does not exist.
@@ -123,7 +144,12 @@ func readConfig(dir, file string) ([]byte, error) {
 		return nil, fmt.Errorf("read config: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
+	return readLimited(f)
+}
+
+// readLimited reads what a config file may have, and one byte more. It is never nil without an error.
+func readLimited(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxConfigBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
 	}
@@ -232,14 +258,14 @@ func (s *settings) signing(base Signing, path ...string) Signing {
 	if s.doc.value(with(path, "keys")...) != nil {
 		signing.Keys = make([]string, len(signing.Keys))
 		for i, key := range s.keysAt(with(path, "keys")) {
-			signing.Keys[i] = s.absolute(key)
+			signing.Keys[i] = s.onDisk(key)
 		}
 	}
 	if node := s.doc.value(with(path, "key")...); node != nil && !strings.Contains(signing.Key, "://") {
-		signing.Key = s.absolute(signing.Key)
+		signing.Key = s.onDisk(signing.Key)
 	}
 	if s.doc.value(with(path, "trustedRoot")...) != nil {
-		signing.TrustedRoot = s.absolute(signing.TrustedRoot)
+		signing.TrustedRoot = s.onDisk(signing.TrustedRoot)
 	}
 	return signing
 }
@@ -255,6 +281,18 @@ func (s *settings) absolute(path string) string {
 		return path
 	}
 	return filepath.Join(s.dir, filepath.FromSlash(path))
+}
+
+// onDisk is the absolute path of a file that the config names. What the commit of the config has is that commit's.
+func (s *settings) onDisk(path string) string {
+	if s.extract == nil || filepath.IsAbs(path) {
+		return s.absolute(path)
+	}
+	found, err := s.extract(path)
+	if err != nil {
+		s.errs = append(s.errs, err)
+	}
+	return orElse(found, s.absolute(path))
 }
 
 // identity reads one over another. A subject of one form replaces a subject of the other.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -73,12 +72,12 @@ type Remote struct {
 
 // Survey looks at a checkout. Of the options, the config file and the registry do not count.
 func (o Options) Survey() (*Survey, error) {
-	root, err := os.OpenRoot(o.Dir)
+	files, done, err := o.open()
 	if err != nil {
-		return nil, fmt.Errorf("open workspace: %w", err)
+		return nil, err
 	}
-	defer root.Close()
-	l := &loader{settings: &settings{doc: &document{}}, tree: newTree(o.Files), root: root, fleets: map[string]fleet{}}
+	defer done()
+	l := &loader{settings: &settings{doc: &document{}}, tree: newTree(o.Files), files: files, fleets: map[string]fleet{}}
 	s := &Survey{}
 	found, err := l.fleet(clustersDir)
 	if err != nil {

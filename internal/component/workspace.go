@@ -3,6 +3,7 @@ package component
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -21,13 +22,16 @@ const versionMark = "{version}"
 
 // Options is what Load looks at.
 type Options struct {
-	Dir        string                 // top folder of the checkout, absolute
-	ConfigFile string                 // absolute, or relative to Dir; keos-oci.yaml if it exists where this is empty
-	Config     []byte                 // what the config file would say, in the place of what any file says
-	Registry   string                 // HOST/PREFIX, instead of the config file's
-	Files      []string               // the files Git tracks, relative to Dir; no others count
-	RemoteURL  func() (string, error) // address of the Git remote; asked only where no registry is given
-	NewFleet   bool                   // a checkout in which nothing is found is a fleet that has no cluster yet
+	Dir        string                       // top folder of the checkout, absolute
+	FS         fs.FS                        // the tracked files; those of Dir where this is nil
+	Commit     string                       // of FS, where that is not the checkout as it is: then it has the config file, too
+	ConfigFile string                       // absolute, or relative to Dir; keos-oci.yaml if it exists where this is empty
+	Config     []byte                       // what the config file would say, in the place of what any file says
+	Extract    func(string) (string, error) // makes a file of FS one on disk; nil where FS is Dir
+	Registry   string                       // HOST/PREFIX, instead of the config file's
+	Files      []string                     // the files Git tracks, relative to Dir; no others count
+	RemoteURL  func() (string, error)       // address of the Git remote; asked only where no registry is given
+	NewFleet   bool                         // a checkout in which nothing is found is a fleet that has no cluster yet
 }
 
 // Workspace is a checkout and what it publishes.
@@ -37,13 +41,17 @@ type Workspace struct {
 	Config     Config
 	Components Set
 	Disabled   []Disabled // apps that no environment builds, by name
+	// Missing is what the config file names and an older commit does not have yet. Such components are not among Components.
+	Missing []Violation
 }
 
 // loader turns a checkout into components.
 type loader struct {
 	*settings
 	tree     tree
-	root     *os.Root
+	files    fs.FS
+	older    bool // the config is newer than the files may be
+	missing  []Violation
 	registry string
 	fleets   map[string]fleet
 	newFleet bool
@@ -61,21 +69,43 @@ func Load(o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(o.Dir)
+	fsys, done, err := o.open()
 	if err != nil {
-		return nil, fmt.Errorf("open workspace: %w", err)
+		return nil, err
 	}
-	defer root.Close()
+	defer done()
 	files := newTree(o.Files)
 	if settings.config.File == "" && files.hasFile("keos-oci.yml") {
 		return nil, fmt.Errorf("%w: keos-oci.yml is to be called %s", ErrConfig, ConfigFile)
 	}
-	l := &loader{settings: settings, tree: files, root: root, registry: registry, fleets: map[string]fleet{}, newFleet: o.NewFleet}
+	l := &loader{settings: settings, tree: files, files: fsys, registry: registry, fleets: map[string]fleet{}, newFleet: o.NewFleet,
+		older: o.Commit != "" && o.ConfigFile != ""}
 	components, err := l.components()
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{Dir: o.Dir, Registry: registry, Config: settings.config, Components: components, Disabled: l.disabled}, nil
+	return &Workspace{Dir: o.Dir, Registry: registry, Config: settings.config, Components: components, Disabled: l.disabled, Missing: l.missing}, nil
+}
+
+// open gives the file system of the tracked files.
+func (o Options) open() (fs.FS, func(), error) {
+	if o.FS != nil {
+		return o.FS, func() {}, nil
+	}
+	root, err := os.OpenRoot(o.Dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open workspace: %w", err)
+	}
+	return root.FS(), func() { root.Close() }, nil
+}
+
+// lacks notes that the value at a path of the config names what Git does not track: a fault, but not of an older commit.
+func (l *loader) lacks(at []string, format string, args ...any) {
+	if l.older {
+		l.missing = append(l.missing, l.doc.violation(l.doc.line(at), at, format, args...))
+		return
+	}
+	l.doc.add(at, format, args...)
 }
 
 // ByGitTag returns the component that a Git tag such as frontend/v1.2.3 releases, and the version, such as v1.2.3. The
@@ -109,6 +139,10 @@ func (w *Workspace) notVersionTag(tag string) error {
 	patterns := make([]string, len(w.Components))
 	for i, c := range w.Components {
 		patterns[i] = c.GitTagOf("X.Y.Z")
+	}
+	if len(w.Missing) > 0 {
+		return fmt.Errorf("%w: %s: the tags of this commit's components are %s; of the config, it lacks: %s", ErrNotVersionTag, tag, enumerate(patterns),
+			(&ConfigError{w.Missing}).Error())
 	}
 	return fmt.Errorf("%w: %s: the tags of this workspace are %s", ErrNotVersionTag, tag, enumerate(patterns))
 }

@@ -38,6 +38,7 @@ type File struct {
 	Path    string
 	Mode    Mode
 	Content []byte // what the artifact holds in the place of the checkout's file, which need not exist; nil is that file's
+	Filter  string // the Git filter that makes Git store something else than the file's content; such files are refused
 }
 
 // Source is what one artifact is packed from.
@@ -70,11 +71,12 @@ type entry struct {
 	content    []byte // nil is the file's
 }
 
-// ErrSymlink reports a symbolic link, ErrSubmodule a Git submodule among the files, ErrTooLarge more bytes than
-// Source.MaxSize, ErrEmpty a source without a single file.
+// ErrSymlink reports a symbolic link, ErrSubmodule a Git submodule among the files, ErrFilter a file of which Git stores what a
+// filter makes of it, ErrTooLarge more bytes than Source.MaxSize, ErrEmpty a source without a single file.
 var (
 	ErrSymlink   = errors.New("symbolic link")
 	ErrSubmodule = errors.New("git submodule")
+	ErrFilter    = errors.New("git filter")
 	ErrTooLarge  = errors.New("too large")
 	ErrEmpty     = errors.New("no files")
 )
@@ -203,7 +205,11 @@ func lstat(fsys fs.FS, f File, checked map[string]error) (fs.FileInfo, error) {
 	case Symlink:
 		return nil, ErrSymlink
 	case Submodule:
-		return nil, ErrSubmodule
+		return nil, fmt.Errorf("%w: its files are in another repository: copy them, or leave the path out with artifact.ignore", ErrSubmodule)
+	}
+	if f.Filter != "" {
+		return nil, fmt.Errorf("%w %s: Git stores what the filter makes of this file, and not its content: "+
+			"take the path out of .gitattributes and commit the file itself, or leave it out with artifact.ignore", ErrFilter, f.Filter)
 	}
 	for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
 		err, ok := checked[dir]

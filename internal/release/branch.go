@@ -19,12 +19,15 @@ import (
 // content is repaired.
 func (j *job) publishBranch(ctx context.Context) error {
 	channels := j.follows()
+	if j.dirty && !j.run.AllowDirty {
+		channels = nil
+	}
 	compared := j.comparedTag(channels)
 	current, found, err := j.artifact(ctx, compared)
 	if err != nil {
 		return err
 	}
-	if found && current.ContentDigest() == j.tree.ContentDigest && (!current.Dirty() || j.dirty(j.run.changes)) {
+	if found && current.ContentDigest() == j.tree.ContentDigest && (!current.Dirty() || j.dirty) {
 		v := j.Gate.Judge(ctx, j.question(current, compared))
 		if v.Answer == trust.Accepted {
 			return j.unchanged(ctx, current, v, compared)
@@ -37,7 +40,7 @@ func (j *job) publishBranch(ctx context.Context) error {
 			return v.Err
 		}
 		j.out.Repaired = fmt.Sprintf("%s pointed to %s with this content, which is refused: %v", compared, current.Descriptor.Digest, v.Err)
-	} else if found && !j.run.AllowOlder && len(channels) > 0 && j.older(current) {
+	} else if found && !j.run.AllowOlder && len(channels) > 0 {
 		if err := j.refuseOlder(ctx, current, channels[0].Name); err != nil {
 			return err
 		}
@@ -73,7 +76,7 @@ func (j *job) publishBuilt(ctx context.Context, built pack.Built, layer pack.Lay
 		state[channels.first()] = current.Descriptor.Digest
 	}
 	ours := found && current.ContentDigest() != ""
-	s := signing{built: &built, layer: &layer, ours: ours, tags: append(channels.names(), j.commitTag()), ref: j.run.Ref.git()}
+	s := signing{built: &built, layer: &layer, ours: ours, tags: append(channels.names(), j.commitTag()), ref: j.run.ref.git()}
 	s.plan = func(ctx context.Context) (tag.Plan, bool, error) {
 		return j.planBranch(ctx, state, channels, digest, ours)
 	}
@@ -88,11 +91,15 @@ func (j *job) publishBuilt(ctx context.Context, built pack.Built, layer pack.Lay
 
 // refuseOlder keeps a channel from following an older commit. Only an artifact that the gate accepts can say how new it is.
 func (j *job) refuseOlder(ctx context.Context, current pack.Artifact, channel string) error {
+	how, err := j.older(ctx, current)
+	if how == "" || err != nil {
+		return err
+	}
 	v := j.Gate.Judge(ctx, j.question(current, channel))
 	switch {
 	case v.Answer == trust.Accepted:
-		return fmt.Errorf("%w: %s:%s is of %s, committed after %s; to go back on purpose, say --allow-older", ErrOlder,
-			j.component.Repository, channel, current.Revision(), j.run.head.Hash[:8])
+		return fmt.Errorf("%w: %s:%s is of %s, and %s; to go back on purpose, say --allow-older", ErrOlder,
+			j.component.Repository, channel, current.Revision(), how)
 	case !trust.Refuses(v.Err):
 		return v.Err
 	}
@@ -123,7 +130,7 @@ func (f following) names() []string {
 func (j *job) follows() following {
 	var list following
 	for _, c := range j.component.Channels.From(component.FromBranch) {
-		if c.Branch == j.run.Ref.Branch {
+		if c.Branch == j.run.ref.Branch {
 			list = append(list, c)
 		}
 	}
@@ -136,7 +143,7 @@ func (j *job) comparedTag(channels following) string {
 	if len(channels) > 0 {
 		return channels[0].Name
 	}
-	if all := j.component.Channels.From(component.FromBranch); len(all) > 0 {
+	if all := j.component.Channels.From(component.FromBranch); len(all) > 0 && !j.dirty {
 		return all[0].Name
 	}
 	return j.commitTag()
@@ -145,15 +152,40 @@ func (j *job) comparedTag(channels following) string {
 // commitTag is the immutable tag of this commit. What a dirty work tree holds is not the commit's content, so it gets a
 // tag of its own.
 func (j *job) commitTag() string {
-	t := tag.Commit(j.run.Ref.Branch, j.run.head.Hash)
-	if j.dirty(j.run.changes) {
+	t := tag.Commit(j.run.ref.Branch, j.run.commit.Hash)
+	if j.dirty {
 		t += "-dirty-" + j.tree.ContentDigest.Encoded()[:8]
 	}
 	return t
 }
 
-func (j *job) older(current pack.Artifact) bool {
-	return strings.HasPrefix(current.Revision(), j.run.Ref.Branch+"@") && current.Created().After(j.run.head.Time)
+// older says how it is known that this run's commit is older than the channel's, "" where it is not. An ancestor in Git is older; time
+// counts only where this clone's history does not tell.
+func (j *job) older(ctx context.Context, current pack.Artifact) (string, error) {
+	ref, hash, _ := strings.Cut(current.Revision(), "@sha1:")
+	if ref != j.run.ref.Branch || hash == j.run.commit.Hash {
+		return "", nil
+	}
+	has, err := j.Checkout.HasCommit(ctx, hash)
+	if err != nil {
+		return "", err
+	}
+	if has {
+		if older, err := j.Checkout.IsAncestor(ctx, j.run.commit.Hash, hash); older || err != nil {
+			return fmt.Sprintf("%s is an ancestor of that commit", short(j.run.commit.Hash)), err
+		}
+		if newer, err := j.Checkout.IsAncestor(ctx, hash, j.run.commit.Hash); newer || err != nil || !j.Checkout.Shallow() {
+			return "", err
+		}
+	}
+	if !current.Created().After(j.run.commit.Time) {
+		return "", nil
+	}
+	why := "this clone does not have that commit, so that only the times of the two commits tell: git fetch"
+	if j.Checkout.Shallow() {
+		why = "this clone is shallow, so that only the times of the two commits tell: fetch the whole history with git fetch --unshallow (fetch-depth: 0 in actions/checkout)"
+	}
+	return fmt.Sprintf("%s was committed before that commit; %s", short(j.run.commit.Hash), why), nil
 }
 
 // planBranch moves the commit's tag and the channels. What is not ours yet needs a listing of the tags: it tells whether

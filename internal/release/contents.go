@@ -42,7 +42,7 @@ func (s *Service) contents(ctx context.Context, c component.Component) (contents
 	}
 	for _, f := range s.below(c.Root) {
 		if out.takes(f.Path) {
-			out.source.Files = append(out.source.Files, pack.File{Path: f.Path, Mode: packMode(f.Mode)})
+			out.source.Files = append(out.source.Files, pack.File{Path: f.Path, Mode: packMode(f.Mode), Filter: s.Filters[f.Path]})
 		} else if path.Base(f.Path) == ".sourceignore" && f.Mode != git.Symlink && within(c.Root, f.Path) {
 			out.source.Rules = append(out.source.Rules, f.Path)
 		}

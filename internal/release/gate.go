@@ -52,13 +52,17 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings
 	if err := pack.Extract(ctx, bytes.NewReader(p.layer.Bytes), dir, pack.Limits{}); err != nil {
 		return nil, err
 	}
+	folder, err := s.folder()
+	if err != nil {
+		return nil, err
+	}
 	config := s.Workspace.Config
 	options := check.Options{RemoteBases: config.Artifact.RemoteBases == component.RemoteBasesAllow}
 	for _, e := range config.Secrets {
 		options.Allow = append(options.Allow, check.Allowance{Path: e.Path, Reason: e.Reason})
 	}
 	findings, err := check.Run(ctx, check.Component{
-		Name: p.component.Name, Workspace: s.Workspace.Dir, Root: p.component.Root, Files: p.tree.Files, Unpacked: dir,
+		Name: p.component.Name, Workspace: folder, Root: p.component.Root, Files: p.tree.Files, Unpacked: dir,
 		Variants: p.component.Variants, Paths: p.component.Paths, External: p.external,
 		Vendored: p.remote, LeftOut: s.leftOut(p, changes),
 	}, options)
@@ -70,6 +74,14 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings
 		return warnings, &RefusedError{refused}
 	}
 	return warnings, nil
+}
+
+// folder is where a build finds the tracked files.
+func (s *Service) folder() (string, error) {
+	if s.Folder == nil {
+		return s.Workspace.Dir, nil
+	}
+	return s.Folder()
 }
 
 // bySeverity parts findings into what refuses a component and what only tells.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (m *mover) fail(err error) {
 func (m *mover) settleStatus(dryRun bool) {
 	switch {
 	case m.out.Status != "":
-	case !m.step.Move && !m.step.Adopt:
+	case !m.step.Acts():
 		m.out.Status = StatusUnchanged
 	case dryRun:
 		m.out.Status = StatusPlanned
@@ -116,10 +117,13 @@ func (m *mover) judge(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if err := m.rank(ctx); err != nil {
+		return err
+	}
 	if err := m.decide(ctx); err != nil {
 		return err
 	}
-	if !m.step.Move && !m.step.Adopt {
+	if !m.step.Acts() {
 		return m.alreadyThere(ctx, verified)
 	}
 	if m.version == "" {
@@ -154,6 +158,20 @@ func resolve(ctx context.Context, repo trust.Repository, name string) (digest.Di
 		return "", nil
 	}
 	return d, err
+}
+
+// resolveAll gives the digest of each tag, "" for those that are gone.
+func resolveAll(ctx context.Context, repo trust.Repository, tags []string) ([]digest.Digest, error) {
+	found := make([]digest.Digest, len(tags))
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i, name := range tags {
+		group.Go(func() (err error) {
+			found[i], err = resolve(ctx, repo, name)
+			return err
+		})
+	}
+	return found, group.Wait()
 }
 
 func orNothing(d digest.Digest) string {
@@ -204,16 +222,8 @@ func versionOf(ctx context.Context, repo trust.Repository, tags []string, d dige
 	}
 	versions := sortTags(tags).versions
 	versions = versions[:min(len(versions), journal.Enough)]
-	found := make([]digest.Digest, len(versions))
-	var group errgroup.Group
-	group.SetLimit(16)
-	for i, v := range versions {
-		group.Go(func() (err error) {
-			found[i], err = resolve(ctx, repo, v)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	found, err := resolveAll(ctx, repo, versions)
+	if err != nil {
 		return "", err
 	}
 	for i, v := range versions {
@@ -222,6 +232,45 @@ func versionOf(ctx context.Context, repo trust.Repository, tags []string, d dige
 		}
 	}
 	return "", nil
+}
+
+// rank looks among the version tags above the target for the highest that points to what the channel points to, and that the gate
+// accepts: then the channel is at that version, whatever its record says.
+func (m *mover) rank(ctx context.Context) error {
+	target, err := tag.ParseVersion(m.target.Version)
+	if err != nil || m.view.Digest == "" || m.action == tag.ActionRollback {
+		return nil //nolint:nilerr // a rollback that looks for its target has no version to compare with
+	}
+	above := tag.Above(target, sortTags(m.tags).versions)
+	for batch := range slices.Chunk(above, 16) {
+		found, err := resolveAll(ctx, m.repo, batch)
+		if err != nil {
+			return err
+		}
+		for i, version := range batch {
+			if found[i] != m.view.Digest {
+				continue
+			}
+			if ok, err := m.accepts(ctx, version); ok || err != nil {
+				m.view.Rank = version
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// accepts asks the gate whether a version tag may point to what the channel points to.
+func (m *mover) accepts(ctx context.Context, version string) (bool, error) {
+	a, found, err := readArtifact(ctx, m.repo, m.view.Digest.String())
+	if err != nil || !found {
+		return false, err
+	}
+	v := m.Gate.Judge(ctx, trust.Question{Component: m.component, Tags: []string{version}, Artifact: a})
+	if v.Answer != trust.Accepted && !trust.Refuses(v.Err) {
+		return false, v.Err
+	}
+	return v.Answer == trust.Accepted, nil
 }
 
 // decide plans the step, and for a rollback without a version finds out where it goes.
@@ -285,7 +334,7 @@ func (m *mover) bound(ctx context.Context) error {
 
 // act writes the record and then the channel.
 func (m *mover) act(ctx context.Context) {
-	if !m.step.Move && !m.step.Adopt {
+	if !m.step.Acts() {
 		return
 	}
 	var now digest.Digest

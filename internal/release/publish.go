@@ -27,12 +27,13 @@ var ErrOlder = errors.New("the channel is ahead of this commit")
 // PublishRequest says what to publish.
 type PublishRequest struct {
 	Names      []string        // components; none means all, or the one that a Git tag names
-	Ref        Ref             // zero asks Git
+	Source     Source          // the commit; FS and Files of the service are its files
 	Version    *semver.Version // publish this version of the named components, as their Git tag would
 	Since      string          // of these, only components that changed since this revision; "" looks at all
 	DryRun     bool            // decide and stop
 	Resign     bool            // add this run's identity to unchanged artifacts, after their content was read
 	AllowOlder bool            // let a channel follow to an older commit
+	AllowDirty bool            // let a channel follow to what is not committed
 	NoPromote  bool            // publish a version without moving any channel
 	Actor      string          // who, for the journal
 	RunURL     string
@@ -51,8 +52,26 @@ type PublishResult struct {
 	Registry   string               `json:"registry"`
 	Ref        string               `json:"ref"`
 	Commit     string               `json:"commit"`
+	Config     *ConfigSource        `json:"config,omitempty"`
+	Missing    []string             `json:"missing,omitempty"` // what the config names and this commit does not have
 	Components []PublishedComponent `json:"components"`
 	Summary    PublishSummary       `json:"summary"`
+}
+
+// ConfigSource is the config file that a run obeyed. Commit is "" for a file on disk.
+type ConfigSource struct {
+	File   string `json:"file"`
+	Commit string `json:"commit,omitempty"`
+}
+
+func (c *ConfigSource) String() string {
+	switch {
+	case c == nil:
+		return "none"
+	case c.Commit != "":
+		return c.File + " of " + short(c.Commit)
+	}
+	return c.File
 }
 
 // PublishSummary counts components by status.
@@ -99,10 +118,12 @@ func (r *PublishResult) Err() error {
 // publication is what all components of a run share.
 type publication struct {
 	PublishRequest
-	head    git.Head
-	source  string
-	changes changes
-	signs   sync.Once // says as whom
+	ref       Ref // as which the commit is published
+	commit    git.Commit
+	source    string
+	changes   changes
+	committed *component.Workspace // what the commit's config says, where the one in use is another
+	signs     sync.Once            // says as whom
 }
 
 // Publish makes signed artifacts of the components that changed and moves the tags that follow: on a branch the
@@ -113,7 +134,7 @@ func (s *Service) Publish(ctx context.Context, req PublishRequest) (*PublishResu
 	if err != nil {
 		return nil, err
 	}
-	res := &PublishResult{Registry: s.Workspace.Registry, Ref: run.Ref.String(), Commit: run.head.Hash, Components: make([]PublishedComponent, len(set))}
+	res := &PublishResult{Registry: s.Workspace.Registry, Ref: run.ref.String(), Commit: run.commit.Hash, Config: s.configSource(run), Missing: s.missing(), Components: make([]PublishedComponent, len(set))}
 	s.each(ctx, set, func(ctx context.Context, i int, c component.Component) {
 		res.Components[i] = s.publishOne(ctx, run, c)
 	})
@@ -132,28 +153,67 @@ func (s *Service) Publish(ctx context.Context, req PublishRequest) (*PublishResu
 	return res, nil
 }
 
-// begin asks Git what is published and decides which components that means.
+// begin decides which components the commit means.
 func (s *Service) begin(ctx context.Context, req PublishRequest) (*publication, component.Set, error) {
-	run := &publication{PublishRequest: req}
+	run := &publication{PublishRequest: req, ref: req.Source.Ref, commit: req.Source.Commit}
 	var err error
-	if run.head, err = s.Checkout.Head(ctx); err != nil {
-		return nil, nil, err
-	}
-	if run.changes, err = s.changes(ctx); err != nil {
-		return nil, nil, err
+	if req.Source.Head {
+		if err = s.uncommitted(ctx, run); err != nil {
+			return nil, nil, err
+		}
 	}
 	if run.source, err = s.Gate.Remote(); err != nil {
 		return nil, nil, err
 	}
-	set, err := s.chooseRef(run)
+	set, err := s.choose(run)
 	if err == nil && run.Since != "" {
 		set, err = s.changedSince(ctx, run, set)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Log.Info("publish", "components", len(set), "ref", run.Ref.String(), "commit", run.head.Hash[:8], "registry", s.Workspace.Registry)
+	s.Log.Info("publish", "components", len(set), "ref", run.ref.String(), "commit", short(run.commit.Hash), "registry", s.Workspace.Registry, "config", s.configSource(run).String())
+	for _, missing := range s.Workspace.Missing {
+		s.Log.Warn("not in this commit", "config", missing.String())
+	}
 	return run, set, nil
+}
+
+// uncommitted finds what of the checkout is not committed. Where that is the config file, the components of the committed one tell
+// which artifacts differ from the commit.
+func (s *Service) uncommitted(ctx context.Context, run *publication) (err error) {
+	if run.changes, err = s.changes(ctx); err != nil || s.Workspace.Config.File != component.ConfigFile || s.Committed == nil {
+		return err
+	}
+	if tracked := s.modeOf(component.ConfigFile) != ""; tracked && !slices.Contains(run.changes.modified, component.ConfigFile) {
+		return nil
+	}
+	run.committed, err = s.Committed(ctx)
+	if errors.Is(err, component.ErrConfig) || errors.Is(err, component.ErrNoComponents) {
+		run.committed, err = new(component.Workspace), nil
+	}
+	return err
+}
+
+// configSource says which config the run obeyed, nil for none.
+func (s *Service) configSource(run *publication) *ConfigSource {
+	switch file := s.Workspace.Config.File; {
+	case file == "":
+		return nil
+	case file == component.ConfigFile && run.committed == nil:
+		return &ConfigSource{File: file, Commit: run.commit.Hash}
+	default:
+		return &ConfigSource{File: file}
+	}
+}
+
+// missing tells what the config names and this commit does not have.
+func (s *Service) missing() []string {
+	var list []string
+	for _, v := range s.Workspace.Missing {
+		list = append(list, v.String())
+	}
+	return list
 }
 
 // changedSince leaves out what did not change in Git: no request is made for it.
@@ -161,41 +221,49 @@ func (s *Service) changedSince(ctx context.Context, run *publication, set compon
 	if run.Version != nil {
 		return nil, fmt.Errorf("%w: --changed-since is for a branch, and this run publishes a version", ErrRef)
 	}
-	files, err := s.Checkout.ChangedSince(ctx, run.Since)
+	files, err := s.changedFiles(ctx, run)
 	if err != nil {
 		return nil, err
 	}
 	return s.ChangedIn(ctx, set, files)
 }
 
-// chooseRef settles the reference, the version and the components that they mean.
-func (s *Service) chooseRef(run *publication) (component.Set, error) {
-	switch {
-	case run.Version != nil:
-		if len(run.Names) == 0 && len(s.Workspace.Components) != 1 {
-			return nil, fmt.Errorf("%w: name the components that get --version %s", ErrRef, tag.Version(run.Version))
-		}
-		set, err := s.Workspace.Components.Select(run.Names...)
-		if err == nil && run.Ref == (Ref{}) {
-			run.Ref = Ref{Tag: set[0].GitTagOf(tag.Version(run.Version))}
+func (s *Service) changedFiles(ctx context.Context, run *publication) ([]string, error) {
+	if run.Source.Head {
+		return s.Checkout.ChangedSince(ctx, run.Since)
+	}
+	return s.Checkout.ChangedBetween(ctx, run.Since, run.commit.Hash)
+}
+
+// choose settles the version and the components that the reference means.
+func (s *Service) choose(run *publication) (component.Set, error) {
+	if run.Version != nil {
+		set, err := Versioned(s.Workspace.Components, run.Names, run.Version)
+		if err == nil && run.ref == (Ref{}) {
+			run.ref = Ref{Tag: set[0].GitTagOf(tag.Version(run.Version))}
 		}
 		return set, err
-	case run.Ref.Tag != "":
-		c, version, err := s.Workspace.ByGitTag(run.Ref.Tag)
-		if err != nil {
-			return nil, err
-		}
-		if len(run.Names) > 0 && !slices.Equal(run.Names, []string{c.Name}) {
-			return nil, fmt.Errorf("%w: the Git tag %s publishes %s, not %s", ErrRef, run.Ref.Tag, c.Name, strings.Join(run.Names, ", "))
-		}
-		run.Version, err = tag.ParseVersion(version)
-		return component.Set{c}, err
-	case run.Ref.Branch == "" && run.head.Branch == "":
-		return nil, fmt.Errorf("%w: the checkout is on no branch (detached HEAD): say which with --ref refs/heads/<branch>", ErrRef)
-	case run.Ref.Branch == "":
-		run.Ref.Branch = run.head.Branch
 	}
-	return s.Workspace.Components.Select(run.Names...)
+	if run.ref.Tag == "" {
+		return s.Workspace.Components.Select(run.Names...)
+	}
+	c, version, err := s.Workspace.ByGitTag(run.ref.Tag)
+	if err != nil {
+		return nil, err
+	}
+	if len(run.Names) > 0 && !slices.Equal(run.Names, []string{c.Name}) {
+		return nil, fmt.Errorf("%w: the Git tag %s publishes %s, not %s", ErrRef, run.ref.Tag, c.Name, strings.Join(run.Names, ", "))
+	}
+	run.Version, err = tag.ParseVersion(version)
+	return component.Set{c}, err
+}
+
+// Versioned is the components that get a version: those that are named, or the only one there is.
+func Versioned(set component.Set, names []string, version *semver.Version) (component.Set, error) {
+	if len(names) == 0 && len(set) != 1 {
+		return nil, fmt.Errorf("%w: name the components that get --version %s", ErrRef, tag.Version(version))
+	}
+	return set.Select(names...)
 }
 
 // publishOne publishes c and tells about it.
@@ -224,8 +292,9 @@ func (s *Service) publishInto(ctx context.Context, run *publication, c component
 		out.Notes = append(out.Notes, base.String())
 	}
 	job := &job{Service: s, run: run, contents: all, tree: tree, repo: s.Open(c.Repository), out: out}
-	if all.dirty(run.changes) {
-		out.Notes = append(out.Notes, "files differ from the commit (dirty work tree): the artifact says so in "+pack.AnnotationDirty)
+	job.dirty = all.dirty(run.changes) || run.configured(s.Workspace, c)
+	if job.dirty {
+		out.Notes = append(out.Notes, job.dirtyNote())
 		s.Log.Warn("dirty work tree", "component", c.Name)
 	}
 	if run.Version != nil {
@@ -238,10 +307,28 @@ func (s *Service) publishInto(ctx context.Context, run *publication, c component
 type job struct {
 	*Service
 	contents
-	run  *publication
-	tree *pack.Tree
-	repo trust.Repository
-	out  *PublishedComponent
+	run   *publication
+	tree  *pack.Tree
+	repo  trust.Repository
+	out   *PublishedComponent
+	dirty bool // what is published is not what the commit has
+}
+
+// configured tells whether a config file that is not committed makes another artifact of c than the committed one.
+func (p *publication) configured(w *component.Workspace, c component.Component) bool {
+	if p.committed == nil {
+		return false
+	}
+	was, err := p.committed.Components.Find(c.Name)
+	return err != nil || !was.PacksAs(c) || !p.committed.Config.Artifact.PacksAs(w.Config.Artifact)
+}
+
+func (j *job) dirtyNote() string {
+	note := "files differ from the commit (dirty work tree): the artifact says so in " + pack.AnnotationDirty
+	if names := j.follows().names(); len(names) > 0 && !j.run.AllowDirty {
+		note += fmt.Sprintf("; %s does not move: commit the change, or say --allow-dirty", strings.Join(names, ", "))
+	}
+	return note
 }
 
 // artifact reads what a tag names, false when there is none.
@@ -277,11 +364,11 @@ func (j *job) pass(ctx context.Context) (pack.Layer, error) {
 
 // newArtifact describes the component as this commit has it.
 func (j *job) newArtifact(layer pack.Layer) (pack.Built, error) {
-	ref := j.run.Ref.short()
+	ref := j.run.ref.short()
 	if j.run.Version != nil {
 		ref = j.component.GitTagOf(tag.Version(j.run.Version)) // one --version may be given to several components
 	}
-	return j.build(layer, ref, j.run.head.Commit, j.dirty(j.run.changes))
+	return j.build(layer, ref, j.run.commit, j.dirty)
 }
 
 func (j *job) build(layer pack.Layer, ref string, commit git.Commit, dirty bool) (pack.Built, error) {
@@ -301,18 +388,18 @@ func (j *job) build(layer pack.Layer, ref string, commit git.Commit, dirty bool)
 // does not matter what became of its signature.
 func (j *job) rebuilt(ctx context.Context, a pack.Artifact, layer pack.Layer) (pack.Built, bool) {
 	ref, hash, ok := strings.Cut(a.Revision(), "@sha1:")
-	if !ok || j.dirty(j.run.changes) || !j.mayHaveBuilt(ref) {
+	if !ok || j.dirty || !j.mayHaveBuilt(ref) {
 		return pack.Built{}, false
 	}
 	commit, err := j.Checkout.Resolve(ctx, hash)
 	if err != nil || commit.Hash != hash {
 		return pack.Built{}, false
 	}
-	last, err := j.Checkout.LastCommit(ctx, j.run.head.Hash, j.paths()...)
+	last, err := j.Checkout.LastCommit(ctx, j.run.commit.Hash, j.paths()...)
 	if err != nil {
 		return pack.Built{}, false // a shallow clone cannot tell
 	}
-	for _, pair := range [][2]string{{hash, j.run.head.Hash}, {last.Hash, hash}} {
+	for _, pair := range [][2]string{{hash, j.run.commit.Hash}, {last.Hash, hash}} {
 		if led, err := j.Checkout.IsAncestor(ctx, pair[0], pair[1]); err != nil || !led {
 			return pack.Built{}, false
 		}
@@ -322,7 +409,7 @@ func (j *job) rebuilt(ctx context.Context, a pack.Artifact, layer pack.Layer) (p
 }
 
 func (j *job) mayHaveBuilt(ref string) bool {
-	if ref == j.run.Ref.short() || j.run.Version != nil && ref == j.component.GitTagOf(tag.Version(j.run.Version)) {
+	if ref == j.run.ref.short() || j.run.Version != nil && ref == j.component.GitTagOf(tag.Version(j.run.Version)) {
 		return true
 	}
 	return slices.ContainsFunc(j.component.Channels.From(component.FromBranch), func(c component.Channel) bool { return c.Branch == ref })

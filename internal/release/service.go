@@ -25,8 +25,11 @@ import (
 type Service struct {
 	Workspace   *component.Workspace
 	Checkout    *git.Checkout
-	FS          fs.FS      // the checkout's top folder, confined
-	Files       []git.File // all tracked files
+	FS          fs.FS                                               // the tracked files: those of a commit, or of the checkout as it is
+	Files       []git.File                                          // the same as a list
+	Committed   func(context.Context) (*component.Workspace, error) // the workspace as HEAD's commit has it; nil is Workspace
+	Filters     map[string]string                                   // of them, those that Git passes through a filter, and its name
+	Folder      func() (string, error)                              // a folder that has these files, for builds; nil is the workspace's
 	Gate        *trust.Gate
 	Log         *slog.Logger // progress and warnings
 	Concurrency int          // components in flight
@@ -61,6 +64,9 @@ func (r Ref) String() string {
 	}
 	return "refs/heads/" + r.Branch
 }
+
+// pull tells whether it is GitHub's reference of a pull request.
+func (r Ref) pull() bool { return strings.HasPrefix(r.Branch, "pull/") }
 
 // git is the reference's name in Git, and in the certificates of runs that publish it.
 func (r Ref) git() string {

@@ -114,7 +114,7 @@ func (j *job) state(ctx context.Context, pass trust.Pass, version string, d dige
 	if _, err := (tag.State{version: now}).Fix(version, d); err != nil {
 		return err
 	}
-	return j.Gate.Release(ctx, pass, version, j.run.head.Hash, j.Now())
+	return j.Gate.Release(ctx, pass, version, j.run.commit.Hash, j.Now())
 }
 
 // recorded is what the version's release record says it is: a run that was killed wrote the record, and not the tag. No plan
@@ -276,7 +276,7 @@ func (j *job) keep(ctx context.Context, v trust.Verdict, q trust.Question) error
 	if added {
 		j.out.Notes = append(j.out.Notes, "the version lacked this run's signature, which was added")
 	}
-	return j.Gate.Release(ctx, pass, j.out.Version, j.run.head.Hash, j.Now())
+	return j.Gate.Release(ctx, pass, j.out.Version, j.run.commit.Hash, j.Now())
 }
 
 // branchTag is the channel whose clusters run what a branch publishes.
@@ -345,14 +345,14 @@ func (j *job) findAmong(ctx context.Context, tags []string, looked *[]candidate,
 }
 
 func (j *job) candidates(ctx context.Context) ([]string, error) {
-	last, err := j.Checkout.LastCommit(ctx, j.run.head.Hash, j.paths()...)
+	last, err := j.Checkout.LastCommit(ctx, j.run.commit.Hash, j.paths()...)
 	if err != nil && !errors.Is(err, git.ErrShallow) && !errors.Is(err, git.ErrNoCommit) {
 		return nil, err
 	}
 	var list []string
 	for _, c := range j.component.Channels.From(component.FromBranch) {
-		list = append(list, c.Name, tag.Commit(c.Branch, j.run.head.Hash))
-		if last.Hash != "" && last.Hash != j.run.head.Hash {
+		list = append(list, c.Name, tag.Commit(c.Branch, j.run.commit.Hash))
+		if last.Hash != "" && last.Hash != j.run.commit.Hash {
 			list = append(list, tag.Commit(c.Branch, last.Hash))
 		}
 	}

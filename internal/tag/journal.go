@@ -246,7 +246,7 @@ func (j Journal) Moved(version string, d digest.Digest) bool {
 // rollback, since a rollback came from what was left on purpose.
 func (j Journal) Before() (digest.Digest, string, bool) {
 	for i, e := range j.Entries {
-		if e.To == j.Names && e.Action != ActionRollback && j.State(i) == StateDone {
+		if e.To == j.Names && e.From != e.To && e.Action != ActionRollback && j.State(i) == StateDone {
 			return e.From, e.FromVersion, e.From != ""
 		}
 	}
