@@ -177,7 +177,7 @@ func (a *app) open(ctx context.Context, checkout *git.Checkout, src release.Sour
 	if err != nil {
 		return nil, err
 	}
-	a.cleanup = append(a.cleanup, func() { tree.Close() })
+	a.cleanup = append(a.cleanup, func() { _ = tree.Close() })
 	o, err := a.componentOptions(ctx, checkout, tree)
 	if err != nil {
 		return nil, err
@@ -185,6 +185,19 @@ func (a *app) open(ctx context.Context, checkout *git.Checkout, src release.Sour
 	o.NewFleet = newFleet
 	workspace, err := component.Load(o)
 	return &opened{checkout, tree, workspace}, err
+}
+
+// warnOfConfig says that a config which a person wrote is not obeyed, because the commit that is published has none.
+func (a *app) warnOfConfig(checkout *git.Checkout, tree *git.Tree) {
+	if tree.Commit.Hash == "" || a.global.config != "" {
+		return
+	}
+	if _, err := tree.Lstat(component.ConfigFile); err == nil {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(checkout.Top(), component.ConfigFile)); err == nil {
+		slog.New(a.progress).Warn(fmt.Sprintf("%s is not in commit %.8s, which is published: commit it, or say --config %s", component.ConfigFile, tree.Commit.Hash, component.ConfigFile))
+	}
 }
 
 // serviceOf joins everything that a verb needs.
@@ -258,7 +271,7 @@ func (a *app) extract(tree *git.Tree, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a.cleanup = append(a.cleanup, func() { os.RemoveAll(dir) })
+	a.cleanup = append(a.cleanup, func() { _ = os.RemoveAll(dir) })
 	name := filepath.Join(dir, path.Base(filepath.ToSlash(file)))
 	return name, os.WriteFile(name, data, 0o600)
 }

@@ -75,7 +75,7 @@ func (a *app) propose(ctx context.Context, flags initFlags) error {
 	if err != nil {
 		return err
 	}
-	defer tree.Close()
+	defer func() { _ = tree.Close() }()
 	options, err := a.componentOptions(ctx, checkout, tree)
 	if err != nil {
 		return err

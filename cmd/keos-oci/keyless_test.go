@@ -91,9 +91,9 @@ func TestReleaseAddsItsIdentity(t *testing.T) {
 	s := newSandbox(t)
 	s.component("frontend", "1")
 	s.component("backend", "1")
-	s.commit("one")
 	branch := *s
 	branch.keyless(st, "publish.yaml", "refs/heads/main")
+	s.commit("one")
 	tagged := *s
 	tagged.keyless(st, "release.yaml", "refs/tags/frontend/v1.0.0")
 

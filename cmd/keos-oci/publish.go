@@ -98,6 +98,7 @@ func (a *app) publishService(ctx context.Context, want release.SourceRequest, re
 		}
 	}
 	req.Source = src
+	a.warnOfConfig(checkout, w.tree)
 	svc, err := a.serviceOf(ctx, w, s)
 	if err == nil && src.Head {
 		svc.Committed = func(ctx context.Context) (*component.Workspace, error) {

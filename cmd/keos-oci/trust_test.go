@@ -133,6 +133,10 @@ func TestPromoteDemandsLegacySignature(t *testing.T) {
 	s.must("publish", "--key", key)
 	s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote")
 	s.write("keos-oci.yaml", workspaceHeader+"signing: {format: both}\n")
+	if r := s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote"); !strings.Contains(r.stderr, "keos-oci.yaml is not in commit") {
+		t.Errorf("a config that is not committed is not obeyed, and nothing says so: %v", r)
+	}
+	s.commit("format")
 	if r := s.run("promote", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, ".sig for Flux 2.6") {
 		t.Error(r)
 	}

@@ -22,7 +22,7 @@ func (t *Tree) Filters(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		// Git reads the attributes of a commit from an index (gitattributes, --cached).
 		index = []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}
 		if _, err := runWith(ctx, t.checkout.top, nil, index, "read-tree", t.Commit.Hash); err != nil {

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -257,7 +256,7 @@ func (t *Tree) fromWork(f File) ([]byte, bool) {
 
 // blobName is the name that Git gives to a file's content: the hash of a header and the content (gitformat, "Git objects").
 func blobName(data []byte, length int) string {
-	var sum hash.Hash = sha1.New() //nolint:gosec // see the import
+	sum := sha1.New() //nolint:gosec // see the import
 	if length == hex.EncodedLen(sha256.Size) {
 		sum = sha256.New()
 	}
