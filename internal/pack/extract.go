@@ -34,7 +34,7 @@ func (l Limits) orDefault() Limits {
 var ErrLayer = errors.New("bad layer")
 
 // Extract unpacks the compressed layer r below dir, which must exist. Nothing is written outside dir, whatever the
-// names in the archive say; only regular files and folders are accepted.
+// names in the archive say; only regular files and folders are accepted, and no name that Git takes for its own folder.
 func Extract(ctx context.Context, r io.Reader, dir string, limits Limits) error {
 	limits = limits.orDefault()
 	root, err := os.OpenRoot(dir)
@@ -59,7 +59,7 @@ func Extract(ctx context.Context, r io.Reader, dir string, limits Limits) error 
 			return fmt.Errorf("%w: more than %d entries", ErrLayer, limits.Files)
 		}
 		if limits.Bytes -= header.Size; header.Size < 0 || limits.Bytes < 0 {
-			return fmt.Errorf("%w: %s: more bytes than the limit", ErrLayer, header.Name)
+			return fmt.Errorf("%w: %q: more bytes than the limit", ErrLayer, header.Name)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -71,6 +71,9 @@ func Extract(ctx context.Context, r io.Reader, dir string, limits Limits) error 
 }
 
 func extractEntry(root *os.Root, r io.Reader, header *tar.Header) error {
+	if err := checkName(header.Name); err != nil {
+		return fmt.Errorf("%w: %q: %w", ErrLayer, header.Name, err)
+	}
 	name := path.Clean(header.Name)
 	if !fs.ValidPath(name) {
 		return fmt.Errorf("%w: path %q leads out of the archive", ErrLayer, header.Name)

@@ -72,11 +72,13 @@ type entry struct {
 }
 
 // ErrSymlink reports a symbolic link, ErrSubmodule a Git submodule among the files, ErrFilter a file of which Git stores what a
-// filter makes of it, ErrTooLarge more bytes than Source.MaxSize, ErrEmpty a source without a single file.
+// filter makes of it, ErrName a file name that Extract refuses, ErrTooLarge more bytes than Source.MaxSize, ErrEmpty a source
+// without a single file.
 var (
 	ErrSymlink   = errors.New("symbolic link")
 	ErrSubmodule = errors.New("git submodule")
 	ErrFilter    = errors.New("git filter")
+	ErrName      = errors.New("file name that cannot be unpacked")
 	ErrTooLarge  = errors.New("too large")
 	ErrEmpty     = errors.New("no files")
 )
@@ -164,6 +166,9 @@ func (t *Tree) stat(src Source, files []File) error {
 	checked := map[string]error{}
 	for _, f := range files {
 		size, err := sizeOf(src.FS, f, checked)
+		if refused := checkName(relative(src.Root, f.Path)); refused != nil {
+			err = fmt.Errorf("%w: %w", ErrName, refused)
+		}
 		if err != nil {
 			errs = append(errs, &PathError{f.Path, err})
 			continue

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -182,6 +183,8 @@ func TestReadRefuses(t *testing.T) {
 		"file replaced by a symlink": {link("/etc/passwd", "c/f"), Source{Files: []File{{Path: "c/f", Mode: Regular}}}, ErrSymlink, "c/f"},
 		"folder replaced by symlink": {link("../d", "c/sub"), Source{Files: []File{{Path: "c/sub/f", Mode: Regular}}}, ErrSymlink, "c/sub/f"},
 		"missing":                    {nil, Source{Files: []File{{Path: "c/gone", Mode: Regular}}}, fs.ErrNotExist, "c/gone"},
+		"name with an escape":        {write("c/a\x1b[2J", 1), Source{Files: []File{{Path: "c/a\x1b[2J"}}}, ErrName, "c/a\x1b[2J"},
+		"name as Git's own":          {write("c/.git.", 1), Source{Files: []File{{Path: "c/.git."}}}, ErrName, "c/.git."},
 		"too large":                  {write("c/big", 1000), Source{Files: []File{{Path: "c/big", Mode: Regular}}, MaxSize: 999}, ErrTooLarge, "c/big"},
 		"nothing":                    {nil, Source{}, ErrEmpty, "c"},
 		"everything ignored":         {write("c/a.png", 1), Source{Files: []File{{Path: "c/a.png", Mode: Regular}}}, ErrEmpty, "c"},
@@ -354,6 +357,9 @@ func TestExtractRefusesHostileLayers(t *testing.T) {
 		"many":      {file("a", 1), file("b", 1), file("c", 1), file("d", 1), file("e", 1)},
 		"large":     {file("a", 200)},
 		"large sum": {file("a", 60), file("b", 60)},
+		"git":       {file(".git/hooks/post-checkout", 1)},
+		"git below": {file("a/b/.GIT/config", 1)},
+		"git dir":   {{Typeflag: tar.TypeDir, Name: "x/.git/", Mode: 0o755}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parent := t.TempDir()
@@ -375,6 +381,41 @@ func TestExtractRefusesHostileLayers(t *testing.T) {
 	}
 	if err := Extract(t.Context(), strings.NewReader("no gzip"), t.TempDir(), Limits{}); !errors.Is(err, ErrLayer) {
 		t.Error(err)
+	}
+}
+
+// TestExtractRefusesNames: what Git takes for its own folder on any system, and what is not text.
+func TestExtractRefusesNames(t *testing.T) {
+	for _, name := range []string{
+		".git", ".git/config", "a/.git/hooks/pre-commit", ".GIT/x", "a/.gIt", ".git./x", ".git /x", ".git . ./x", "a/.git...",
+		"git~1/config", "a/GIT~1/x", "git~1./x", ".git:stream/x", ".git::$INDEX_ALLOCATION/config", `.git\config`, `a\.git\hooks\x`,
+		".g\u200cit/config", "\ufeff.git/x", ".gi\u202et/x", "a/.git\u200f/x", ".\u206fGIT./x", ".g\u200di\u206at \u200e/x",
+		"a\x1b[31m", "a\nb", "a\tb", "a\x7fb", "a\u0085b", "a\u009bb/x", "a\xffb", "a/\xc0\xaf",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			err := Extract(t.Context(), bytes.NewReader(archive(t, []*tar.Header{{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}})), dir, Limits{})
+			if !errors.Is(err, ErrLayer) || !strings.Contains(err.Error(), strconv.Quote(name)) {
+				t.Errorf("got %v", err)
+			}
+			if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+				t.Error("wrote", entries)
+			}
+		})
+	}
+}
+
+// TestExtractKeepsNames: names that only look alike are files like others.
+func TestExtractKeepsNames(t *testing.T) {
+	for _, name := range []string{".gitignore", ".github/workflows/x", "git/x", ".git2", "a.git/x", ".git~1", "git~2", "..git", ".gitkeep", "ñ/\u200cx", "a b:c"} {
+		dir := t.TempDir()
+		err := Extract(t.Context(), bytes.NewReader(archive(t, []*tar.Header{{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}})), dir, Limits{})
+		if err == nil {
+			_, err = os.Stat(filepath.Join(dir, filepath.FromSlash(name)))
+		}
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func Code(err error) string {
 		err  error
 		code string
 	}{
-		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrFilter, codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
+		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrFilter, codeRefused}, {pack.ErrName, codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
 		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"}, {tag.ErrBackwards, "backwards"}, {tag.ErrPrerelease, "prerelease"}, {tag.ErrConflict, "conflict"}, {ErrExpect, "conflict"}, {tag.ErrNoPrevious, "no-previous"}, {ErrDiffers, "differs"},
 		{sign.ErrUnsigned, "unsigned"}, {sign.ErrWrongIdentity, "identity"}, {trust.ErrForeign, "foreign"}, {trust.ErrRelabelled, "relabelled"}, {trust.ErrUnbound, "unbound"},
 		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"}, {registry.ErrBusy, "busy"},
