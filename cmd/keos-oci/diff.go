@@ -24,7 +24,7 @@ With --variant the objects that the variant renders are compared in the place of
 change. Values of Secrets are never shown: equal marks stand for equal values, within one run only. The files themselves
 are shown as they are.
 
-Signatures are not checked: "keos-oci verify" does that.`,
+Signatures are not checked, and a warning says so: "keos-oci verify" asks who signed.`,
 		Example: `  keos-oci diff frontend latest-stable latest                what a promotion would bring
   keos-oci diff frontend latest                              what publish would bring
   keos-oci diff frontend v1.2.3 v1.3.0 --variant production  in the words of the cluster
@@ -44,6 +44,7 @@ Signatures are not checked: "keos-oci verify" does that.`,
 		if err != nil {
 			return err
 		}
+		svc.Log.Warn("signatures are not checked: keos-oci verify does that")
 		res, err := svc.Diff(cmd.Context(), req)
 		if err != nil {
 			return err

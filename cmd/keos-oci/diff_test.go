@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
 )
 
 // fluxLayer is the media type of an artifact's content.
@@ -121,7 +123,7 @@ func TestPullHostile(t *testing.T) {
 				if where == "there" {
 					s.check(os.Mkdir(dir, 0o755))
 				}
-				r := s.run("pull", "frontend:"+tag, dir)
+				r := s.run("pull", "frontend:"+tag, dir, "--insecure-skip-verify")
 				if r.code != 1 || !strings.Contains(r.stderr, test.want) || strings.Contains(r.stderr, "\x1b") || r.stdout != "" {
 					t.Errorf("want %q: %v", test.want, r)
 				}
@@ -137,7 +139,41 @@ func TestPullHostile(t *testing.T) {
 	}
 	s.t = t
 	s.push("flux", nil, fluxLayer, good) // another tool's artifact makes no claim
-	s.must("pull", "frontend:flux", filepath.Join(t.TempDir(), "x"))
+	s.must("pull", "frontend:flux", filepath.Join(t.TempDir(), "x"), "--insecure-skip-verify")
+}
+
+// TestPullReadsTagOnce: what is unpacked is the digest that was verified, even if the tag moves meanwhile.
+func TestPullReadsTagOnce(t *testing.T) {
+	s := newSandbox(t)
+	s.component("frontend", "x")
+	s.commit("one")
+	key := s.key()
+	s.must("publish", "--key", key)
+	s.registry.Reset()
+	s.must("pull", "frontend", filepath.Join(t.TempDir(), "x"), "--key", strings.TrimSuffix(key, ".key")+".pub")
+	if n := s.registry.Count("/manifests/latest"); n != 1 {
+		t.Errorf("latest was read %d times: %v", n, s.registry.Requests())
+	}
+}
+
+// TestPullCannotTell: signatures that cannot be read are no answer, and nothing is unpacked.
+func TestPullCannotTell(t *testing.T) {
+	s := newSandbox(t)
+	s.component("frontend", "x")
+	s.commit("one")
+	key := s.key()
+	s.must("publish", "--key", key)
+	s.registry.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
+		if strings.Contains(r.URL.Path, "sha256-") || strings.Contains(r.URL.Path, "/referrers/") {
+			return registrytest.InternalError
+		}
+		return registrytest.None
+	})
+	dir := filepath.Join(t.TempDir(), "x")
+	r := s.run("pull", "frontend", dir, "--key", strings.TrimSuffix(key, ".key")+".pub")
+	if _, err := os.Stat(dir); r.code != 1 || !os.IsNotExist(err) || strings.Contains(r.stderr, "unsigned") {
+		t.Error(r, err)
+	}
 }
 
 // TestDiffHostile: names and contents that would steer a terminal do not reach it, in neither form.

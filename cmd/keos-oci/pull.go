@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -8,33 +9,47 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/trust"
 )
 
 func (a *app) pullCmd() *cobra.Command {
+	var signing signFlags
+	var req release.PullRequest
 	cmd := &cobra.Command{
 		Use:   "pull COMPONENT[:TAG|@DIGEST] DIR",
-		Short: "Unpack an artifact into a new folder",
-		Long: `Downloads one artifact, checks it against its digests and unpacks it into DIR, which must not exist or be empty; the folder
-above it must exist. DIR appears whole or not at all, and nothing is ever written outside of it. Without a tag or digest
-the channel of the branch is meant, most often latest.
+		Short: "Verify an artifact and unpack it into a new folder",
+		Long: `Asks what "keos-oci verify" asks: may this digest have this tag? Only then it downloads the artifact, checks it against its
+digests and unpacks it into DIR, which must not exist or be empty; the folder above it must exist. DIR appears whole or not
+at all, and nothing is ever written outside of it. Files that Git takes for its own folder .git are refused. Without a tag
+or digest the channel of the branch is meant, most often latest.
 
-The signature is not checked: "keos-oci verify" does that.`,
-		Example: `  keos-oci pull frontend /tmp/frontend                      what latest names
-  keos-oci pull frontend:v1.2.3 /tmp/frontend
+Exit code 3 means that the artifact is refused, 1 that there is no answer. Where nothing says whose signature is expected, pull
+ends with 2; --insecure-skip-verify unpacks without a question.`,
+		Example: `  keos-oci pull frontend /tmp/frontend                      what latest points to
+  keos-oci pull frontend:v1.2.3 /tmp/frontend --key cosign.pub
   keos-oci pull frontend@sha256:… /tmp/frontend -o json`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: a.completeTargetThenFolder,
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		target, err := release.ParseTarget(args[0])
-		if err != nil {
+	signing.bindVerifier(cmd.Flags())
+	cmd.Flags().BoolVar(&req.Unverified, flagUnverified, false, "unpack without asking who signed the artifact")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if req.Target, err = release.ParseTarget(args[0]); err != nil {
 			return fmt.Errorf("%w: %w", errUsage, err)
 		}
-		svc, err := a.service(cmd.Context(), nil)
+		req.Dir = args[1]
+		verifier := &signing
+		if req.Unverified {
+			verifier = nil // keys that cannot be read are no reason to stop
+		}
+		svc, err := a.service(cmd.Context(), verifier)
 		if err != nil {
 			return err
 		}
-		res, err := svc.Pull(cmd.Context(), release.PullRequest{Target: target, Dir: args[1]})
+		res, err := svc.Pull(cmd.Context(), req)
+		if errors.Is(err, trust.ErrNoPolicy) {
+			return fmt.Errorf("%w; or unpack it without verification: --%s", err, flagUnverified)
+		}
 		if err != nil {
 			return err
 		}
@@ -43,9 +58,16 @@ The signature is not checked: "keos-oci verify" does that.`,
 	return cmd
 }
 
+const flagUnverified = "insecure-skip-verify"
+
 func (a *app) printPull(w io.Writer, r *release.PullResult) {
-	which := r.Reference[strings.LastIndex(r.Reference, "/")+1:]
-	which = r.Name + which[strings.IndexAny(which, ":@"):]
-	fmt.Fprintf(w, "pulled  %s  %s  %d files into %s  (signature not checked: keos-oci verify %s)\n",
-		r.Reference, short(r.Digest.String()), r.Files, printable(r.Dir), which)
+	answer := a.paint(green, "verified")
+	if !r.Verified {
+		which := r.Reference[strings.LastIndex(r.Reference, "/")+1:]
+		answer = a.paint(yellow, "not verified") + ": keos-oci verify " + r.Name + which[strings.IndexAny(which, ":@"):]
+	}
+	fmt.Fprintf(w, "pulled  %s  %s  %d files into %s  (%s)\n", r.Reference, short(r.Digest.String()), r.Files, printable(r.Dir), answer)
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "%s: %s\n", a.paint(bold, "note"), printable(n))
+	}
 }

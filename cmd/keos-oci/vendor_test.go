@@ -54,7 +54,7 @@ func TestVendoredBases(t *testing.T) {
 		t.Error(a.Parsed.Annotations, err)
 	}
 	dir := filepath.Join(t.TempDir(), "pulled")
-	s.must("pull", "web", dir)
+	s.must("pull", "web", dir, "--key", strings.TrimSuffix(key, ".key")+".pub")
 	name := filepath.Base(web.RemoteBases[0].Path)
 	if text := read(t, dir, "staging/kustomization.yaml"); text != strings.ReplaceAll(kustomization, far.URL+"//base?ref=main", name) {
 		t.Error(text)

@@ -35,13 +35,15 @@ type DiffRequest struct {
 }
 
 // DiffResult is how To differs from From. The digests are those of the artifacts; the checkout has none. Files is set
-// without variants, Objects with.
+// without variants, Objects with. Verified is false where nobody asked who signed the artifacts; the plan of a move does not have
+// it, since the move asks.
 type DiffResult struct {
 	Name       string        `json:"name"`
 	From       string        `json:"from"`
 	To         string        `json:"to"`
 	FromDigest digest.Digest `json:"fromDigest"`
 	ToDigest   digest.Digest `json:"toDigest,omitempty"`
+	Verified   *bool         `json:"verified,omitempty"`
 	Equal      bool          `json:"equal"`
 	Variant    string        `json:"variant,omitempty"` // of a dry run's objects
 	Files      []FileDiff    `json:"files,omitzero"`
@@ -101,7 +103,15 @@ type side struct {
 const maxCompared = 128 << 20
 
 // Diff compares two artifacts of a component, or one and what the checkout would publish. Signatures are not looked at.
-func (s *Service) Diff(ctx context.Context, req DiffRequest) (_ *DiffResult, err error) {
+func (s *Service) Diff(ctx context.Context, req DiffRequest) (*DiffResult, error) {
+	res, err := s.diff(ctx, req)
+	if res != nil {
+		res.Verified = new(bool)
+	}
+	return res, err
+}
+
+func (s *Service) diff(ctx context.Context, req DiffRequest) (_ *DiffResult, err error) {
 	c, err := s.Workspace.Components.Find(req.Component)
 	if err != nil {
 		return nil, err

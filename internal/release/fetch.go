@@ -2,7 +2,6 @@ package release
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,23 +20,26 @@ type fetched struct {
 	layer     []byte
 }
 
-// fetch downloads an artifact of c. Of the content digest there is only the manifest's claim, so it is held against the
-// layer; that the bytes unpack within the limits is left to pack.Extract.
+// fetch downloads an artifact of c, of which nobody has judged who made it.
 func (s *Service) fetch(ctx context.Context, c component.Component, t Target) (fetched, error) {
-	repo, out := s.Open(c.Repository), fetched{reference: t.reference(c)}
-	_, raw, err := repo.Manifest(ctx, cmp.Or(t.Digest.String(), t.Tag))
+	a, err := readTarget(ctx, s.Open(c.Repository), c, t)
 	if err != nil {
-		return out, err
+		return fetched{}, err
 	}
-	if out.Artifact, err = pack.ParseArtifact(raw); err != nil {
-		return out, fmt.Errorf("%s: %w", out.reference, err)
-	}
+	return s.fetchLayer(ctx, c, t, a)
+}
+
+// fetchLayer downloads the layer of an artifact that was read as t. Of the content digest there is only the manifest's claim, so it
+// is held against the layer; that the bytes unpack within the limits is left to pack.Extract.
+func (s *Service) fetchLayer(ctx context.Context, c component.Component, t Target, a pack.Artifact) (fetched, error) {
+	out := fetched{Artifact: a, reference: t.reference(c)}
 	desc, ok := out.Layer()
 	if !ok {
 		return out, fmt.Errorf("%s: %w: it has %d layers where one of Flux's content type is expected",
 			out.reference, ErrNotArtifact, len(out.Parsed.Layers))
 	}
-	if out.layer, err = repo.Blob(ctx, desc, maxLayer); err != nil {
+	var err error
+	if out.layer, err = s.Open(c.Repository).Blob(ctx, desc, maxLayer); err != nil {
 		return out, err
 	}
 	return out, out.checkContent()

@@ -370,7 +370,7 @@ func (m *mover) compare(ctx context.Context) {
 	req := DiffRequest{Component: m.component.Name, From: Target{Component: m.component.Name, Digest: m.view.Digest}, To: &to}
 	for _, variants := range append([][]string{nil}, singles(m.component.Variants)...) {
 		req.Variants = variants
-		diff, err := m.Diff(ctx, req)
+		diff, err := m.diff(ctx, req)
 		if err != nil {
 			m.out.Notes = append(m.out.Notes, fmt.Sprintf("not compared: %v", err))
 			continue

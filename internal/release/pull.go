@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
@@ -19,11 +20,13 @@ var ErrFolder = errors.New("cannot pull into this folder")
 
 // PullRequest says which artifact goes into which folder, which must not exist or be empty.
 type PullRequest struct {
-	Target Target
-	Dir    string
+	Target     Target
+	Dir        string
+	Unverified bool // unpack without asking whether the artifact may have its tag
 }
 
-// PullResult says what was unpacked. Revision is the Git revision that the artifact claims.
+// PullResult says what was unpacked. Revision is the Git revision that the artifact claims. Verified says that the gate accepts the
+// digest for its tag.
 type PullResult struct {
 	Name      string        `json:"name"`
 	Reference string        `json:"reference"`
@@ -31,9 +34,11 @@ type PullResult struct {
 	Revision  string        `json:"revision"`
 	Dir       string        `json:"dir"`
 	Files     int           `json:"files"`
+	Verified  bool          `json:"verified"`
+	Notes     []string      `json:"notes,omitempty"`
 }
 
-// Pull unpacks one artifact. The folder appears whole or not at all. Signatures are not looked at: that is Verify's.
+// Pull unpacks one artifact after the gate has accepted it. The folder appears whole or not at all.
 func (s *Service) Pull(ctx context.Context, req PullRequest) (*PullResult, error) {
 	c, err := s.Workspace.Components.Find(req.Target.Component)
 	if err != nil {
@@ -46,15 +51,35 @@ func (s *Service) Pull(ctx context.Context, req PullRequest) (*PullResult, error
 	if err := checkFolder(dir); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrFolder, req.Dir, err)
 	}
-	a, err := s.fetch(ctx, c, req.Target.orDefault(c))
+	t := req.Target.orDefault(c)
+	res := &PullResult{Name: c.Name, Reference: t.reference(c), Dir: req.Dir, Verified: !req.Unverified}
+	a, err := s.artifactToPull(ctx, c, t, res)
 	if err != nil {
 		return nil, err
 	}
-	files, err := unpackAt(ctx, a.layer, dir)
-	if err != nil {
+	res.Digest, res.Revision = a.Descriptor.Digest, a.Revision()
+	if res.Files, err = unpackAt(ctx, a.layer, dir); err != nil {
 		return nil, fmt.Errorf("%s: %w", a.reference, err)
 	}
-	return &PullResult{Name: c.Name, Reference: a.reference, Digest: a.Descriptor.Digest, Revision: a.Revision(), Dir: req.Dir, Files: files}, nil
+	return res, nil
+}
+
+// artifactToPull downloads the very digest that the gate was asked about: the tag is read once.
+func (s *Service) artifactToPull(ctx context.Context, c component.Component, t Target, res *PullResult) (fetched, error) {
+	if !res.Verified {
+		s.Log.Warn("the content is not verified: nothing says who made it", "reference", res.Reference)
+		return s.fetch(ctx, c, t)
+	}
+	q, err := s.question(ctx, c, t)
+	if err != nil {
+		return fetched{}, err
+	}
+	v := s.Gate.Judge(ctx, q)
+	if v.Err != nil {
+		return fetched{}, fmt.Errorf("%s: %w", res.Reference, v.Err)
+	}
+	res.Notes = v.Notes
+	return s.fetchLayer(ctx, c, t, q.Artifact)
 }
 
 // checkFolder demands a place that is free before anything is downloaded.

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -68,36 +69,50 @@ func (s *Service) Verify(ctx context.Context, req VerifyRequest) (*VerifyResult,
 		return nil, err
 	}
 	t := req.Target.orDefault(c)
-	repo := s.Open(c.Repository)
-	reference := t.Tag
-	if t.Digest != "" {
-		reference = t.Digest.String()
-	}
-	desc, raw, err := repo.Manifest(ctx, reference)
+	q, err := s.question(ctx, c, t)
 	if err != nil {
 		return nil, err
 	}
-	a, err := pack.ParseArtifact(raw)
-	if err != nil {
-		return nil, err
-	}
-	q := trust.Question{Component: c, Tags: []string{t.judged(c)}, Artifact: a, All: true}
-	if ch, err := c.Channels.Find(q.Tags[0]); err == nil && ch.From == component.FromVersion && t.Digest == "" {
-		if q.Version, err = s.versionAt(ctx, c, ch, repo, desc.Digest); err != nil {
-			return nil, err
-		}
-	}
+	q.All = true
 	v := s.Gate.Judge(ctx, q)
 	if v.Policy == "" && v.Err != nil {
 		return nil, v.Err // nothing says whose signature is expected
 	}
-	res := &VerifyResult{Name: c.Name, Reference: t.reference(c), Digest: desc.Digest, Accepted: v.Answer == trust.Accepted, Answer: v.Answer, Version: q.Version,
+	res := &VerifyResult{Name: c.Name, Reference: t.reference(c), Digest: q.Artifact.Descriptor.Digest, Accepted: v.Answer == trust.Accepted, Answer: v.Answer, Version: q.Version,
 		Policy: v.Policy, Signatures: append([]sign.Signed{}, v.Signed...), Rules: v.Rules, Notes: v.Notes}
 	if v.Err != nil {
 		res.err = fmt.Errorf("%s: %w", res.Reference, v.Err)
 		res.Error = problem(res.err)
 	}
 	return res, nil
+}
+
+// question is what the gate is asked about a target: may the digest, which is read here and nowhere else, have its tag?
+func (s *Service) question(ctx context.Context, c component.Component, t Target) (trust.Question, error) {
+	repo := s.Open(c.Repository)
+	a, err := readTarget(ctx, repo, c, t)
+	if err != nil {
+		return trust.Question{}, err
+	}
+	q := trust.Question{Component: c, Tags: []string{t.judged(c)}, Artifact: a}
+	if ch, err := c.Channels.Find(q.Tags[0]); err == nil && ch.From == component.FromVersion && t.Digest == "" {
+		q.Version, err = s.versionAt(ctx, c, ch, repo, a.Descriptor.Digest)
+		return q, err
+	}
+	return q, nil
+}
+
+// readTarget reads the manifest of a target, once.
+func readTarget(ctx context.Context, repo trust.Repository, c component.Component, t Target) (pack.Artifact, error) {
+	_, raw, err := repo.Manifest(ctx, cmp.Or(t.Digest.String(), t.Tag))
+	if err != nil {
+		return pack.Artifact{}, err
+	}
+	a, err := pack.ParseArtifact(raw)
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", t.reference(c), err)
+	}
+	return a, nil
 }
 
 // judged is the tag whose policy is asked: for a digest alone, that of the first channel that follows a branch.
