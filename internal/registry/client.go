@@ -68,7 +68,7 @@ func NewHTTPClient(caFile string, r Retry) (*http.Client, error) {
 		ResponseHeaderTimeout: 60 * time.Second,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
 	}
-	return &http.Client{Transport: &retrying{next: &buffering{base}, policy: r.orDefault()}}, nil
+	return &http.Client{Transport: &retrying{next: &guarding{&buffering{base}}, policy: r.orDefault()}}, nil
 }
 
 func certPool(caFile string) (*x509.CertPool, error) {
@@ -101,7 +101,7 @@ func (c *Client) Open(repo name.Repository) *Repository {
 	r := &Repository{client: c, name: repo, remote: &remote.Repository{
 		Client:          c.auth,
 		Reference:       registry.Reference{Registry: host, Repository: repo.RepositoryStr()},
-		PlainHTTP:       c.opts.PlainHTTP || Loopback(host),
+		PlainHTTP:       c.plain(host),
 		TagListMaxPages: 1000,
 	}}
 	// referrers.go lists and indexes referrers itself, in fewer requests; oras-go must not do it as well.
@@ -109,18 +109,28 @@ func (c *Client) Open(repo name.Repository) *Repository {
 	return r
 }
 
+// plain says whether host[:port] is spoken to without TLS.
+func (c *Client) plain(host string) bool { return c.opts.PlainHTTP || Loopback(host) }
+
 // Loopback says whether host[:port] is this machine; such registries are spoken to without TLS.
 func Loopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
+	host = hostname(host)
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// scoped asks for all rights that a run needs with the first token, so that there is one token per repository.
+// hostname is host[:port] without the port and without an IPv6 address's brackets.
+func hostname(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.Trim(host, "[]")
+}
+
+// scoped says which registry a request is for, and asks for all rights that a run needs with the first token, so that there is one
+// token per repository.
 func (c *Client) scoped(ctx context.Context, ref registry.Reference) context.Context {
+	ctx = context.WithValue(ctx, contactKey{}, contact{ref.Host(), c.plain(ref.Registry)})
 	if c.opts.ReadOnly {
 		return auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
 	}

@@ -32,7 +32,7 @@ var (
 
 // Unanswered says whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.
 func Unanswered(err error) bool {
-	for _, open := range []error{ErrUnavailable, ErrUnauthorized, ErrForbidden, context.Canceled, context.DeadlineExceeded} {
+	for _, open := range []error{ErrUnavailable, ErrUnauthorized, ErrForbidden, ErrInsecure, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, open) {
 			return true
 		}
@@ -213,7 +213,7 @@ func classify(err error) error {
 	switch code := status(err); {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, ErrInsecure), errors.Is(err, errDamaged):
 		return err // the registry answers: trying later will not help
 	case errors.Is(err, errdef.ErrNotFound):
 		return ErrNotFound // oras-go repeats the reference

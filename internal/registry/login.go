@@ -1,0 +1,47 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ErrInsecure reports a login that was not sent because others could have read it.
+var ErrInsecure = errors.New("login not sent")
+
+// contact is the registry that a request is for.
+type contact struct {
+	host  string
+	plain bool // spoken to without TLS, because a person said so or it is this machine
+}
+
+type contactKey struct{}
+
+// guarding keeps logins within TLS. Which token server a login is sent to is the registry's word (WWW-Authenticate), and on a
+// registry without TLS the word of whoever is in between.
+type guarding struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t *guarding) RoundTrip(req *http.Request) (*http.Response, error) {
+	c, ok := req.Context().Value(contactKey{}).(contact)
+	if !ok || !hasLogin(req) || c.mayHaveLogin(req.URL) {
+		return t.next.RoundTrip(req)
+	}
+	if req.Body != nil {
+		req.Body.Close()
+	}
+	return nil, fmt.Errorf("%w: %s wants its login to go to http://%s, which is another host without TLS", ErrInsecure, c.host, req.URL.Host)
+}
+
+// hasLogin says whether a request has a password or a token, in its header or in an OAuth2 form.
+func hasLogin(req *http.Request) bool {
+	return req.Header.Get("Authorization") != "" || strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// mayHaveLogin says whether the login for c may be sent to u: with TLS, to this machine, or back to a registry that is spoken to
+// without TLS anyway.
+func (c contact) mayHaveLogin(u *url.URL) bool {
+	return u.Scheme == "https" || Loopback(u.Host) || c.plain && strings.EqualFold(u.Hostname(), hostname(c.host))
+}
