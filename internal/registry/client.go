@@ -59,14 +59,15 @@ func NewHTTPClient(caFile string, r Retry) (*http.Client, error) {
 		return nil, err
 	}
 	base := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 60 * time.Second,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  60 * time.Second,
+		MaxResponseHeaderBytes: maxHeaders,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
 	}
 	return &http.Client{Transport: &retrying{next: &guarding{&buffering{base}}, policy: r.orDefault()}}, nil
 }
@@ -102,7 +103,8 @@ func (c *Client) Open(repo name.Repository) *Repository {
 		Client:          c.auth,
 		Reference:       registry.Reference{Registry: host, Repository: repo.RepositoryStr()},
 		PlainHTTP:       c.plain(host),
-		TagListMaxPages: 1000,
+		TagListMaxPages: maxPages, ReferrerListMaxPages: maxPages,
+		MaxMetadataBytes: maxPage,
 	}}
 	// referrers.go lists and indexes referrers itself, in fewer requests; oras-go must not do it as well.
 	_ = r.remote.SetReferrersCapability(true)

@@ -194,7 +194,7 @@ func (r *Repository) referrersAPI(ctx context.Context, subject digest.Digest) (l
 
 func (r *Repository) getReferrers(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, int32, error) {
 	var list []ocispec.Descriptor
-	err := r.remote.Referrers(r.client.scoped(ctx, r.remote.Reference), ocispec.Descriptor{Digest: subject}, "", func(page []ocispec.Descriptor) error {
+	err := r.remote.Referrers(listed(r.client.scoped(ctx, r.remote.Reference)), ocispec.Descriptor{Digest: subject}, "", func(page []ocispec.Descriptor) error {
 		if list = append(list, page...); len(list) > maxReferrers {
 			return fmt.Errorf("more than %d referrers", maxReferrers)
 		}
@@ -227,6 +227,3 @@ func (r *Repository) referrersIndex(ctx context.Context, subject digest.Digest) 
 	}
 	return index.Manifests, nil
 }
-
-// maxReferrers bounds what a registry can make us hold.
-const maxReferrers = 10_000

@@ -421,7 +421,7 @@ func TestAnswersAreLimited(t *testing.T) {
 		_, _ = w.Write([]byte(big))
 	}))
 	r := open(t, p.Host(), "a")
-	if _, _, err := r.Manifest(t.Context(), "v1"); err == nil || !strings.Contains(err.Error(), "larger") {
+	if _, _, err := r.Manifest(t.Context(), "v1"); err == nil || !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "a manifest has more than 4 MiB") {
 		t.Error(err)
 	}
 	if _, err := r.Blob(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x"), Size: 100}, 99); err == nil {

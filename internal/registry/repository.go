@@ -40,12 +40,6 @@ func Unanswered(err error) bool {
 	return false
 }
 
-// Limits of what is read from a registry.
-const (
-	maxManifest = 4 << 20 // the distribution spec asks registries to take manifests of at least 4 MiB
-	maxBlob     = 512 << 20
-)
-
 // Repository is one repository of a registry. Its methods are safe for concurrent use.
 type Repository struct {
 	client *Client
@@ -76,10 +70,7 @@ func (r *Repository) manifest(ctx context.Context, ref string) (ocispec.Descript
 		return desc, nil, err
 	}
 	defer body.Close()
-	if desc.Size > maxManifest {
-		return desc, nil, fmt.Errorf("manifest of %d bytes is larger than %d", desc.Size, maxManifest)
-	}
-	raw, err := io.ReadAll(io.LimitReader(body, maxManifest+1))
+	raw, err := io.ReadAll(body) // bounded by maxManifest
 	if err != nil {
 		return desc, nil, err
 	}
@@ -163,7 +154,7 @@ func (r *Repository) putManifest(ctx context.Context, desc ocispec.Descriptor, r
 // Tags lists all tags; none when the repository does not exist, which registries answer with 404.
 func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 	all := []string{}
-	err := r.remote.Tags(r.client.scoped(ctx, r.remote.Reference), "", func(tags []string) error {
+	err := r.remote.Tags(listed(r.client.scoped(ctx, r.remote.Reference)), "", func(tags []string) error {
 		all = append(all, tags...)
 		return nil
 	})
@@ -213,7 +204,7 @@ func classify(err error) error {
 	switch code := status(err); {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, ErrInsecure), errors.Is(err, errDamaged):
+	case errors.Is(err, ErrTooLarge), errors.Is(err, errListing), errors.Is(err, ErrInsecure), errors.Is(err, errDamaged):
 		return err // the registry answers: trying later will not help
 	case errors.Is(err, errdef.ErrNotFound):
 		return ErrNotFound // oras-go repeats the reference

@@ -150,21 +150,50 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// maxBuffered is the size up to which an answer is read whole before anybody sees it, so that a body that breaks off is
-// a fault of the request and repeated like one. It also bounds what a registry can make us hold.
+// maxBuffered is the size up to which a blob is read whole before anybody sees it, so that a body that breaks off is a fault of the
+// request and repeated like one. Other answers are always read whole, within their bounds.
 const maxBuffered = 8 << 20
 
 // errDamaged reports an answer whose bytes do not match what its headers promise.
 var errDamaged = errors.New("damaged answer")
 
-// buffering reads answers whole.
+// buffering reads answers whole, and refuses what is larger than its bound.
 type buffering struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (t *buffering) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(req)
-	if err != nil || req.Method == http.MethodHead || resp.ContentLength > maxBuffered {
+	if err != nil || req.Method == http.MethodHead {
 		return resp, err
+	}
+	b := boundOf(req, resp.StatusCode)
+	if b.limit == 0 {
+		return bufferBlob(resp)
+	}
+	defer resp.Body.Close()
+	if resp.ContentLength > b.limit {
+		return nil, b.exceeded()
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, b.limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	if int64(len(data)) > b.limit {
+		return nil, b.exceeded()
+	}
+	if l, ok := req.Context().Value(listingKey{}).(*listing); ok && b.page {
+		if err := l.add(req, resp.Header, len(data)); err != nil {
+			return nil, err
+		}
+	}
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
+	return resp, nil
+}
+
+// bufferBlob reads a small blob whole, and leaves a large one to its reader.
+func bufferBlob(resp *http.Response) (*http.Response, error) {
+	if resp.ContentLength > maxBuffered {
+		return resp, nil
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBuffered+1))
 	if err == nil && len(data) > maxBuffered {
