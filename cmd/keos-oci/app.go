@@ -45,7 +45,7 @@ type app struct {
 type globalFlags struct {
 	directory, config, registry, registryCA string
 	output                                  string
-	plainHTTP                               bool
+	plainHTTP, plainHTTPAsked               bool
 	concurrency                             int
 	timeout                                 time.Duration
 	logLevel, logFormat                     string
@@ -92,9 +92,9 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	g, f := &a.global, cmd.PersistentFlags()
 	f.StringVarP(&g.directory, "directory", "C", ".", "a folder of the Git checkout to work on")
 	f.StringVar(&g.config, "config", "", "config file (default keos-oci.yaml at the checkout's top, if there)")
-	f.StringVar(&g.registry, "registry", "", "HOST/PREFIX of the repositories (default from the config, else ghcr.io/<owner>/<repo>)")
+	f.StringVar(&g.registry, "registry", "", "[http[s]://]HOST/PREFIX of the repositories (default from the config, else ghcr.io/<owner>/<repo>)")
 	f.StringVar(&g.registryCA, "registry-ca", "", "file with PEM certificates to trust beside the system's")
-	f.BoolVar(&g.plainHTTP, "plain-http", false, "speak HTTP without TLS (always on loopback)")
+	f.BoolVar(&g.plainHTTP, "plain-http", false, "speak HTTP without TLS (default on loopback, unless --registry-ca or https:// is given)")
 	f.StringVarP(&g.output, "output", "o", "text", "text, json or yaml")
 	f.IntVar(&g.concurrency, "concurrency", 16, "components in flight")
 	f.DurationVar(&g.timeout, "timeout", 15*time.Minute, "for the whole command; 0 is no limit")
@@ -127,6 +127,7 @@ func (a *app) begin(cmd *cobra.Command) error {
 	if a.global.concurrency < 1 {
 		return fmt.Errorf("--concurrency %d: at least 1", a.global.concurrency)
 	}
+	a.global.plainHTTPAsked = cmd.Flags().Changed("plain-http")
 	if a.global.timeout > 0 {
 		ctx, cancel := context.WithTimeout(cmd.Context(), a.global.timeout)
 		a.cleanup = append(a.cleanup, cancel)
@@ -207,7 +208,11 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 	if err != nil {
 		return nil, err
 	}
-	client, err := registry.New(registry.Options{PlainHTTP: a.global.plainHTTP, CAFile: a.global.registryCA, UserAgent: "keos-oci/" + version()})
+	scheme, err := a.scheme(workspace)
+	if err != nil {
+		return nil, err
+	}
+	client, err := registry.New(registry.Options{Scheme: scheme, CAFile: a.global.registryCA, UserAgent: "keos-oci/" + version()})
 	if err != nil {
 		return nil, err
 	}

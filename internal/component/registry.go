@@ -12,26 +12,38 @@ import (
 // maxRepository is how long a repository with its host may be, by the distribution spec's advice.
 const maxRepository = 255
 
-// registry decides which prefix all repositories start with: the option's, the config file's, or the default for the
-// Git remote.
-func (s *settings) registry(o Options) (string, error) {
+// registry decides which prefix all repositories start with, and how their host is spoken to: by the option, the config file, or
+// the default for the Git remote.
+func (s *settings) registry(o Options) (scheme, prefix string, err error) {
 	if o.Registry != "" {
-		if err := checkPrefix(o.Registry); err != nil {
-			return "", fmt.Errorf("registry %q: %w: %w", o.Registry, ErrConfig, err)
+		scheme, prefix = splitScheme(o.Registry)
+		if err := checkPrefix(prefix); err != nil {
+			return "", "", fmt.Errorf("registry %q: %w: %w", o.Registry, ErrConfig, err)
 		}
-		return o.Registry, nil
+		return scheme, prefix, nil
 	}
 	if s.config.Registry != "" {
-		if err := checkPrefix(s.config.Registry); err != nil {
+		scheme, prefix = splitScheme(s.config.Registry)
+		if err := checkPrefix(prefix); err != nil {
 			s.doc.add([]string{"registry"}, "%q: %v", s.config.Registry, err)
 		}
-		return s.config.Registry, s.doc.err()
+		return scheme, prefix, s.doc.err()
 	}
-	prefix, err := defaultPrefix(o.RemoteURL)
+	prefix, err = defaultPrefix(o.RemoteURL)
 	if err != nil {
-		return "", fmt.Errorf("%w: no registry: set registry in %s or pass --registry HOST/PREFIX: %w", ErrConfig, ConfigFile, err)
+		return "", "", fmt.Errorf("%w: no registry: set registry in %s or pass --registry HOST/PREFIX: %w", ErrConfig, ConfigFile, err)
 	}
-	return prefix, nil
+	return "", prefix, nil
+}
+
+// splitScheme takes http:// or https:// off a registry.
+func splitScheme(registry string) (scheme, prefix string) {
+	for _, scheme := range []string{"http", "https"} {
+		if prefix, found := strings.CutPrefix(registry, scheme+"://"); found {
+			return scheme, prefix
+		}
+	}
+	return "", registry
 }
 
 // defaultPrefix is GitHub's registry for a remote on GitHub.

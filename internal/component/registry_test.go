@@ -63,6 +63,27 @@ func TestLoad_registry(t *testing.T) {
 	}
 }
 
+// TestLoad_scheme: a scheme says how the registry is spoken to, and is a part of no name.
+func TestLoad_scheme(t *testing.T) {
+	for _, tc := range []struct{ option, config, scheme, registry string }{
+		{"https://127.0.0.1:5000/x", "", "https", "127.0.0.1:5000/x"},
+		{"http://reg.test/b/c", "registry: https://ghcr.io/b/c\n", "http", "reg.test/b/c"},
+		{"reg.test/b/c", "registry: https://ghcr.io/b/c\n", "", "reg.test/b/c"},
+		{"", "registry: http://reg.test/b/c\n", "http", "reg.test/b/c"},
+		{"", "registry: reg.test/b/c\n", "", "reg.test/b/c"},
+	} {
+		o := paths("components/a/x/kustomization.yaml").with(ConfigFile, header+tc.config).options(t)
+		o.Registry = tc.option
+		w, err := Load(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if repository := w.Components[0].Repository.Name(); w.Scheme != tc.scheme || w.Registry != tc.registry || repository != tc.registry+"/a" {
+			t.Errorf("%+v: %q, %s, %s", tc, w.Scheme, w.Registry, repository)
+		}
+	}
+}
+
 func TestLoad_registryRefused(t *testing.T) {
 	no := errors.New("no git remote named origin")
 	for name, tc := range map[string]struct {
@@ -78,6 +99,8 @@ func TestLoad_registryRefused(t *testing.T) {
 		"deeper path":       {remote: "https://github.com/a/b/c", want: "does not have the form github.com/<owner>/<repository>"},
 		"bad name":          {remote: "https://github.com/o/.github", want: `".github" is not a repository name`},
 		"scheme":            {option: "oci://ghcr.io/o/r", want: "leave the scheme out: ghcr.io/o/r"},
+		"scheme twice":      {option: "https://http://ghcr.io/o/r", want: "leave the scheme out: ghcr.io/o/r"},
+		"only a scheme":     {option: "https://", want: "want HOST/PREFIX"},
 		"no prefix":         {option: "ghcr.io", want: "want HOST/PREFIX"},
 		"trailing slash":    {option: "ghcr.io/", want: "want HOST/PREFIX"},
 		"no host":           {option: "stratio/keos", want: `"stratio", which is not a host name`},

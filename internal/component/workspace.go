@@ -28,7 +28,7 @@ type Options struct {
 	ConfigFile string                       // absolute, or relative to Dir; keos-oci.yaml if it exists where this is empty
 	Config     []byte                       // what the config file would say, in the place of what any file says
 	Extract    func(string) (string, error) // makes a file of FS one on disk; nil where FS is Dir
-	Registry   string                       // HOST/PREFIX, instead of the config file's
+	Registry   string                       // HOST/PREFIX with or without a scheme, instead of the config file's
 	Files      []string                     // the files Git tracks, relative to Dir; no others count
 	RemoteURL  func() (string, error)       // address of the Git remote; asked only where no registry is given
 	NewFleet   bool                         // a checkout in which nothing is found is a fleet that has no cluster yet
@@ -38,6 +38,7 @@ type Options struct {
 type Workspace struct {
 	Dir        string
 	Registry   string // host and prefix that every repository starts with
+	Scheme     string // "http" or "https" where the registry was given with one
 	Config     Config
 	Components Set
 	Disabled   []Disabled // apps that no environment builds, by name
@@ -65,7 +66,7 @@ func Load(o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry, err := settings.registry(o)
+	scheme, registry, err := settings.registry(o)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func Load(o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{Dir: o.Dir, Registry: registry, Config: settings.config, Components: components, Disabled: l.disabled, Missing: l.missing}, nil
+	return &Workspace{Dir: o.Dir, Registry: registry, Scheme: scheme, Config: settings.config, Components: components, Disabled: l.disabled, Missing: l.missing}, nil
 }
 
 // open gives the file system of the tracked files.
@@ -106,6 +107,14 @@ func (l *loader) lacks(at []string, format string, args ...any) {
 		return
 	}
 	l.doc.add(at, format, args...)
+}
+
+// Address is the registry as a person gives it, with its scheme.
+func (w *Workspace) Address() string {
+	if w.Scheme == "" {
+		return w.Registry
+	}
+	return w.Scheme + "://" + w.Registry
 }
 
 // ByGitTag returns the component that a Git tag such as frontend/v1.2.3 releases, and the version, such as v1.2.3. The

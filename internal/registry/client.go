@@ -21,9 +21,19 @@ import (
 	"oras.land/oras-go/v2/registry/remote/credentials"
 )
 
+// Scheme says whether registries are spoken to with TLS.
+type Scheme string
+
+// The schemes. ByHost is HTTPS but on this machine.
+const (
+	ByHost Scheme = ""
+	HTTP   Scheme = "http"
+	HTTPS  Scheme = "https"
+)
+
 // Options of a Client; the zero value is good for registries with TLS and the login of docker's config.
 type Options struct {
-	PlainHTTP bool   // speak HTTP without TLS; loopback hosts always do
+	Scheme    Scheme
 	CAFile    string // PEM certificates trusted beside the system's store
 	UserAgent string
 	ReadOnly  bool // ask token servers for pull only
@@ -112,9 +122,11 @@ func (c *Client) Open(repo name.Repository) *Repository {
 }
 
 // plain says whether host[:port] is spoken to without TLS.
-func (c *Client) plain(host string) bool { return c.opts.PlainHTTP || Loopback(host) }
+func (c *Client) plain(host string) bool {
+	return c.opts.Scheme == HTTP || c.opts.Scheme == ByHost && Loopback(host)
+}
 
-// Loopback says whether host[:port] is this machine; such registries are spoken to without TLS.
+// Loopback says whether host[:port] is this machine.
 func Loopback(host string) bool {
 	host = hostname(host)
 	ip := net.ParseIP(host)
