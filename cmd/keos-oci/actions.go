@@ -42,7 +42,7 @@ func (a *app) printForActions(result any) error {
 		}
 		outputs += fmt.Sprintf("published=%s\ndigests=%s\nchanged=%t\n", names, digests, o.changed)
 	}
-	return appendTo(a.getenv("GITHUB_OUTPUT"), outputs)
+	return appendTo(a.getenv("GITHUB_OUTPUT"), string(visibleJSON([]byte(outputs))))
 }
 
 // outcomes is what workflows ask for most.
@@ -136,9 +136,9 @@ func (a *app) annotation(f check.Finding) string {
 	if f.Severity == check.Error {
 		level = "error"
 	}
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-	text := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	where := "file=" + property.Replace(a.fromWorkspace(f.File))
+	property := strings.NewReplacer("%", "%25", "\n", "%0A", ":", "%3A", ",", "%2C")
+	text := strings.NewReplacer("%", "%25", "\n", "%0A")
+	where := "file=" + property.Replace(visibleLines(a.fromWorkspace(f.File)))
 	if f.Line > 0 {
 		where += fmt.Sprintf(",line=%d", f.Line)
 	}
@@ -146,7 +146,7 @@ func (a *app) annotation(f check.Finding) string {
 	if f.Fix != "" {
 		message += "; " + f.Fix
 	}
-	return fmt.Sprintf("::%s %s,title=%s::%s", level, where, property.Replace("keos-oci "+f.Rule), text.Replace(message))
+	return fmt.Sprintf("::%s %s,title=%s::%s", level, where, property.Replace(visibleLines("keos-oci "+f.Rule)), text.Replace(visibleLines(message)))
 }
 
 // fromWorkspace is a file of the checkout as GitHub knows it, which may have been checked out into a folder of its own.

@@ -106,7 +106,8 @@ func (a *app) completeVariants(cmd *cobra.Command, args []string, _ string) ([]s
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return c.Variants, cobra.ShellCompDirectiveNoFileComp
+	plain := slices.DeleteFunc(slices.Clone(c.Variants), func(v string) bool { return printable(v) != v }) // folders have any name
+	return plain, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeTenants offers the two kinds first, then components.

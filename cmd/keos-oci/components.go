@@ -111,6 +111,6 @@ func (a *app) printMatrix(set component.Set, shards int) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.out, string(raw))
+	_, err = fmt.Fprintln(a.out, string(visibleJSON(raw)))
 	return err
 }

@@ -126,7 +126,7 @@ func objectTitle(o release.ObjectDiff) string {
 func (p *diffPrinter) hunks(diff string) {
 	colours := map[byte]string{'+': green, '-': red, '@': cyan}
 	for line := range strings.Lines(diff) {
-		line = visible(strings.TrimSuffix(line, "\n"))
+		line = strings.TrimSuffix(line, "\n")
 		p.line(colours[(line + " ")[0]], line)
 	}
 }
@@ -135,21 +135,11 @@ func (p *diffPrinter) line(colour, text string) {
 	if p.getenv("GITHUB_ACTIONS") == "true" {
 		text = noCommand(text)
 	}
+	painted := shown(visible(text, "\t"))
 	if colour != "" {
-		text = p.paint(colour, text)
+		painted = p.paint(colour, text)
 	}
-	p.out.WriteString(text + "\n")
-}
-
-// visible is printable for text, where a tab is no harm. Marks that turn the direction of writing could show another text
-// than a program reads.
-func visible(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return '\uFFFD'
-		}
-		return r
-	}, line)
+	p.out.WriteString(string(painted) + "\n")
 }
 
 // noCommand keeps a line from being a command to GitHub Actions, which looks for "::" behind leading blanks and for "##["

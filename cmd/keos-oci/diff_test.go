@@ -112,7 +112,7 @@ func TestPullHostile(t *testing.T) {
 		"two":          {[][]byte{good, tarball(t, file("b", "c"))}, fluxLayer, nil, "not a Flux artifact: it has 2 layers"},
 		"image":        {[][]byte{good}, ocispec.MediaTypeImageLayerGzip, nil, "not a Flux artifact"},
 		"other-claim":  {[][]byte{good}, fluxLayer, map[string]string{pack.AnnotationContentDigest: digest.FromString("x").String()}, "its manifest says sha256:"},
-		"broken-claim": {[][]byte{good}, fluxLayer, map[string]string{pack.AnnotationContentDigest: "\x1b[31mred"}, "its manifest says \uFFFD[31mred"},
+		"broken-claim": {[][]byte{good}, fluxLayer, map[string]string{pack.AnnotationContentDigest: "\x1b[31mred"}, "its manifest says \\x1b[31mred"},
 	} {
 		t.Run(tag, func(t *testing.T) {
 			s.t = t
@@ -189,7 +189,7 @@ func TestDiffHostile(t *testing.T) {
 			t.Errorf("%q reached the terminal: %q", bad, r.stdout)
 		}
 	}
-	for _, want := range []string{"+\uFFFD]0;title\uFFFD\tred\uFFFD31m\uFFFD\uFFFDoverride\n"} {
+	for _, want := range []string{`+\x1b]0;title\a` + "\tred" + `\u009b31m\r\u202eoverride` + "\n"} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("%q is not in %q", want, r.stdout)
 		}

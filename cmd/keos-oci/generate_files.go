@@ -224,7 +224,7 @@ func writeIn(root *os.Root, name string, content []byte, mode os.FileMode) (err 
 // applied as it is.
 func (a *app) printGenerated(w io.Writer, r *generateResult) error {
 	for _, n := range r.Notes {
-		fmt.Fprintf(a.err, "%s: %s\n", a.paint(bold, "note"), n)
+		say(a.err, "%s: %s\n", a.paint(bold, "note"), a.paragraph(n))
 	}
 	for i, f := range r.Files {
 		if r.printed {
@@ -232,17 +232,25 @@ func (a *app) printGenerated(w io.Writer, r *generateResult) error {
 				fmt.Fprintln(w, "---")
 			}
 			if len(r.Files) > 1 {
-				fmt.Fprintf(w, "# %s\n", f.Path)
+				say(w, "# %s\n", f.Path)
 			}
-			fmt.Fprint(w, f.Content)
+			fmt.Fprint(w, contentFor(w, f.Content))
 			continue
 		}
-		fmt.Fprintf(w, "%s  %s%s\n", f.Status, f.Path, f.components())
+		say(w, "%s  %s%s\n", f.Status, f.Path, f.components())
 		p := diffPrinter{app: a}
 		p.hunks(f.Diff)
 		fmt.Fprint(w, p.out.String())
 	}
 	return nil
+}
+
+// contentFor is a file's content: as it is for programs, and without what steers a terminal for people.
+func contentFor(w io.Writer, content string) string {
+	if isTerminal(w) {
+		return visibleLines(content)
+	}
+	return content
 }
 
 // components says which ones were concerned.
@@ -253,7 +261,7 @@ func (f generatedFile) components() string {
 		names []string
 	}{{"added", f.Added}, {"updated", f.Updated}, {"removed", f.Removed}} {
 		if len(part.names) > 0 {
-			fmt.Fprintf(&b, "  %s %s", part.verb, strings.Join(part.names, ", "))
+			say(&b, "  %s %s", part.verb, strings.Join(part.names, ", "))
 		}
 	}
 	return b.String()

@@ -249,7 +249,7 @@ func (a *app) printInit(r *initResult) error {
 		decided = decided || f.Chosen
 	}
 	if !decided {
-		fmt.Fprintf(&b, "This checkout can be read in %d ways; choose one with --layout:\n\n", len(r.Found))
+		say(&b, "This checkout can be read in %d ways; choose one with --layout:\n\n", len(r.Found))
 	}
 	for _, f := range r.Found {
 		if f.Chosen || !decided {
@@ -258,12 +258,12 @@ func (a *app) printInit(r *initResult) error {
 	}
 	for _, f := range r.Found {
 		if decided && !f.Chosen {
-			fmt.Fprintf(&b, "Also possible, with --layout %s: %s.\n\n", f.Layout, printable(f.Rule))
+			say(&b, "Also possible, with --layout %s: %s.\n\n", f.Layout, f.Rule)
 		}
 	}
 	a.initFiles(&b, r, decided)
 	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "%s: %s\n", a.paint(bold, "note"), n)
+		say(&b, "%s: %s\n", a.paint(bold, "note"), a.paragraph(n))
 	}
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
@@ -274,13 +274,13 @@ func (a *app) initLayout(b *strings.Builder, f foundLayout, decided bool) {
 	if f.By == scaffold.ByApp {
 		heading += ", by app"
 	}
-	fmt.Fprintf(b, "%s: %s.\n", a.paint(bold, heading), printable(f.Rule))
+	say(b, "%s: %s.\n", a.paint(bold, heading), f.Rule)
 	for _, reason := range f.Reasons {
-		fmt.Fprintf(b, "  %s\n", printable(reason))
+		say(b, "  %s\n", reason)
 	}
-	fmt.Fprintf(b, "\n%s\n", componentTable(f.Components))
+	say(b, "\n%s\n", componentTable(f.Components))
 	if !decided {
-		fmt.Fprintf(b, "%s\n", cmp.Or(indented(f.Config), "  Needs no keos-oci.yaml.\n"))
+		say(b, "%s\n", cmp.Or(indented(f.Config), "  Needs no keos-oci.yaml.\n"))
 	}
 }
 
@@ -290,13 +290,13 @@ func (a *app) initFiles(b *strings.Builder, r *initResult, decided bool) {
 		config = config || f.Path == component.ConfigFile
 		switch f.Status {
 		case filePrinted:
-			fmt.Fprintf(b, "would write  %s\n%s\n", f.Path, indented(f.Content))
+			say(b, "would write  %s\n%s\n", f.Path, indented(f.Content))
 		case fileDiffers:
 			p := diffPrinter{app: a}
 			p.hunks(f.Diff)
-			fmt.Fprintf(b, "differs  %s\n%s\n", f.Path, p.out.String())
+			say(b, "differs  %s\n%s\n", f.Path, shown(p.out.String()))
 		default:
-			fmt.Fprintf(b, "%s  %s\n", f.Status, f.Path)
+			say(b, "%s  %s\n", f.Status, f.Path)
 		}
 	}
 	if decided && !config {
@@ -308,23 +308,23 @@ func (a *app) initFiles(b *strings.Builder, r *initResult, decided bool) {
 	}
 }
 
-func indented(text string) string {
+func indented(text string) shown {
 	var b strings.Builder
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(visibleLines(text)) {
 		b.WriteString("  " + line)
 	}
-	return b.String()
+	return shown(b.String())
 }
 
 // componentTable is components as init shows them: with what releases them.
-func componentTable(list []componentEntry) string {
+func componentTable(list []componentEntry) shown {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "COMPONENT\tKIND\tVARIANTS\tPHASES\tGIT TAG\tREPOSITORY")
 	for _, c := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, c.Kind, cmp.Or(strings.Join(c.Variants, ","), "-"), cmp.Or(strings.Join(c.Phases, ","), "-"),
+		say(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, c.Kind, cmp.Or(strings.Join(c.Variants, ","), "-"), cmp.Or(strings.Join(c.Phases, ","), "-"),
 			strings.Replace(c.GitTag, "{version}", "X.Y.Z", 1), c.Repository)
 	}
 	_ = w.Flush() // into memory
-	return b.String()
+	return shown(b.String())
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -40,19 +39,23 @@ func (a *app) finish(result any, failed error) error {
 func (a *app) print(result any) error {
 	switch a.global.output {
 	case "json":
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(result)
+		return a.printJSON(result)
 	case "yaml":
 		raw, err := yaml.Marshal(result)
-		if err != nil {
-			return err
+		if text := string(raw); err != nil || visibleLines(text) != text {
+			return a.printJSON(result) // which is YAML, and has an escape for everything
 		}
 		_, err = a.out.Write(raw)
 		return err
 	}
 	return a.printText(result)
+}
+
+func (a *app) printJSON(result any) error {
+	e := json.NewEncoder(jsonWriter{a.out})
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(result)
 }
 
 func (a *app) printText(result any) error {
@@ -61,12 +64,12 @@ func (a *app) printText(result any) error {
 	case *componentsResult:
 		fmt.Fprintln(w, "COMPONENT\tKIND\tVARIANTS\tREPOSITORY")
 		for _, c := range r.Components {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, c.Kind, strings.Join(c.Variants, ","), c.Repository)
+			say(w, "%s\t%s\t%s\t%s\n", c.Name, c.Kind, strings.Join(c.Variants, ","), c.Repository)
 		}
 	case *release.ExplainResult:
 		fmt.Fprintln(w, "ARTIFACT\tFILE\tWHY")
 		for _, f := range r.Files {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", map[bool]string{true: "in", false: "out"}[f.In], printable(f.Path), printable(f.Why))
+			say(w, "%s\t%s\t%s\n", map[bool]string{true: "in", false: "out"}[f.In], f.Path, f.Why)
 		}
 	case *release.CheckResult:
 		a.printCheck(w, r)
@@ -94,7 +97,7 @@ func (a *app) printText(result any) error {
 		return a.printDiff(a.out, r)
 	case *release.ListResult:
 		for _, t := range append(r.Versions, r.Tags...) {
-			fmt.Fprintln(w, printable(t))
+			say(w, "%s\n", t)
 		}
 	}
 	return w.Flush()
@@ -103,16 +106,16 @@ func (a *app) printText(result any) error {
 func (a *app) printCheck(w io.Writer, r *release.CheckResult) {
 	for _, c := range r.Components {
 		for _, f := range c.Findings {
-			fmt.Fprintf(w, "%s: %s\n", a.paint(severityColour(string(f.Severity)), string(f.Severity)), a.paragraph(f.String()))
+			say(w, "%s: %s\n", a.paint(severityColour(string(f.Severity)), string(f.Severity)), a.paragraph(f.String()))
 		}
 		for _, base := range c.RemoteBases {
-			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(base.String()))
+			say(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(base.String()))
 		}
 	}
 	for _, f := range r.Warnings {
-		fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
+		say(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
 	}
-	fmt.Fprintf(w, "%d passed, %d refused, %d failed\n", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
+	say(w, "%d passed, %d refused, %d failed\n", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
 }
 
 func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
@@ -122,57 +125,47 @@ func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
 		for _, m := range c.Tags {
 			tags = append(tags, m.Tag)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, c.Status, short(c.Digest.String()), strings.Join(tags, " "))
+		say(w, "%s\t%s\t%s\t%s\n", c.Name, c.Status, short(c.Digest.String()), strings.Join(tags, " "))
 	}
 	for _, c := range r.Components {
 		for _, f := range c.Warnings {
-			fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
+			say(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
 		}
 		for _, n := range c.Notes {
-			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(n))
+			say(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(n))
 		}
 	}
-	fmt.Fprintf(w, "%d published, %d unchanged, %d failed", r.Summary.Published, r.Summary.Unchanged, r.Summary.Failed)
+	say(w, "%d published, %d unchanged, %d failed", r.Summary.Published, r.Summary.Unchanged, r.Summary.Failed)
 	if r.Summary.Planned > 0 {
-		fmt.Fprintf(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
+		say(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
 	}
 	fmt.Fprintln(w)
 }
 
 func (a *app) printVerify(w io.Writer, r *release.VerifyResult) {
 	colour := map[trust.Answer]string{trust.Accepted: green, trust.Refused: red, trust.CannotTell: yellow}
-	fmt.Fprintf(w, "%s  %s  %s\n", a.paint(colour[r.Answer], string(r.Answer)), r.Reference, short(r.Digest.String()))
+	say(w, "%s  %s  %s\n", a.paint(colour[r.Answer], string(r.Answer)), r.Reference, short(r.Digest.String()))
 	if r.Version != "" {
-		fmt.Fprintf(w, "version  %s\n", printable(r.Version))
+		say(w, "version  %s\n", r.Version)
 	}
-	fmt.Fprintf(w, "expected  %s\n", r.Policy)
+	say(w, "expected  %s\n", r.Policy)
 	for _, s := range r.Signatures {
-		fmt.Fprintf(w, "signed by  %s\n", printable(s.String()))
+		say(w, "signed by  %s\n", s.String())
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(w, "%s: %s\n", a.paint(bold, "note"), printable(n))
+		say(w, "%s: %s\n", a.paint(bold, "note"), n)
 	}
 	if a.explains {
 		fmt.Fprintln(w, "\nRULE\tANSWER\tWHY")
 		for _, rule := range r.Rules {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", rule.Name, a.paint(colour[rule.Answer], string(rule.Answer)), a.paragraph(rule.Detail))
+			say(w, "%s\t%s\t%s\n", rule.Name, a.paint(colour[rule.Answer], string(rule.Answer)), a.paragraph(rule.Detail))
 		}
 	}
 }
 
-// printable takes out what would steer a terminal: errors and tags may hold what a registry made up.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
-
 // paragraph is printable for a text of several lines. None of them passes for a command to the CI system: names and messages
 // may be what the author of a pull request made up.
-func (a *app) paragraph(text string) string {
+func (a *app) paragraph(text string) shown {
 	var lines []string
 	for line := range strings.Lines(text) {
 		line = printable(strings.TrimSuffix(line, "\n"))
@@ -181,7 +174,7 @@ func (a *app) paragraph(text string) string {
 		}
 		lines = append(lines, line)
 	}
-	return strings.Join(lines, "\n")
+	return shown(strings.Join(lines, "\n"))
 }
 
 // short is a digest as people compare it.
@@ -209,11 +202,13 @@ func severityColour(severity string) string {
 	return yellow
 }
 
-func (a *app) paint(colour, text string) string {
+// paint colours a text, whatever is in it.
+func (a *app) paint(colour, text string) shown {
+	text = visible(text, "\t")
 	if !isTerminal(a.err) || !isTerminal(a.out) || a.getenv("NO_COLOR") != "" {
-		return text
+		return shown(text)
 	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+	return shown("\x1b[" + colour + "m" + text + "\x1b[0m")
 }
 
 func isTerminal(w io.Writer) bool {

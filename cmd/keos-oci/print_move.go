@@ -15,20 +15,20 @@ import (
 func (a *app) printMoves(w io.Writer, r *release.MoveResult) error {
 	fmt.Fprintln(w, "COMPONENT\tCHANNEL\tSTATUS\tFROM\tTO\tDIGEST")
 	for _, c := range r.Components {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, c.Channel, c.Status,
+		say(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, c.Channel, c.Status,
 			cmp.Or(c.FromVersion, short(c.From.String())), cmp.Or(c.Version, "-"), short(c.To.String()))
 	}
 	for _, c := range r.Components {
 		for _, n := range c.Notes {
-			fmt.Fprintf(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, printable(n))
+			say(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, n)
 		}
 	}
-	fmt.Fprintf(w, "%d moved, %d unchanged, %d failed", r.Summary.Moved, r.Summary.Unchanged, r.Summary.Failed)
+	say(w, "%d moved, %d unchanged, %d failed", r.Summary.Moved, r.Summary.Unchanged, r.Summary.Failed)
 	if r.Summary.Held > 0 {
-		fmt.Fprintf(w, ", %d held back", r.Summary.Held)
+		say(w, ", %d held back", r.Summary.Held)
 	}
 	if r.Summary.Planned > 0 {
-		fmt.Fprintf(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
+		say(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
 	}
 	fmt.Fprintln(w)
 	return a.printChanges(w, r)
@@ -42,7 +42,7 @@ func (a *app) printChanges(w io.Writer, r *release.MoveResult) error {
 			if change.Variant != "" {
 				what = "objects of " + change.Variant
 			}
-			fmt.Fprintf(w, "\n%s %s:\n", a.paint(bold, c.Name), what)
+			say(w, "\n%s %s:\n", a.paint(bold, c.Name), what)
 			if err := a.printDiff(w, change); err != nil {
 				return err
 			}
@@ -68,14 +68,14 @@ func (a *app) printStatus(w io.Writer, r *release.StatusResult) {
 			if ch.Verdict != "" && ch.Verdict != trust.Accepted {
 				state = strings.TrimPrefix(state+", "+string(ch.Verdict), ", ")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, ch.Name, cmp.Or(ch.Version, shortRevision(ch.Revision), "-"),
-				short(ch.Digest.String()), since, printable(cmp.Or(ch.Actor, "-")), cmp.Or(state, "-"))
+			say(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, ch.Name, cmp.Or(ch.Version, shortRevision(ch.Revision), "-"),
+				short(ch.Digest.String()), since, cmp.Or(ch.Actor, "-"), cmp.Or(state, "-"))
 		}
 	}
 	for _, c := range r.Components {
 		for _, ch := range c.Channels {
 			for _, n := range ch.Notes {
-				fmt.Fprintf(w, "%s: %s %s: %s\n", a.paint(yellow, "warning"), c.Name, ch.Name, printable(n))
+				say(w, "%s: %s %s: %s\n", a.paint(yellow, "warning"), c.Name, ch.Name, n)
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func shortRevision(revision string) string {
 	if !ok {
 		return ""
 	}
-	return printable(ref) + "@" + printable(commit[:min(8, len(commit))])
+	return ref + "@" + commit[:min(8, len(commit))]
 }
 
 // age is how people tell how long ago something was.
@@ -104,18 +104,18 @@ func age(d time.Duration) string {
 }
 
 func (a *app) printHistory(w io.Writer, r *release.HistoryResult) {
-	fmt.Fprintf(w, "%s %s is %s at %s\n", r.Name, r.Channel, r.Standing, short(r.Digest.String()))
+	say(w, "%s %s is %s at %s\n", r.Name, r.Channel, r.Standing, short(r.Digest.String()))
 	fmt.Fprintln(w, "WHEN\tACTION\tFROM\tTO\tBY\tSTATE\tREASON")
 	for _, m := range r.Moves {
 		if m.State == tag.StateInvalid {
-			fmt.Fprintf(w, "%s\t-\t-\t-\t-\t%s\t%s\n", printable(m.Tag), a.paint(red, m.State), printable(m.Error))
+			say(w, "%s\t-\t-\t-\t-\t%s\t%s\n", m.Tag, a.paint(red, m.State), m.Error)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Time.UTC().Format("2006-01-02 15:04:05"), m.Action,
-			printable(cmp.Or(m.FromVersion, short(m.From.String()))), printable(cmp.Or(m.Version, short(m.To.String()))), printable(cmp.Or(m.Actor, "-")), m.State, printable(m.Reason))
+		say(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Time.UTC().Format("2006-01-02 15:04:05"), m.Action,
+			cmp.Or(m.FromVersion, short(m.From.String())), cmp.Or(m.Version, short(m.To.String())), cmp.Or(m.Actor, "-"), m.State, m.Reason)
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(w, "%s: %s\n", a.paint(yellow, "warning"), printable(f))
+		say(w, "%s: %s\n", a.paint(yellow, "warning"), f)
 	}
 	if r.More {
 		fmt.Fprintln(w, "older moves: --limit")

@@ -31,7 +31,7 @@ func (a *app) openProgress() error {
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}
 	switch a.global.logFormat {
 	case "json":
-		p.Handler = slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level})
+		p.Handler = slog.NewJSONHandler(jsonWriter{a.err}, &slog.HandlerOptions{Level: level})
 	case "text":
 		p.Handler = slog.NewTextHandler(a.err, opts)
 		if isTerminal(a.err) {

@@ -61,13 +61,13 @@ ends with 2; --insecure-skip-verify unpacks without a question.`,
 const flagUnverified = "insecure-skip-verify"
 
 func (a *app) printPull(w io.Writer, r *release.PullResult) {
-	answer := a.paint(green, "verified")
+	answer, advice := a.paint(green, "verified"), ""
 	if !r.Verified {
 		which := r.Reference[strings.LastIndex(r.Reference, "/")+1:]
-		answer = a.paint(yellow, "not verified") + ": keos-oci verify " + r.Name + which[strings.IndexAny(which, ":@"):]
+		answer, advice = a.paint(yellow, "not verified"), ": keos-oci verify "+r.Name+which[strings.IndexAny(which, ":@"):]
 	}
-	fmt.Fprintf(w, "pulled  %s  %s  %d files into %s  (%s)\n", r.Reference, short(r.Digest.String()), r.Files, printable(r.Dir), answer)
+	say(w, "pulled  %s  %s  %d files into %s  (%s%s)\n", r.Reference, short(r.Digest.String()), r.Files, r.Dir, answer, advice)
 	for _, n := range r.Notes {
-		fmt.Fprintf(w, "%s: %s\n", a.paint(bold, "note"), printable(n))
+		say(w, "%s: %s\n", a.paint(bold, "note"), n)
 	}
 }

@@ -73,9 +73,9 @@ func (a *app) publishReport(r *release.PublishResult) string {
 		}
 		var moves []string
 		for _, m := range c.Tags {
-			moves = append(moves, code(m.Tag)+": "+arrow(short(m.From.String()), short(m.To.String())))
+			moves = append(moves, code(m.Tag)+": "+arrow(escape(short(m.From.String())), escape(short(m.To.String()))))
 		}
-		t.row(link(c.Name, c.Repository), status, c.Version, code(short(c.Digest.String())), strings.Join(moves, "<br>"),
+		t.row(link(c.Name, c.Repository), escape(status), escape(c.Version), code(short(c.Digest.String())), strings.Join(moves, "<br>"),
 			sizes[i], signers(c.Signatures))
 	}
 	var notes []string
@@ -114,11 +114,11 @@ func (a *app) moveReport(r *release.MoveResult) string {
 		if c.Error != nil {
 			status += " (" + c.Error.Code + ")"
 		}
-		t.row(link(c.Name, c.Repository), code(c.Channel), status, code(cmp.Or(c.FromVersion, short(c.From.String()))), code(cmp.Or(c.Version, short(c.To.String()))),
+		t.row(link(c.Name, c.Repository), code(c.Channel), escape(status), code(cmp.Or(c.FromVersion, short(c.From.String()))), code(cmp.Or(c.Version, short(c.To.String()))),
 			sizes[i], signers(c.Signatures), code(c.Record))
 		notes = append(notes, remarks(c.Name, c.Notes, c.Error)...)
 	}
-	return "### keos-oci " + string(r.Action) + "\n\n" + t.String() + bullets(notes)
+	return "### keos-oci " + escape(string(r.Action)) + "\n\n" + t.String() + bullets(notes)
 }
 
 func checkReport(r *release.CheckResult) string {
@@ -127,9 +127,9 @@ func checkReport(r *release.CheckResult) string {
 	for _, c := range r.Components {
 		var findings []string
 		for _, f := range c.Findings {
-			findings = append(findings, string(f.Severity)+": "+escape(f.String()))
+			findings = append(findings, escape(string(f.Severity)+": "+f.String()))
 		}
-		t.row(escape(c.Name), c.Status, strings.Join(findings, "<br>"))
+		t.row(escape(c.Name), escape(c.Status), strings.Join(findings, "<br>"))
 	}
 	var warnings []string
 	for _, f := range r.Warnings {
@@ -146,7 +146,7 @@ func diffReport(r *release.DiffResult) string {
 	var text strings.Builder
 	files, added, removed := measure(r)
 	for _, f := range r.Files {
-		fmt.Fprintf(&text, "%s %s\n%s", f.Change, visible(f.Path), visibleLines(f.Diff))
+		fmt.Fprintf(&text, "%s %s\n%s", printable(f.Change), printable(f.Path), visibleLines(f.Diff))
 	}
 	for _, o := range r.Objects {
 		fmt.Fprintf(&text, "%s\n%s", objectTitle(o), visibleLines(o.Diff))
@@ -170,7 +170,7 @@ func generateReport(r *generateResult) string {
 	var t table
 	t.row("file", "status", "components")
 	for _, f := range r.Files {
-		t.row(code(f.Path), f.Status, escape(f.components()))
+		t.row(code(f.Path), escape(f.Status), escape(f.components()))
 	}
 	return "### keos-oci generate\n\n" + t.String() + "\n"
 }
@@ -256,7 +256,7 @@ func (t *table) String() string { return strings.Join(t.rows, "\n") + "\n" }
 func escape(text string) string {
 	text = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "\n", " ", "\r", "",
 		"@", "&#64;").Replace(text)
-	return visible(text)
+	return printable(text)
 }
 
 // code is a text in type of one width, "" for none.
@@ -308,12 +308,4 @@ func bullets(lines []string) string {
 		return "\n"
 	}
 	return "\n- " + strings.Join(lines, "\n- ") + "\n\n"
-}
-
-func visibleLines(text string) string {
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		out.WriteString(visible(strings.TrimSuffix(line, "\n")) + "\n")
-	}
-	return out.String()
 }

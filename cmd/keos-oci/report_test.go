@@ -50,7 +50,7 @@ func TestReportsAreCut(t *testing.T) {
 // TestParagraphs: what a pull request calls its files, or what a build says of them, is no command to the runner.
 func TestParagraphs(t *testing.T) {
 	a := &app{getenv: func(name string) string { return map[string]string{"GITHUB_ACTIONS": "true"}[name] }}
-	got := a.paragraph("components/x\n::stop-commands::y\n  ::add-mask::z\n##[error]w\x1b[31m")
+	got := string(a.paragraph("components/x\n::stop-commands::y\n  ::add-mask::z\n##[error]w\x1b[31m"))
 	for line := range strings.Lines(got) {
 		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "\x1b") {
 			t.Errorf("%q", line)
