@@ -2,6 +2,8 @@
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath -buildvcs=false
 LDFLAGS := -s -w
+# Releases, and the look for vulnerabilities, take exactly this compiler.
+TOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
 
 # Helper binaries are heavy to build: they are kept outside the checkout, named by what they are built from.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keos-oci/tools
@@ -20,6 +22,8 @@ ACTIONLINT := $(CACHE)/actionlint-v1.7.12
 GORELEASER := $(CACHE)/goreleaser-v2.16.0
 SYFT := $(CACHE)/syft-v1.57.0
 GOVULNCHECK := $(CACHE)/govulncheck-v1.9.0
+VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
+VULNDB := $(CACHE)/vulndb-$(VULNDB_VERSION)
 
 .PHONY: build
 build: ## build bin/keos-oci
@@ -99,8 +103,8 @@ release: $(GORELEASER) $(SYFT) ## what the release workflow runs on a tag
 	PATH=$(CURDIR)/.cache/bin:$$PATH $(GORELEASER) release --clean
 
 .PHONY: vulnerabilities
-vulnerabilities: $(GOVULNCHECK) ## known vulnerabilities in what is linked and called; needs the network
-	$(GOVULNCHECK) ./...
+vulnerabilities: $(GOVULNCHECK) $(if $(DATABASE),,$(VULNDB)) ## known vulnerabilities in what is linked and called; DATABASE=https://vuln.go.dev asks for those of today
+	GOTOOLCHAIN=$(TOOLCHAIN) .ci/vulnerabilities $(GOVULNCHECK) $(or $(DATABASE),file://$(VULNDB))
 
 .PHONY: help
 help: ## this list
@@ -116,6 +120,14 @@ $(OLD):
 	@rm -rf .cache/old && mkdir -p .cache/old && git archive $(FIRST) | tar -x -C .cache/old
 	cd .cache/old && go build -ldflags '$(LDFLAGS)' -o $@.tmp ./cmd/keos-oci && mv $@.tmp $@
 	@rm -rf .cache/old
+
+# Go's database of vulnerabilities is a Go module, too. Its own tool makes of the reports what govulncheck reads.
+$(VULNDB):
+	@mkdir -p $@.d
+	GOBIN=$@.d go install -ldflags '$(LDFLAGS)' golang.org/x/vulndb/cmd/indexdb@$(VULNDB_VERSION)
+	$@.d/indexdb -out $@.d/db \
+		-vulns "$$(go mod download -json golang.org/x/vulndb@$(VULNDB_VERSION) | sed -n 's/.*"Dir": "\(.*\)",/\1/p')/data/osv"
+	mv $@.d/db $@ && rm -r $@.d
 
 # program MODULE PACKAGE LDFLAGS: a program of the versions that the nested module pins
 define program
