@@ -21,6 +21,7 @@ LINT := $(CACHE)/golangci-lint-v2.15.0
 ACTIONLINT := $(CACHE)/actionlint-v1.7.12
 GORELEASER := $(CACHE)/goreleaser-v2.16.0
 SYFT := $(CACHE)/syft-v1.57.0
+KO := $(CACHE)/ko-v0.19.1
 GOVULNCHECK := $(CACHE)/govulncheck-v1.9.0
 VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
 VULNDB := $(CACHE)/vulndb-$(VULNDB_VERSION)
@@ -46,8 +47,8 @@ random: ## other random repositories than those of make test, and more; a failur
 	KEOS_OCI_SEED=$$(date +%s)000 KEOS_OCI_REPOSITORIES=3000 go test -count 1 -timeout 30m -run TestRandomRepositories -v ./internal/release
 
 .PHONY: interop
-interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) $(OLD) ## the cosign command lines accept what we sign, and an older keos-oci gets along with this one
-	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) KEOS_OCI_OLD=$(OLD) \
+interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) $(CRANE) $(OLD) ## the cosign command lines accept what we sign, and an older keos-oci gets along with this one
+	KEOS_OCI_TEST_ALL=1 KEOS_OCI_SIGSTACK=$(SIGSTACK) KEOS_OCI_COSIGN2=$(COSIGN2) KEOS_OCI_COSIGN3=$(COSIGN3) KEOS_OCI_OLD=$(OLD) KEOS_OCI_CRANE=$(CRANE) \
 		go test -count 1 -timeout 20m -run Interop ./cmd/keos-oci
 
 # Kubernetes learns its version from the linker.
@@ -88,7 +89,13 @@ bench: build $(SIGSTACK) $(CRANE) $(COSIGN2) ## the table of requests, times and
 	cd bench && go build -ldflags '$(LDFLAGS)' -o ../bin/bench . && ../bin/bench -keos-oci ../bin/keos-oci -sigstack $(SIGSTACK) -crane $(CRANE) -cosign $(COSIGN2) $(BENCH)
 
 # A release says which commit it is.
-release release-check: export GOFLAGS := -trimpath
+release-build release-check: export GOFLAGS := -trimpath
+release-build release-check: export GOTOOLCHAIN := $(TOOLCHAIN)
+# tools NAMES: so that .ci/release finds them by their names
+define tools
+	@mkdir -p .cache/bin && $(foreach tool,$(1),ln -sf $(tool) .cache/bin/$(firstword $(subst -v, ,$(notdir $(tool)))) &&) true
+endef
+RELEASE = PATH=$(CURDIR)/.cache/bin:$$PATH .ci/release
 
 .PHONY: release-check
 release-check: $(GORELEASER) ## the release's configuration is valid and builds a program for this machine
@@ -97,10 +104,17 @@ release-check: $(GORELEASER) ## the release's configuration is valid and builds 
 	dist/keos-oci version
 	@dist/keos-oci version | grep -q "^commit[[:space:]]*$$(git rev-parse HEAD)$$" || { echo "dist/keos-oci does not say which commit it is"; exit 1; }
 
-.PHONY: release
-release: $(GORELEASER) $(SYFT) ## what the release workflow runs on a tag
-	@mkdir -p .cache/bin && ln -sf $(SYFT) .cache/bin/syft
-	PATH=$(CURDIR)/.cache/bin:$$PATH $(GORELEASER) release --clean
+.PHONY: release-build
+release-build: $(GORELEASER) $(SYFT) $(KO) $(CRANE) ## what the release workflow runs on a tag: everything into dist/release, signed by nobody
+	$(call tools,$^)
+	$(RELEASE) build
+
+.PHONY: release-verify release-stage release-sign release-publish
+release-stage release-publish: $(CRANE)
+	$(call tools,$^)
+	$(RELEASE) $(@:release-%=%)
+release-verify release-sign:
+	$(RELEASE) $(@:release-%=%)
 
 .PHONY: vulnerabilities
 vulnerabilities: $(GOVULNCHECK) $(if $(DATABASE),,$(VULNDB)) ## known vulnerabilities in what is linked and called; DATABASE=https://vuln.go.dev asks for those of today
@@ -154,5 +168,6 @@ $(CRANE): ; $(call install,github.com/google/go-containerregistry/cmd/crane@v0.2
 $(LINT): ; $(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0)
 $(ACTIONLINT): ; $(call install,github.com/rhysd/actionlint/cmd/actionlint@v1.7.12)
 $(GORELEASER): ; $(call install,github.com/goreleaser/goreleaser/v2@v2.16.0)
+$(KO): ; $(call install,github.com/google/ko@v0.19.1)
 $(SYFT): ; $(call install,github.com/anchore/syft/cmd/syft@v1.57.0)
 $(GOVULNCHECK): ; $(call install,golang.org/x/vuln/cmd/govulncheck@v1.9.0)
