@@ -30,7 +30,7 @@ func TestGuides(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no guides: %v", err)
 	}
-	for _, file := range append(files, "../../README.md") {
+	for _, file := range append(files, "../../README.md", "../../SECURITY.md") {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
