@@ -43,8 +43,9 @@ race: ## the packages' own tests under the race detector, which needs a C compil
 	CGO_ENABLED=1 go test -race -timeout 20m ./internal/...
 
 .PHONY: random
-random: ## other random repositories than those of make test, and more; a failure prints its seed
+random: ## other random repositories, sequences of moves and accidents than those of make test, and more; a failure prints its seed
 	KEOS_OCI_SEED=$$(date +%s)000 KEOS_OCI_REPOSITORIES=3000 go test -count 1 -timeout 30m -run TestRandomRepositories -v ./internal/release
+	KEOS_OCI_SEED=$$(date +%s)000 KEOS_OCI_RUNS=500 go test -count 1 -timeout 60m -run 'TestRandomMoves|TestAccidentsOfTwo' ./cmd/keos-oci
 
 .PHONY: interop
 interop: $(SIGSTACK) $(COSIGN2) $(COSIGN3) $(CRANE) $(OLD) ## the cosign command lines accept what we sign, and an older keos-oci gets along with this one

@@ -119,6 +119,9 @@ func (a *app) annotate(result any) {
 	case *release.PublishResult:
 		for _, c := range r.Components {
 			findings = append(findings, c.Warnings...)
+			for _, held := range c.Held {
+				findings = append(findings, check.Finding{Severity: check.Warning, Rule: "held", Message: c.Name + ": " + held})
+			}
 			if c.Error != nil {
 				findings = append(findings, c.Error.Findings...)
 			}
@@ -138,15 +141,18 @@ func (a *app) annotation(f check.Finding) string {
 	}
 	property := strings.NewReplacer("%", "%25", "\n", "%0A", ":", "%3A", ",", "%2C")
 	text := strings.NewReplacer("%", "%25", "\n", "%0A")
-	where := "file=" + property.Replace(visibleLines(a.fromWorkspace(f.File)))
+	where := ""
+	if f.File != "" {
+		where = "file=" + property.Replace(visibleLines(a.fromWorkspace(f.File))) + ","
+	}
 	if f.Line > 0 {
-		where += fmt.Sprintf(",line=%d", f.Line)
+		where += fmt.Sprintf("line=%d,", f.Line)
 	}
 	message := f.Message
 	if f.Fix != "" {
 		message += "; " + f.Fix
 	}
-	return fmt.Sprintf("::%s %s,title=%s::%s", level, where, property.Replace(visibleLines("keos-oci "+f.Rule)), text.Replace(visibleLines(message)))
+	return fmt.Sprintf("::%s %stitle=%s::%s", level, where, property.Replace(visibleLines("keos-oci "+f.Rule)), text.Replace(visibleLines(message)))
 }
 
 // fromWorkspace is a file of the checkout as GitHub knows it, which may have been checked out into a folder of its own.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type app struct {
 	in       *os.File
 	out, err io.Writer
 	getenv   func(string) string
+	keys     func(file string) *sign.PrivateKey // nil opens them with the password
 	global   globalFlags
 
 	started  bool // a command's own code runs: what fails before that is usage
@@ -102,7 +104,7 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, fit for a comment on a pull request")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
-	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.statusCmd(), a.historyCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
+	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(), a.historyCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -147,15 +149,74 @@ func (a *app) service(ctx context.Context, s *signFlags) (*release.Service, erro
 
 // serviceIn is service for any checkout. One in which nothing is found may be a fleet without any cluster yet.
 func (a *app) serviceIn(ctx context.Context, dir string, newFleet bool, s *signFlags) (*release.Service, error) {
-	checkout, err := git.Open(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	w, err := a.open(ctx, checkout, release.Source{Head: true}, newFleet)
+	w, err := a.openIn(ctx, dir, newFleet)
 	if err != nil {
 		return nil, err
 	}
 	return a.serviceOf(ctx, w, s)
+}
+
+// openIn opens the checkout that a folder is in, as it is.
+func (a *app) openIn(ctx context.Context, dir string, newFleet bool) (*opened, error) {
+	checkout, err := git.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	return a.open(ctx, checkout, release.Source{Head: true}, newFleet)
+}
+
+// serviceFor is service for verbs that need no checkout, and says what the components are called in it. A full repository name, or --registry
+// where no checkout has components, is enough.
+func (a *app) serviceFor(ctx context.Context, s *signFlags, names ...string) (*release.Service, []string, error) {
+	prefix, short, err := splitNames(names)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := a.openIn(ctx, a.global.directory, false)
+	absent := errors.Is(err, git.ErrNotCheckout) || errors.Is(err, component.ErrNoComponents)
+	switch {
+	case prefix == "" && absent && a.global.registry != "" && len(names) > 0:
+		prefix = a.global.registry
+	case prefix == "":
+	case err == nil && w.workspace.Registry == prefix && w.workspace.Has(namesOf(short)...):
+		prefix = "" // the checkout knows more of them
+	}
+	if prefix != "" {
+		w = &opened{}
+		w.workspace, err = component.Standalone(prefix, namesOf(short))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	svc, err := a.serviceOf(ctx, w, s)
+	return svc, short, err
+}
+
+// namesOf takes tags and digests off.
+func namesOf(targets []string) []string {
+	names := make([]string, len(targets))
+	for i, target := range targets {
+		names[i], _, _ = strings.Cut(target, "@")
+		names[i], _, _ = strings.Cut(names[i], ":")
+	}
+	return names
+}
+
+// splitNames takes the registry and prefix off full repository names.
+func splitNames(names []string) (prefix string, short []string, err error) {
+	for _, name := range names {
+		at := strings.LastIndex(name, "/")
+		if at < 0 {
+			short = append(short, name)
+			continue
+		}
+		if prefix != "" && prefix != name[:at] {
+			return "", nil, fmt.Errorf("%w: %s and %s are in different places of the registry: name them in two commands", errUsage, prefix, name[:at])
+		}
+		prefix = name[:at]
+		short = append(short, name[at+1:])
+	}
+	return prefix, short, nil
 }
 
 // opened is a commit of a checkout, or the checkout as it is, and the workspace that it is.
@@ -204,10 +265,6 @@ func (a *app) warnOfConfig(checkout *git.Checkout, tree *git.Tree) {
 // serviceOf joins everything that a verb needs.
 func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.Service, error) {
 	checkout, workspace := w.checkout, w.workspace
-	filters, err := w.tree.Filters(ctx)
-	if err != nil {
-		return nil, err
-	}
 	scheme, err := a.scheme(workspace)
 	if err != nil {
 		return nil, err
@@ -217,11 +274,17 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 		return nil, err
 	}
 	svc := &release.Service{
-		Workspace: workspace, Checkout: checkout, FS: w.tree, Files: w.tree.Files, Filters: filters, Folder: w.tree.Folder,
+		Workspace: workspace, Checkout: checkout,
 		Log:         slog.New(a.progress),
 		Concurrency: a.global.concurrency,
 		Now:         time.Now,
 		Remotes:     new(check.Remotes),
+	}
+	if w.tree != nil {
+		svc.FS, svc.Files, svc.Folder = w.tree, w.tree.Files, w.tree.Folder
+		if svc.Filters, err = w.tree.Filters(ctx); err != nil {
+			return nil, err
+		}
 	}
 	rules := &trust.Rules{Formerly: workspace.Config.Formerly, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
 	var signer *sign.Signer
@@ -236,6 +299,9 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 
 // remoteOf names the checkout's remote as artifacts do, "" where there is none.
 func remoteOf(ctx context.Context, checkout *git.Checkout) (string, error) {
+	if checkout == nil {
+		return "", nil
+	}
 	remote, err := checkout.RemoteURL(ctx)
 	if errors.Is(err, git.ErrNoRemote) {
 		return "", nil

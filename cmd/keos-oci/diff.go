@@ -37,12 +37,16 @@ Signatures are not checked, and a warning says so: "keos-oci verify" asks who si
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 when they differ")
 	_ = cmd.RegisterFlagCompletionFunc("variant", a.completeVariants)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		svc, names, err := a.serviceFor(cmd.Context(), nil, args[0])
+		if err != nil {
+			return err
+		}
+		args[0] = names[0]
 		if err := parseSides(&req, args); err != nil {
 			return fmt.Errorf("%w: %w", errUsage, err)
 		}
-		svc, err := a.service(cmd.Context(), nil)
-		if err != nil {
-			return err
+		if len(args) == 2 && svc.Checkout == nil {
+			return fmt.Errorf("%w: without a checkout, name two tags or digests", errUsage)
 		}
 		svc.Log.Warn("signatures are not checked: keos-oci verify does that")
 		res, err := svc.Diff(cmd.Context(), req)

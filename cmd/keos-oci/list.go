@@ -11,11 +11,11 @@ func (a *app) listCmd() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeComponents,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			svc, err := a.service(cmd.Context(), nil)
+			svc, names, err := a.serviceFor(cmd.Context(), nil, args...)
 			if err != nil {
 				return err
 			}
-			res, err := svc.List(cmd.Context(), args[0])
+			res, err := svc.List(cmd.Context(), names[0])
 			if err != nil {
 				return err
 			}

@@ -2,14 +2,19 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
@@ -38,11 +43,15 @@ func (a *app) rollbackCmd() *cobra.Command {
 	cmd.Use = "rollback COMPONENT [VERSION]"
 	cmd.Short = "Move latest-stable back, to what was there before or to a version"
 	cmd.Long = `Without a version, the journal says what the channel named before; a second rollback goes one further back. With one, the
-channel goes there, wherever that is. The target's signature is verified first, and publish does not put the version that
-was left on the channel again: an explicit promote can.`
+channel goes there, wherever that is. The target's signature is verified first. Publish does not put what was left, or was passed over, on
+the channel again: an explicit promote can.
+
+With a version, no record, list or log that cannot be read keeps the rollback from going there. While signing is down, --unrecorded moves the
+channel without a record; the next move records it.`
 	cmd.Example = `  keos-oci rollback frontend --reason "500s since 02:50"
   keos-oci rollback frontend v1.2.2
-  keos-oci rollback frontend --dry-run`
+  keos-oci rollback frontend --dry-run
+  keos-oci rollback frontend v1.2.2 --unrecorded           signing is down, and this cannot wait`
 	return cmd
 }
 
@@ -58,6 +67,11 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 	f.StringVar(&expect, "expect", "", "digest that the channel must name now, or nothing is done")
 	f.StringVar(&file, "from-file", "", "file with lines of COMPONENT VERSION; - is stdin")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
+	bindRequest(f, &req.Request, &req.Wait)
+	if verb == "rollback" {
+		f.BoolVar(&req.Prereleases, "allow-prerelease", false, "go to a pre-release, which clusters of the channel never had otherwise")
+		f.BoolVar(&req.Unrecorded, "unrecorded", false, "write no record: for when signing is down; needs a version")
+	}
 	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
 	signing.bindMover(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
@@ -69,11 +83,18 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 				return fmt.Errorf("%w: --expect: %w", errUsage, err)
 			}
 		}
+		if req.Unrecorded && slices.ContainsFunc(req.Items, func(i release.MoveItem) bool { return i.Version == "" }) {
+			return fmt.Errorf("%w: --unrecorded needs a version to go to", errUsage)
+		}
 		signing.openKey(a)
 		req.Actor, req.RunURL = a.whoRuns()
-		svc, err := a.service(cmd.Context(), &signing)
+		req.Request = requestOf(req.Request, req.RunURL)
+		svc, names, err := a.serviceFor(cmd.Context(), &signing, itemNames(req.Items)...)
 		if err != nil {
 			return err
+		}
+		for i, name := range names {
+			req.Items[i].Component = name
 		}
 		a.comparing(cmd.Context(), svc)
 		res, err := run(cmd.Context(), svc, req)
@@ -83,6 +104,68 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 		return a.finish(res, res.Err())
 	}
 	return cmd
+}
+
+// bindRequest adds what the verbs share that move channels.
+func bindRequest(f *pflag.FlagSet, request *string, wait *time.Duration) {
+	f.StringVar(request, "request", "", "name of this command: repeated with the same name, it completes what was begun, once (default the CI run, else random)")
+	f.DurationVar(wait, "wait-for-move", 0, "how long to wait for a move of another command that is under way, for example 2m")
+}
+
+// requestOf is what names a command: what the user says, else the CI run without its attempt, else something that nobody else says.
+func requestOf(given, runURL string) string {
+	if given == "" {
+		given, _, _ = strings.Cut(runURL, "/attempts/")
+	}
+	return cmp.Or(given, rand.Text())
+}
+
+func (a *app) cancelCmd() *cobra.Command {
+	var req release.MoveRequest
+	var now bool
+	var signing signFlags
+	cmd := &cobra.Command{
+		Use:   "cancel COMPONENT…",
+		Short: "End moves that were begun and never finished",
+		Long: `A command that was killed may leave a record of a move that was not made. Its own repetition completes it. This command closes it: a
+signed record says that the move does not take effect any more. A move that may still be under way is closed with --now alone.`,
+		Example: `  keos-oci cancel frontend
+  keos-oci cancel frontend --now --reason "the job hangs"`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeComponents,
+	}
+	f := cmd.Flags()
+	f.StringVar(&req.Channel, "channel", "", "channel (default the first that follows versions)")
+	f.StringVar(&req.Reason, "reason", "", "why, for the journal")
+	f.BoolVar(&now, "now", false, "close moves that may still be under way, too")
+	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
+	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
+	signing.bindMover(f)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req.Actor, req.RunURL = a.whoRuns()
+		req.Request = requestOf("", "")
+		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			req.Items = append(req.Items, release.MoveItem{Component: name})
+		}
+		res, err := svc.Cancel(cmd.Context(), req, now)
+		if err != nil {
+			return err
+		}
+		return a.finish(res, res.Err())
+	}
+	return cmd
+}
+
+func itemNames(items []release.MoveItem) []string {
+	names := make([]string, len(items))
+	for i, item := range items {
+		names[i] = item.Component
+	}
+	return names
 }
 
 // moveItems reads what to move from the arguments or the file.
@@ -166,11 +249,11 @@ begun and not finished is pending, and one that another tool made is "moved outs
 	}
 	signing.bindVerifier(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		svc, err := a.service(cmd.Context(), &signing)
+		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
 		if err != nil {
 			return err
 		}
-		res, err := svc.Status(cmd.Context(), args)
+		res, err := svc.Status(cmd.Context(), names)
 		if err != nil {
 			return err
 		}
@@ -198,11 +281,11 @@ func (a *app) historyCmd() *cobra.Command {
 		if limit < 1 {
 			return fmt.Errorf("%w: --limit %d: at least 1", errUsage, limit)
 		}
-		svc, err := a.service(cmd.Context(), &signing)
+		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
 		if err != nil {
 			return err
 		}
-		res, err := svc.History(cmd.Context(), args[0], channel, limit)
+		res, err := svc.History(cmd.Context(), names[0], channel, limit)
 		if err != nil {
 			return err
 		}

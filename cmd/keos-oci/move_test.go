@@ -95,7 +95,7 @@ func TestKilledMoves(t *testing.T) {
 	}{{[]string{"promote", "frontend", "v3.0.0"}, "v3.0.0"}, {[]string{"rollback", "frontend", "v1.0.0"}, "v1.0.0"}} {
 		t.Run(move.args[0], func(t *testing.T) {
 			t.Parallel()
-			args := append(slices.Clone(move.args), st.flags()...)
+			args := append(slices.Clone(move.args), append(st.flags(), "--request", "one")...)
 			killed := 0
 			for at := 0; ; at++ {
 				hit := false
@@ -146,7 +146,9 @@ func TestFaultyMoves(t *testing.T) {
 	st := sigstore(t)
 	origin := shelf(t, st)
 	for args, to := range map[[3]string]string{{"promote", "frontend", "v3.0.0"}: "v3.0.0", {"rollback", "frontend", "v1.0.0"}: "v1.0.0"} {
-		t.Run(args[0], func(t *testing.T) { faultyMoves(t, origin, append(args[:], st.flags()...), to) })
+		t.Run(args[0], func(t *testing.T) {
+			faultyMoves(t, origin, append(args[:], append(st.flags(), "--request", "one")...), to)
+		})
 	}
 }
 
@@ -198,7 +200,7 @@ func TestConcurrentMoves(t *testing.T) {
 				wg.Add(1)
 				go func() {
 					defer wg.Done()
-					for i := range 200 / processes {
+					for i := range 80 / processes {
 						r := s.run(append(append(slices.Clone(commands[(i*processes+p)%len(commands)]), "-o", "json"), st.flags()...)...)
 						var res release.MoveResult
 						_ = json.Unmarshal([]byte(r.stdout), &res)
@@ -266,7 +268,7 @@ func TestTamperedJournal(t *testing.T) {
 				}
 				m.Annotations[bundle] = edited
 			})
-		}, "invalid", ""},
+		}, "invalid", "v1.0.0"},
 		"tagged to another time": {func(t *testing.T, s *sandbox) {
 			rewrite(t, s, oldest.Tag, later("2099"), func(*ocispec.Manifest) {})
 		}, "it is a record of 20", "v1.0.0"},
@@ -287,7 +289,7 @@ func TestTamperedJournal(t *testing.T) {
 				t.Fatal(r)
 			}
 			os.Remove(filepath.Join(s.dir, "evil.yaml"))
-		}, "not signed by the expected identity", ""},
+		}, "not signed by the expected identity", "v2.0.0"},
 		"broken": {func(t *testing.T, s *sandbox) {
 			rewrite(t, s, oldest.Tag, later("2099"), func(*ocispec.Manifest) {})
 			s.registry.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
@@ -321,13 +323,6 @@ func TestTamperedJournal(t *testing.T) {
 				t.Errorf("history does not say %q: %v", c.say, r)
 			}
 			back := s.run(append([]string{"rollback", "frontend"}, st.flags()...)...)
-			if c.back == "" {
-				if back.code != 3 {
-					t.Errorf("rolled back by a record that counts for nothing: %v", back)
-				}
-				s.stands(t)
-				return
-			}
 			if got := s.stands(t); back.code != 0 || got != c.back {
 				t.Errorf("rolled back to %s, want %s: %v", got, c.back, back)
 			}
@@ -553,11 +548,11 @@ func TestJournalSurvivesGarbageCollection(t *testing.T) {
 }
 
 // TestPendingIsTold: a move that was killed between its record and the channel is told as pending, and the same command
-// completes it without a second record.
+// completes it with a record of its own.
 func TestPendingIsTold(t *testing.T) {
 	st := sigstore(t)
 	s := shelf(t, st)
-	args := append([]string{"promote", "frontend", "v3.0.0"}, st.flags()...)
+	args := append([]string{"promote", "frontend", "v3.0.0", "--request", "one"}, st.flags()...)
 	at := -1
 	s.registry.FaultAt(func(n int, r *http.Request) registrytest.Fault {
 		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest-stable") {
@@ -586,7 +581,7 @@ func TestPendingIsTold(t *testing.T) {
 	if r := s.must(args...); !strings.Contains(r.stdout, "completes the pending move") {
 		t.Error(r)
 	}
-	if after := s.history(t); after.Standing != tag.Settled || len(after.Moves) != len(before.Moves) {
+	if after := s.history(t); after.Standing != tag.Settled || len(after.Moves) != len(before.Moves)+1 || after.Moves[1].State != tag.StateClosed {
 		t.Errorf("%+v", after)
 	}
 }

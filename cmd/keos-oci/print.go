@@ -131,11 +131,17 @@ func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
 		for _, f := range c.Warnings {
 			say(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
 		}
+		for _, held := range c.Held {
+			say(w, "%s: %s: %s\n", a.paint(yellow, "warning"), c.Name, a.paragraph(held))
+		}
 		for _, n := range c.Notes {
 			say(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(n))
 		}
 	}
 	say(w, "%d published, %d unchanged, %d failed", r.Summary.Published, r.Summary.Unchanged, r.Summary.Failed)
+	if r.Summary.Held > 0 {
+		say(w, ", %d held", r.Summary.Held)
+	}
 	if r.Summary.Planned > 0 {
 		say(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
 	}

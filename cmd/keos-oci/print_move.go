@@ -27,6 +27,9 @@ func (a *app) printMoves(w io.Writer, r *release.MoveResult) error {
 	if r.Summary.Held > 0 {
 		say(w, ", %d held back", r.Summary.Held)
 	}
+	if r.Summary.Closed > 0 {
+		say(w, ", %d closed", r.Summary.Closed)
+	}
 	if r.Summary.Planned > 0 {
 		say(w, ", %d planned (dry run: nothing was changed)", r.Summary.Planned)
 	}

@@ -49,6 +49,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 	f.BoolVar(&req.AllowOlder, "allow-older", false, "let a channel go back to an older commit")
 	f.BoolVar(&req.AllowDirty, "allow-dirty", false, "let a channel follow to changes that are not committed")
 	f.BoolVar(&req.NoPromote, "no-promote", false, "publish a version without moving the channels that follow versions")
+	bindRequest(f, &req.Request, &req.Wait)
 	signing.bindMover(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		req.Names = args
@@ -63,6 +64,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 			}
 		}
 		req.Actor, req.RunURL = a.whoRuns()
+		req.Request = requestOf(req.Request, req.RunURL)
 		svc, err := a.publishService(cmd.Context(), want, &req, &signing)
 		if err != nil {
 			return err

@@ -80,6 +80,9 @@ func (a *app) publishReport(r *release.PublishResult) string {
 	}
 	var notes []string
 	for _, c := range r.Components {
+		for _, held := range c.Held {
+			notes = append(notes, "⚠️ warning: "+escape(c.Name+": "+held))
+		}
 		notes = append(notes, remarks(c.Name, c.Notes, c.Error)...)
 	}
 	return "### keos-oci publish " + code(r.Ref) + "\n\n" + t.String() + bullets(notes)

@@ -141,9 +141,17 @@ func (s *signFlags) isPrivate() (bool, error) {
 // privateKey is the key that signs, nil for none: always the same one, so that opening it may begin early.
 func (s *signFlags) privateKey(a *app) *sign.PrivateKey {
 	if s.opened == nil && s.key != "" {
-		s.opened = sign.NewPrivateKey(s.key, a.password)
+		s.opened = a.newKey(s.key)
 	}
 	return s.opened
+}
+
+// newKey is a private key that is opened when it is needed. Tests that run many commands open theirs once.
+func (a *app) newKey(file string) *sign.PrivateKey {
+	if a.keys != nil {
+		return a.keys(file)
+	}
+	return sign.NewPrivateKey(file, a.password)
 }
 
 // openKey begins to open the key that a flag names, before anything else is looked at.

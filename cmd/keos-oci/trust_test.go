@@ -159,7 +159,7 @@ func TestKilledReleases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"publish", "frontend", "--version", "v1.0.0", "--key", key}
+	args := []string{"publish", "frontend", "--version", "v1.0.0", "--key", key, "--request", "one"}
 	whole := origin.copyOf(t)
 	whole.must(args...)
 	requests := whole.registry.Count("")

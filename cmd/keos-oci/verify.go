@@ -30,13 +30,13 @@ Exit code 3 means that it is refused, 1 that there is no answer: the registry or
 	signing.bindVerifier(cmd.Flags())
 	cmd.Flags().BoolVar(&a.explains, "explain", false, "print each rule with its answer")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		target, err := release.ParseTarget(args[0])
-		if err != nil {
-			return fmt.Errorf("%w: %w", errUsage, err)
-		}
-		svc, err := a.service(cmd.Context(), &signing)
+		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
 		if err != nil {
 			return err
+		}
+		target, err := release.ParseTarget(names[0])
+		if err != nil {
+			return fmt.Errorf("%w: %w", errUsage, err)
 		}
 		res, err := svc.Verify(cmd.Context(), release.VerifyRequest{Target: target})
 		if err != nil {

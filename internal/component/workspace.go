@@ -117,6 +117,16 @@ func (w *Workspace) Address() string {
 	return w.Scheme + "://" + w.Registry
 }
 
+// Has tells whether the workspace has components of these names.
+func (w *Workspace) Has(names ...string) bool {
+	for _, name := range names {
+		if _, err := w.Components.Find(name); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // ByGitTag returns the component that a Git tag such as frontend/v1.2.3 releases, and the version, such as v1.2.3. The
 // error is ErrNotVersionTag where it releases none, be it that no component has such tags or that the version is not
 // a strict semantic one; build metadata (+…) is refused, because it cannot be in the tag of an artifact.

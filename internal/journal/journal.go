@@ -31,6 +31,8 @@ const (
 	recordMeaning = "https://keos-oci.stratio.com/move/v1"
 	// Enough is how many of the newest records are read where one does not tell enough.
 	Enough = 50
+	// maxRead is how many records are read at most, junk among them.
+	maxRead = 10000
 )
 
 // Options of a Journal.
@@ -50,19 +52,56 @@ type Journal struct{ o Options }
 // Open names a journal; nothing is requested yet.
 func Open(o Options) *Journal { return &Journal{o} }
 
-// Read gives the newest records, at most limit, verified. names is what the channel names.
+// Read gives the newest records, verified: limit valid ones, or all, and at least as many as it takes to know what the channel's newest
+// move is. names is what the channel points to. Invalid records are read past; maxRead bounds how many.
 func (l *Journal) Read(ctx context.Context, tags []string, limit int, names digest.Digest) (tag.Journal, error) {
-	all := tag.RecordTags(tags, l.o.Channel)
-	j := tag.Journal{Names: names, Entries: make([]tag.Entry, min(limit, len(all))), Partial: limit < len(all)}
+	all, marks := tag.RecordTags(tags, l.o.Channel), marksOf(tags)
+	j := tag.Journal{Names: names}
+	for next := limit; len(j.Entries) < min(len(all), maxRead); next = 16 {
+		batch := all[len(j.Entries):min(len(j.Entries)+next, len(all), maxRead)]
+		entries, err := l.entries(ctx, batch, marks)
+		if err != nil {
+			return j, err
+		}
+		if j.Entries = append(j.Entries, entries...); j.Tells(limit, Enough) {
+			break
+		}
+	}
+	j.Partial = len(j.Entries) < len(all)
+	return j, nil
+}
+
+// Entry reads one record, whatever the channel points to.
+func (l *Journal) Entry(ctx context.Context, name string, tags []string) (tag.Entry, error) {
+	list, err := l.entries(ctx, []string{name}, marksOf(tags))
+	if err != nil {
+		return tag.Entry{}, err
+	}
+	return list[0], nil
+}
+
+func marksOf(tags []string) map[string]bool {
+	marks := map[string]bool{}
+	for _, t := range tags {
+		if tag.IsDoneTag(t) {
+			marks[t] = true
+		}
+	}
+	return marks
+}
+
+func (l *Journal) entries(ctx context.Context, names []string, marks map[string]bool) ([]tag.Entry, error) {
+	list := make([]tag.Entry, len(names))
 	var group errgroup.Group
 	group.SetLimit(16)
-	for i := range j.Entries {
+	for i, name := range names {
 		group.Go(func() (err error) {
-			j.Entries[i], err = l.entry(ctx, all[i])
+			list[i], err = l.entry(ctx, name)
+			list[i].Marked = marks[tag.DoneTag(name)]
 			return err
 		})
 	}
-	return j, group.Wait()
+	return list, group.Wait()
 }
 
 // entry reads one record. What is wrong with it goes into the entry; the error is for a registry that does not answer.
@@ -87,6 +126,7 @@ func (l *Journal) entry(ctx context.Context, name string) (tag.Entry, error) {
 		return e, nil
 	}
 	e.Err = l.verify(&e, []byte(m.Annotations[recordBundle]))
+	e.Unchecked = errors.Is(e.Err, sign.ErrCannotCheck)
 	return e, nil
 }
 
@@ -114,6 +154,7 @@ func (l *Journal) verify(e *tag.Entry, bundle []byte) error {
 	if signed.Identity != (sign.Identity{}) {
 		e.Signer = signed.String()
 	}
+	e.Logged = signed.Time
 	if err != nil {
 		return err
 	}
@@ -142,10 +183,13 @@ func (l *Journal) verify(e *tag.Entry, bundle []byte) error {
 
 // recordSubject is the digest that a record's statement is about: where the channel goes. What another tool put on the
 // channel may be signed by nobody, and a statement about it, hung onto it by somebody, would pass for a signature on a
-// cluster; so an adoption is about a digest that no artifact has.
+// cluster; so an adoption is about a digest that no artifact has. So is what closes a move.
 func recordSubject(r tag.Record) digest.Digest {
-	if r.Action == tag.ActionAdopt {
+	switch r.Action {
+	case tag.ActionAdopt:
 		return digest.FromString("adopted: " + r.To.String())
+	case tag.ActionClose, tag.ActionWithdraw:
+		return digest.FromString("closed: " + r.To.String())
 	}
 	return r.To
 }
@@ -164,21 +208,48 @@ func (l *Journal) MayMove(id sign.Signed) error {
 	return nil
 }
 
-// Write signs and stores a record under a tag of its own and gives it as it will be read. Nothing is ever replaced: the
-// tag holds the time to the millisecond and a random salt.
-func (l *Journal) Write(ctx context.Context, r tag.Record) (tag.Entry, error) {
-	e := tag.Entry{Record: r}
+// Signed is a record that was signed, on its way to the registry.
+type Signed struct {
+	tag.Entry
+	desc ocispec.Descriptor
+	raw  []byte
+}
+
+// Sign signs a record and gives it as it will be read. Nothing is written yet.
+func (l *Journal) Sign(ctx context.Context, r tag.Record) (Signed, error) {
+	s := Signed{Entry: tag.Entry{Record: r}}
 	title := strings.TrimSpace(fmt.Sprintf("%s %s %s to %s %s", r.Action, r.Component, r.Channel, r.Version, r.To))
 	desc, raw, id, err := l.sign(ctx, recordMeaning, recordSubject(r), r, r.Time, title)
 	if err != nil {
-		return e, err
+		return s, err
 	}
 	var salt [2]byte
 	if _, err := rand.Read(salt[:]); err != nil {
-		return e, err
+		return s, err
 	}
-	e.Tag, e.Digest, e.Signer = tag.RecordTag(l.o.Channel, r.Time, salt), desc.Digest, id.String()
-	return e, l.store(ctx, e.Tag, desc, raw)
+	s.Tag, s.Digest, s.Signer, s.Logged = tag.RecordTag(l.o.Channel, r.Time, salt), desc.Digest, id.String(), id.Time
+	s.desc, s.raw = desc, raw
+	return s, nil
+}
+
+// Store writes a signed record under a tag of its own. Nothing is ever replaced: the tag has the time to the millisecond and a random
+// salt.
+func (l *Journal) Store(ctx context.Context, s Signed) error {
+	return l.store(ctx, s.Tag, s.desc, s.raw)
+}
+
+// Mark says that the move of a record is done.
+func (l *Journal) Mark(ctx context.Context, s Signed) error {
+	return l.o.Repo.Tag(ctx, s.desc, s.raw, tag.DoneTag(s.Tag))
+}
+
+// MarkRead is Mark for a record that was read.
+func (l *Journal) MarkRead(ctx context.Context, e tag.Entry) error {
+	desc, raw, err := l.o.Repo.Manifest(ctx, e.Digest.String())
+	if err != nil {
+		return err
+	}
+	return l.Mark(ctx, Signed{Entry: e, desc: desc, raw: raw})
 }
 
 // sign makes the manifest of a record.

@@ -40,6 +40,9 @@ func Unanswered(err error) bool {
 	return false
 }
 
+// Answered says whether the registry itself answered with an error: then it is done with the request.
+func Answered(err error) bool { return status(err) != 0 }
+
 // Repository is one repository of a registry. Its methods are safe for concurrent use.
 type Repository struct {
 	client *Client
@@ -141,6 +144,12 @@ func (r *Repository) Tag(ctx context.Context, desc ocispec.Descriptor, raw []byt
 		return errors.Join(fmt.Errorf("%s:%s: %w", r.name, tag, ErrImmutable), err)
 	}
 	return nil
+}
+
+// TagOnce is Tag with one request, which is not repeated: a repetition that arrives late would write over what others wrote meanwhile. An
+// error that Unanswered knows leaves it open whether the tag was written.
+func (r *Repository) TagOnce(ctx context.Context, desc ocispec.Descriptor, raw []byte, tag string) error {
+	return r.Tag(once(ctx), desc, raw, tag)
 }
 
 func (r *Repository) putManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte, ref string) error {

@@ -52,7 +52,7 @@ func sortTags(tags []string) tagList {
 	for _, t := range tags {
 		if v, err := tag.ParseVersion(t); err == nil {
 			versions = append(versions, v)
-		} else if _, _, record := tag.ParseRecordTag(t); !record && !tag.IsReleaseTag(t) && !registry.IsReferrersTag(t) {
+		} else if _, _, record := tag.ParseRecordTag(t); !record && !tag.IsDoneTag(t) && !tag.IsReleaseTag(t) && !registry.IsReferrersTag(t) {
 			list.others = append(list.others, t)
 		}
 	}

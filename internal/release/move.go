@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -27,12 +28,19 @@ type MoveRequest struct {
 	Actor   string // who; default: the signing identity
 	RunURL  string
 	DryRun  bool
+
+	Request     string        // the same for a command and its repetition
+	Wait        time.Duration // for a move of another command that is under way
+	Prereleases bool          // a rollback may go to one
+	Unrecorded  bool          // a rollback to a version writes no record: signing is down
 }
 
 // Statuses of a moved component, beside those of publish.
 const (
 	StatusMoved = "moved"
 	StatusHeld  = "held"
+	// StatusClosed is a channel whose open moves were closed.
+	StatusClosed = "closed"
 )
 
 // MoveResult is what promote or rollback did; its JSON is part of the contract.
@@ -49,6 +57,7 @@ type MoveSummary struct {
 	Unchanged int `json:"unchanged"`
 	Failed    int `json:"failed"`
 	Held      int `json:"held,omitempty"`
+	Closed    int `json:"closed,omitempty"`
 	Planned   int `json:"planned,omitempty"`
 }
 
@@ -62,6 +71,7 @@ type MovedComponent struct {
 	FromVersion string          `json:"fromVersion,omitempty"`
 	From        digest.Digest   `json:"from,omitempty"`
 	To          digest.Digest   `json:"to,omitempty"`
+	Held        string          `json:"held,omitempty"` // why a publication did not move the channel, though it could have
 	Record      string          `json:"record,omitempty"`
 	Signer      string          `json:"signer,omitempty"`     // of the record
 	Signatures  []sign.Identity `json:"signatures,omitempty"` // of the artifact moved to, all that are valid
@@ -106,9 +116,28 @@ func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) 
 	case req.DryRun:
 		s.sideBySide(len(movers), func(i int) { movers[i].compare(ctx) })
 	default:
-		s.sideBySide(len(movers), func(i int) { movers[i].act(ctx) })
+		s.actTogether(ctx, movers)
 	}
 	return s.moveResult(action, movers, req.DryRun), nil
+}
+
+// actTogether signs all records before the first one is written: what cannot be signed leaves nothing moved.
+func (s *Service) actTogether(ctx context.Context, movers []*mover) {
+	s.sideBySide(len(movers), func(i int) {
+		if m := movers[i]; m.step.Acts() {
+			if err := m.sign(ctx); err != nil {
+				m.fail(err)
+			}
+		}
+	})
+	if anyFailed(movers) {
+		return
+	}
+	s.sideBySide(len(movers), func(i int) {
+		if movers[i].step.Acts() {
+			movers[i].act(ctx)
+		}
+	})
 }
 
 func (s *Service) movers(action tag.Action, req MoveRequest) ([]*mover, error) {
@@ -177,6 +206,8 @@ func (s *Service) moveResult(action tag.Action, movers []*mover, dryRun bool) *M
 			res.Summary.Planned++
 		case StatusHeld:
 			res.Summary.Held++
+		case StatusClosed:
+			res.Summary.Closed++
 		default:
 			res.Summary.Failed++
 		}

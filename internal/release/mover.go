@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,12 +37,18 @@ type mover struct {
 	target   tag.Target
 	artifact pack.Artifact
 	step     tag.Step
+	signed   signedMove
+	expected tag.Target // in a dry run, what the version would be; no tag points to it yet
 	out      MovedComponent
 }
 
 func (m *mover) fail(err error) {
 	m.out.Status, m.out.Error, m.out.err = StatusFailed, problem(err), err
 	m.Log.Error("failed", "component", m.component.Name, "code", m.out.Error.Code)
+}
+
+func (m *mover) note(format string, args ...any) {
+	m.out.Notes = append(m.out.Notes, fmt.Sprintf(format, args...))
 }
 
 func (m *mover) settleStatus(dryRun bool) {
@@ -53,30 +60,68 @@ func (m *mover) settleStatus(dryRun bool) {
 		m.out.Status = StatusPlanned
 	default:
 		m.out.Status = StatusHeld
-		m.out.Notes = append(m.out.Notes, "not moved, because another component may not move")
+		m.note("not moved, because another component may not move")
 	}
 }
 
-// prepare reads and decides; nothing is written.
+// prepare reads and decides; nothing is written. A move of another command that is under way is waited for, as long as the request says.
 func (m *mover) prepare(ctx context.Context) {
-	err := m.read(ctx)
-	if err == nil {
-		err = m.judge(ctx)
+	began := m.Now()
+	m.view.Seen = map[string]time.Time{}
+	err := m.look(ctx)
+	for errors.Is(err, tag.ErrConflict) && m.view.Under() && m.Now().Sub(began) < m.Wait && ctx.Err() == nil {
+		m.Log.Info("wait for another move", "component", m.component.Name, "channel", m.channel.Name)
+		if pause(ctx, waitStep) != nil {
+			break
+		}
+		err = m.look(ctx)
 	}
 	m.out.From, m.out.FromVersion, m.out.To, m.out.Version = m.view.Digest, m.view.Version, m.target.Digest, m.target.Version
 	if m.step.Note != "" {
-		m.out.Notes = append(m.out.Notes, m.step.Note)
+		m.note("%s", m.step.Note)
 	}
+	m.out.Held = m.step.Held
 	if err != nil {
 		m.fail(err)
 	}
 }
 
-// read asks for the target, the channel and the tags side by side, then for the newest record.
+// waitStep is how often a move of another command is looked at.
+const waitStep = 2 * time.Second
+
+// look reads the channel once and decides.
+func (m *mover) look(ctx context.Context) error {
+	m.step, m.verdict, m.out.Signatures, m.out.Notes, m.out.Held = tag.Step{}, trust.Verdict{}, nil, nil, ""
+	if err := m.read(ctx); err != nil {
+		return err
+	}
+	err := m.judge(ctx)
+	for _, e := range m.view.Journal.Open() {
+		if _, seen := m.view.Seen[e.Tag]; !seen {
+			m.view.Seen[e.Tag] = m.Now()
+		}
+	}
+	return err
+}
+
+// insists tells whether the move is a rollback to a named version: no record, list or log that cannot be read keeps it from going there.
+func (m *mover) insists() bool { return m.action == tag.ActionRollback && m.version != "" }
+
+// tolerate turns what could not be read into a warning, for whoever insists.
+func (m *mover) tolerate(what string, err error) error {
+	if err == nil || !m.insists() || errors.Is(err, context.Canceled) {
+		return err
+	}
+	m.note("%s could not be read, and the rollback goes on without it: %v", what, err)
+	return nil
+}
+
+// read asks for the target, the channel and the tags side by side.
 func (m *mover) read(ctx context.Context) error {
+	var listed error
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		if m.version == "" {
+		if m.target = m.expected; m.version == "" || m.expected.Digest != "" {
 			return nil
 		}
 		m.artifact, _, err = readArtifact(gctx, m.repo, m.version)
@@ -87,18 +132,21 @@ func (m *mover) read(ctx context.Context) error {
 		m.view.Digest, err = resolve(gctx, m.repo, m.channel.Name)
 		return err
 	})
-	group.Go(func() (err error) {
-		m.tags, err = m.repo.Tags(gctx)
-		return err
+	group.Go(func() error {
+		m.tags, listed = m.repo.Tags(gctx)
+		return nil
 	})
 	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := m.tolerate("the list of tags", listed); err != nil {
 		return err
 	}
 	if m.version != "" && m.target.Digest == "" {
 		return m.missing()
 	}
 	if m.Expect != "" && m.view.Digest != m.Expect {
-		return fmt.Errorf("%w: %s names %s", ErrExpect, m.channel.Name, orNothing(m.view.Digest))
+		return fmt.Errorf("%w: %s points to %s", ErrExpect, m.channel.Name, orNothing(m.view.Digest))
 	}
 	return nil
 }
@@ -107,47 +155,109 @@ func (m *mover) read(ctx context.Context) error {
 // waited for only when the first signature is checked.
 func (m *mover) judge(ctx context.Context) error {
 	m.journal = m.Gate.Journal(m.component, m.channel)
-	m.view.Name = m.channel.Name
-	var verified error
+	m.view.Name, m.view.Request, m.view.Now, m.view.Versions = m.channel.Name, m.Request, m.Now(), sortTags(m.tags).versions
+	var verified, read error
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return m.readJournal(gctx) })
-	if m.version != "" {
+	group.Go(func() error { read = m.readJournal(gctx); return nil })
+	if m.version != "" && m.expected.Digest == "" {
 		group.Go(func() error { verified = m.verify(gctx); return nil })
 	}
-	if err := group.Wait(); err != nil {
+	_ = group.Wait()
+	if err := m.tolerate("the journal", read); err != nil {
 		return err
+	}
+	if m.Unrecorded {
+		m.step = tag.Step{Move: m.target.Digest != m.view.Digest}
+		if verified != nil {
+			return verified
+		}
+		return m.bound(ctx)
+	}
+	step, done, err := m.view.Begun(m.action, m.version)
+	if m.action == tag.ActionPublish && errors.Is(err, tag.ErrClosed) {
+		step, err = tag.Step{Held: fmt.Sprintf("%s stays where it is: %v", m.channel.Name, err)}, nil
+	}
+	if done || err != nil {
+		m.step = step
+		return err
+	}
+	if m.version == "" {
+		return m.previous(ctx)
 	}
 	if err := m.rank(ctx); err != nil {
 		return err
 	}
-	if err := m.decide(ctx); err != nil {
-		return err
+	if err := m.decide(); err != nil || !m.step.Acts() {
+		return m.stays(err, verified)
 	}
-	if !m.step.Acts() {
-		return m.alreadyThere(ctx, verified)
-	}
-	if m.version == "" {
-		verified = m.verify(ctx)
-	}
-	if verified != nil {
+	if verified != nil || m.expected.Digest != "" {
 		return verified
 	}
 	return m.bound(ctx)
 }
 
-// alreadyThere is the answer where nothing is to be done. Who asks for a version that the gate refuses is told so: clusters refuse
-// it as well. A fault leaves the question open, and nothing depends on it.
-func (m *mover) alreadyThere(ctx context.Context, verified error) error {
-	switch {
-	case m.version == "" || m.action == tag.ActionPublish:
-		return nil
-	case trust.Refuses(verified):
+// stays is the answer where nothing is to be done. Who asks for a version that the gate refuses is told so: clusters refuse it as well.
+func (m *mover) stays(err, verified error) error {
+	if err == nil && m.action != tag.ActionPublish && trust.Refuses(verified) {
 		return verified
-	case verified != nil:
-		m.out.Notes = append(m.out.Notes, fmt.Sprintf("not checked: %v", verified))
+	}
+	return err
+}
+
+// decide plans the step to the named version.
+func (m *mover) decide() (err error) {
+	switch m.action {
+	case tag.ActionPromote:
+		m.step, err = m.view.Promote(m.target)
+	case tag.ActionPublish:
+		m.step = m.view.Publish(m.target)
+	default:
+		m.step, err = m.view.Rollback(m.target, m.Prereleases)
+	}
+	return err
+}
+
+// previous finds where a rollback without a version goes. What the gate refuses is passed by, and named.
+func (m *mover) previous(ctx context.Context) error {
+	if step, ok := m.view.Interrupted(); ok {
+		m.step, m.target = step, tag.Target{Version: m.view.Version, Digest: m.view.Digest}
 		return nil
-	case m.view.Journal.Moved(m.version, m.target.Digest):
-		return nil
+	}
+	list, err := m.view.Previous()
+	if err != nil {
+		return err
+	}
+	var refused []error
+	for _, t := range list {
+		err := m.goesTo(ctx, t)
+		if err == nil {
+			return nil
+		}
+		if !trust.Refuses(err) && !errors.Is(err, registry.ErrNotFound) && !errors.Is(err, tag.ErrPrerelease) {
+			return err
+		}
+		m.note("%s is passed by: %v", cmp.Or(t.Version, t.Digest.String()), err)
+		refused = append(refused, err)
+	}
+	return errors.Join(append([]error{fmt.Errorf("%w: of what the journal of %s says was there before, nothing can be put there again; name a version",
+		tag.ErrNoPrevious, m.channel.Name)}, refused...)...)
+}
+
+// goesTo plans a rollback to where the channel was, if the gate lets it.
+func (m *mover) goesTo(ctx context.Context, t tag.Target) error {
+	a, found, err := readArtifact(ctx, m.repo, t.Digest.String())
+	if err == nil && !found {
+		err = fmt.Errorf("%s@%s: %w: it was there before, but the registry has it no longer", m.component.Repository, t.Digest, registry.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	m.artifact, m.target = a, t
+	if m.step, err = m.view.Rollback(t, m.Prereleases); err != nil {
+		return err
+	}
+	if err := m.verify(ctx); err != nil {
+		return err
 	}
 	return m.bound(ctx)
 }
@@ -194,20 +304,14 @@ func (m *mover) missing() error {
 	return fmt.Errorf("%s:%s: %w: the nearest versions are %s", m.component.Repository, m.version, registry.ErrNotFound, strings.Join(near, ", "))
 }
 
-// readJournal reads the newest record, and more where it does not settle what the channel names.
+// readJournal reads the newest record, and more where it does not settle what the channel points to.
 func (m *mover) readJournal(ctx context.Context) (err error) {
 	limit := 1
 	if m.version == "" || m.action == tag.ActionPublish {
 		limit = journal.Enough
 	}
-	for ; ; limit = journal.Enough {
-		if m.view.Journal, err = m.journal.Read(ctx, m.tags, limit, m.view.Digest); err != nil {
-			return err
-		}
-		newest, ok := m.view.Journal.Newest()
-		if limit == journal.Enough || !m.view.Journal.Partial && ok || ok && newest.To == m.view.Digest {
-			break
-		}
+	if m.view.Journal, err = m.journal.Read(ctx, m.tags, limit, m.view.Digest); err != nil {
+		return err
 	}
 	if m.view.Version = m.view.Journal.VersionOf(m.view.Digest); m.view.Version == "" {
 		m.view.Version, err = versionOf(ctx, m.repo, m.tags, m.view.Digest)
@@ -273,36 +377,11 @@ func (m *mover) accepts(ctx context.Context, version string) (bool, error) {
 	return v.Answer == trust.Accepted, nil
 }
 
-// decide plans the step, and for a rollback without a version finds out where it goes.
-func (m *mover) decide(ctx context.Context) (err error) {
-	switch m.action {
-	case tag.ActionPromote:
-		m.step, err = m.view.Promote(m.target)
-		return err
-	case tag.ActionPublish:
-		m.step = m.view.Publish(m.target)
-		return nil
-	}
-	if m.version == "" {
-		if m.target, err = m.view.Previous(); err != nil {
-			return err
-		}
-		var found bool
-		if m.artifact, found, err = readArtifact(ctx, m.repo, m.target.Digest.String()); err != nil {
-			return err
-		}
-		if !found {
-			return fmt.Errorf("%s@%s: %w: it was there before, but the registry has it no longer; name a version", m.component.Repository, m.target.Digest, registry.ErrNotFound)
-		}
-	}
-	m.step = m.view.Rollback(m.target)
-	return nil
-}
-
 // verify asks the gate whether the channel may point to the target.
 func (m *mover) verify(ctx context.Context) error {
 	m.verdict = m.Gate.Judge(ctx, trust.Question{Component: m.component, Tags: []string{m.channel.Name}, Version: m.target.Version, Artifact: m.artifact,
 		Lenient: m.action == tag.ActionRollback && m.version != ""})
+	m.out.Signatures = nil
 	for _, s := range m.verdict.Signed {
 		m.out.Signatures = append(m.out.Signatures, s.Identity)
 	}
@@ -319,7 +398,7 @@ func (m *mover) bound(ctx context.Context) error {
 	if m.verdict.Bound || m.target.Version == "" {
 		return nil
 	}
-	if m.action == tag.ActionRollback && m.view.Journal.Moved(m.target.Version, m.target.Digest) {
+	if (m.action == tag.ActionRollback || !m.step.Move) && m.view.Journal.Moved(m.target.Version, m.target.Digest) {
 		return nil
 	}
 	if m.action == tag.ActionRollback && m.view.Journal.Partial {
@@ -330,35 +409,6 @@ func (m *mover) bound(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w: %s has no release record, and no Git ref in its signature says that %s is %s: publish %s of %s again with equal content, which writes the record",
 		trust.ErrUnbound, m.target.Version, m.target.Version, m.target.Digest, m.target.Version, m.component.Name)
-}
-
-// act writes the record and then the channel.
-func (m *mover) act(ctx context.Context) {
-	if !m.step.Acts() {
-		return
-	}
-	var now digest.Digest
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return m.record(gctx) })
-	group.Go(func() (err error) {
-		now, err = resolve(gctx, m.repo, m.channel.Name)
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		m.fail(err)
-		return
-	}
-	if m.step.Move {
-		if err := m.point(ctx, now); err != nil {
-			m.fail(err)
-			return
-		}
-	}
-	m.out.Status = StatusMoved
-	if !m.step.Move {
-		m.out.Status = StatusUnchanged
-	}
-	m.Log.Info(m.out.Status, "component", m.component.Name, "version", m.target.Version)
 }
 
 // compare shows what the move would change for clusters.
@@ -387,65 +437,4 @@ func singles(list []string) [][]string {
 		out[i] = []string{s}
 	}
 	return out
-}
-
-// record writes what the step says: the adoption of what another tool did, then the move itself.
-func (m *mover) record(ctx context.Context) error {
-	newest, _ := m.view.Journal.Newest()
-	if m.step.Adopt {
-		adopted, err := m.journal.Write(ctx, m.newRecord(tag.ActionAdopt, tag.Target{Version: m.view.Version, Digest: m.view.Digest}, newest))
-		if err != nil {
-			return err
-		}
-		newest, m.out.Record, m.out.Signer = adopted, adopted.Tag, adopted.Signer
-	}
-	if !m.step.Write {
-		return nil
-	}
-	r := m.newRecord(m.action, m.target, newest)
-	r.From, r.FromVersion = m.view.Digest, m.view.Version
-	written, err := m.journal.Write(ctx, r)
-	m.out.Record, m.out.Signer = written.Tag, written.Signer
-	return err
-}
-
-// newRecord is a record behind previous.
-func (m *mover) newRecord(action tag.Action, to tag.Target, previous tag.Entry) tag.Record {
-	at := m.Now().UTC().Truncate(time.Millisecond)
-	if !at.After(previous.Time) {
-		at = previous.Time.Add(time.Millisecond) // another machine's clock is ahead; the order of records is that of the moves
-	}
-	return tag.Record{Component: m.component.Name, Channel: m.channel.Name, Action: action, Version: to.Version, To: to.Digest,
-		From: previous.To, FromVersion: previous.Version, Time: at, Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest}
-}
-
-// point makes the channel name the target. Registries have no compare-and-swap, so it is read right before (now) and right
-// after: who was overtaken says so instead of reporting a move that does not stand.
-func (m *mover) point(ctx context.Context, now digest.Digest) error {
-	if now != m.view.Digest {
-		return m.conflict("was moved to %s while this move was prepared", now)
-	}
-	if err := m.write(ctx); err != nil {
-		return err
-	}
-	now, err := resolve(ctx, m.repo, m.channel.Name)
-	if err != nil {
-		return err
-	}
-	if now != m.target.Digest {
-		return m.conflict("was moved on to %s by another run", now)
-	}
-	return nil
-}
-
-func (m *mover) write(ctx context.Context) error {
-	pass, err := m.verdict.Pass()
-	if err != nil {
-		return err
-	}
-	return m.Gate.Write(ctx, pass, m.channel.Name)
-}
-
-func (m *mover) conflict(format string, now digest.Digest) error {
-	return fmt.Errorf("%w: %s "+format+"; see keos-oci history %s", tag.ErrConflict, m.channel.Name, orNothing(now), m.component.Name)
 }

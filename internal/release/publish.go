@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
@@ -37,6 +38,8 @@ type PublishRequest struct {
 	NoPromote  bool            // publish a version without moving any channel
 	Actor      string          // who, for the journal
 	RunURL     string
+	Request    string        // the same for a command and its repetition
+	Wait       time.Duration // for a move of another command that is under way
 }
 
 // Statuses of a published component.
@@ -80,6 +83,7 @@ type PublishSummary struct {
 	Unchanged int `json:"unchanged"`
 	Failed    int `json:"failed"`
 	Planned   int `json:"planned,omitempty"`
+	Held      int `json:"held,omitempty"` // whose channel did not move, though it could have
 }
 
 // PublishedComponent is one component's part of the result. Reused names the tag whose digest a version took over; it is
@@ -99,6 +103,7 @@ type PublishedComponent struct {
 	RemoteBases   []check.Vendored `json:"remoteBases,omitempty"`
 	Warnings      []check.Finding  `json:"warnings,omitempty"`
 	Notes         []string         `json:"notes,omitempty"`
+	Held          []string         `json:"held,omitempty"` // why a channel did not move, though it could have
 	Error         *Problem         `json:"error,omitempty"`
 
 	err error
@@ -139,6 +144,9 @@ func (s *Service) Publish(ctx context.Context, req PublishRequest) (*PublishResu
 		res.Components[i] = s.publishOne(ctx, run, c)
 	})
 	for _, c := range res.Components {
+		if len(c.Held) > 0 {
+			res.Summary.Held++
+		}
 		switch c.Status {
 		case StatusPublished:
 			res.Summary.Published++

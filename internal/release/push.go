@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -93,7 +94,12 @@ func (j *job) release(ctx context.Context, s signing) error {
 			return err
 		}
 	}
-	done, err := moves.Apply(ctx, func(ctx context.Context, name string) error { return j.write(ctx, pass, a, name) })
+	done, err := moves.Apply(ctx, func(ctx context.Context, name string) error {
+		if err := j.stillNewer(ctx, name, moves); err != nil {
+			return err
+		}
+		return j.write(ctx, pass, a, name)
+	})
 	j.out.Tags, j.out.Status = append(j.out.Tags, done...), StatusPublished
 	return err
 }
@@ -110,6 +116,23 @@ func (j *job) attach(ctx context.Context, signature *sign.Signature, q trust.Que
 	}
 	j.out.Signatures = append(j.out.Signatures, signature.Identity)
 	return pass, nil
+}
+
+// stillNewer looks once more at a channel that follows the branch: while this run signed, another one may have moved it to a newer commit.
+func (j *job) stillNewer(ctx context.Context, name string, moves tag.Plan) error {
+	i := slices.IndexFunc(moves, func(m tag.Move) bool { return m.Tag == name })
+	if j.run.Version != nil || j.run.AllowOlder || !slices.Contains(j.follows().names(), name) || moves[i].From == "" {
+		return nil
+	}
+	now, err := resolve(ctx, j.repo, name)
+	if err != nil || now == moves[i].From || now == "" {
+		return err
+	}
+	current, found, err := j.artifact(ctx, now.String())
+	if err != nil || !found {
+		return err
+	}
+	return j.refuseOlder(ctx, current, name)
 }
 
 // write moves one tag. A version is looked at once more: signing may have taken seconds, and another run may have given

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/component"
-	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/tag"
 	"github.com/stratio/keos-oci/internal/trust"
@@ -148,11 +147,6 @@ func (s *Service) standing(ctx context.Context, c component.Component, ch compon
 	if err != nil {
 		return err
 	}
-	if newest, ok := j.Newest(); j.Partial && (!ok || newest.To != out.Digest) {
-		if j, err = l.Read(ctx, tags, journal.Enough, out.Digest); err != nil {
-			return err
-		}
-	}
 	standing, waiting := j.Standing()
 	out.Standing, out.Version = standing, j.VersionOf(out.Digest)
 	if out.Version == "" && out.Digest != "" {
@@ -161,12 +155,13 @@ func (s *Service) standing(ctx context.Context, c component.Component, ch compon
 		}
 	}
 	if standing == tag.Pending {
-		out.Notes = append(out.Notes, "a move to "+waiting.Version+" was begun and not finished: run it again, or another one")
+		out.Notes = append(out.Notes, fmt.Sprintf("a move to %s was begun and not finished (record %s): its command completes it when it is repeated, and keos-oci cancel %s ends it",
+			waiting.Version, waiting.Tag, c.Name))
 	}
 	for i, e := range j.Entries {
 		if e.Err != nil {
 			out.Notes = append(out.Notes, "record "+e.Tag+" counts for nothing: "+e.Err.Error())
-		} else if e.To == out.Digest && j.State(i) == tag.StateDone {
+		} else if e.Moves() && e.To == out.Digest && j.State(i) == tag.StateDone {
 			at := e.Time
 			out.Since, out.Actor, out.Signer = &at, e.Actor, e.Signer
 			break
@@ -187,7 +182,8 @@ type HistoryResult struct {
 	More       bool          `json:"more,omitempty"` // older records exist
 }
 
-// HistoryMove is one record. State is done, pending, overtaken or invalid; Error says why it is invalid.
+// HistoryMove is one record. State is done, pending, overtaken, failed, closed, invalid or cannot-check; Error says why it is one of the
+// last two.
 type HistoryMove struct {
 	tag.Record
 	State  string `json:"state"`

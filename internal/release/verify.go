@@ -12,6 +12,7 @@ import (
 	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
@@ -210,8 +211,9 @@ func (s *Service) before(ctx context.Context, c component.Component, ch componen
 	if err != nil {
 		return nil, err
 	}
-	if d, _, ok := j.Before(); ok {
-		return []string{d.String()}, nil
+	before, err := tag.View{Name: ch.Name, Digest: now, Journal: j}.Previous()
+	if err != nil {
+		return nil, nil //nolint:nilerr // there is none
 	}
-	return nil, nil
+	return []string{before[0].Digest.String()}, nil
 }

@@ -34,27 +34,66 @@ func (j *job) promoteVersion(ctx context.Context) error {
 		if ch.Promote != component.PromoteAuto || j.run.NoPromote {
 			continue
 		}
-		if j.run.DryRun {
-			j.out.Notes = append(j.out.Notes, ch.Name+" would follow, if its rules let it")
-			continue
-		}
-		quiet := *j.Service
-		quiet.Log = slog.New(slog.DiscardHandler) // the component is told once, at the end of publish
-		m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL}, action: tag.ActionPublish,
-			component: j.component, channel: ch, version: j.out.Version, repo: j.repo, out: MovedComponent{Name: j.component.Name}}
-		if m.prepare(ctx); m.out.err == nil {
-			m.act(ctx)
-		}
-		j.out.Notes = append(j.out.Notes, m.out.Notes...)
-		if m.out.err != nil {
-			return fmt.Errorf("%s is published, but %s did not follow: %w", j.out.Version, ch.Name, m.out.err)
-		}
-		if m.out.Status == StatusMoved {
-			j.out.Status = StatusPublished
-			j.out.Tags = append(j.out.Tags, tag.Move{Tag: ch.Name, From: m.view.Digest, To: m.target.Digest})
+		if err := j.promoteTo(ctx, ch); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (j *job) promoteTo(ctx context.Context, ch component.Channel) error {
+	quiet := *j.Service
+	quiet.Log = slog.New(slog.DiscardHandler) // the component is told once, at the end of publish
+	m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL, Request: j.run.Request, Wait: j.run.Wait}, action: tag.ActionPublish,
+		component: j.component, channel: ch, version: j.out.Version, repo: j.repo, out: MovedComponent{Name: j.component.Name}}
+	if j.run.DryRun {
+		return j.wouldMove(ctx, m)
+	}
+	m.prepare(ctx)
+	if m.out.err == nil && m.step.Acts() {
+		if err := m.sign(ctx); err != nil {
+			m.fail(err)
+		} else {
+			m.act(ctx)
+		}
+	}
+	j.out.Notes = append(j.out.Notes, m.out.Notes...)
+	j.held(m)
+	if m.out.err != nil {
+		return fmt.Errorf("%s is published, but %s did not follow: %w", j.out.Version, ch.Name, m.out.err)
+	}
+	if m.out.Status == StatusMoved {
+		j.out.Status = StatusPublished
+		j.out.Tags = append(j.out.Tags, tag.Move{Tag: ch.Name, From: m.view.Digest, To: m.target.Digest})
+	}
+	return nil
+}
+
+// wouldMove says in a dry run whether the channel would move, and if not, why.
+func (j *job) wouldMove(ctx context.Context, m *mover) error {
+	m.expected = tag.Target{Version: j.out.Version, Digest: j.out.Digest}
+	if j.out.Digest == "" {
+		m.expected.Digest = "sha256:new" // which no tag points to yet
+	}
+	m.prepare(ctx)
+	switch {
+	case m.out.err != nil:
+		j.out.Notes = append(j.out.Notes, fmt.Sprintf("whether %s would move cannot be told: %v", m.channel.Name, m.out.err))
+	case m.step.Move:
+		j.out.Tags = append(j.out.Tags, tag.Move{Tag: m.channel.Name, From: m.view.Digest, To: j.out.Digest})
+		j.out.Notes = append(j.out.Notes, m.channel.Name+" would move to "+j.out.Version)
+	default:
+		j.out.Notes = append(j.out.Notes, m.out.Notes...)
+		j.held(m)
+	}
+	return nil
+}
+
+// held takes over why a channel did not move.
+func (j *job) held(m *mover) {
+	if m.out.Held != "" {
+		j.out.Held = append(j.out.Held, m.out.Held)
+	}
 }
 
 func (j *job) giveVersion(ctx context.Context) error {

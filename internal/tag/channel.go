@@ -3,13 +3,15 @@ package tag
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
 )
 
 // Why a channel does not move. ErrPrerelease and ErrBackwards protect against accidents; ErrConflict reports that the
-// channel is not, or no longer, where the move started from.
+// channel is not, or no longer, where the move started from, or that another move is under way.
 var (
 	ErrBackwards  = errors.New("backwards")
 	ErrPrerelease = errors.New("pre-release")
@@ -17,67 +19,170 @@ var (
 	ErrNoPrevious = errors.New("no previous version")
 )
 
+// A move that was begun and not finished is dead, and may be closed, when it is that old, or when somebody saw it open for that long: a live
+// one ends within half a minute.
+const (
+	DeadAge   = 15 * time.Minute
+	DeadWatch = time.Minute
+)
+
 // View is a channel as it was read.
 type View struct {
-	Name    string
-	Digest  digest.Digest // what it names, "" when it does not exist
-	Version string        // of that digest, "" when unknown
-	Rank    string        // highest version tag of that digest, where it is above the target; else ""
-	Journal Journal
+	Name     string
+	Digest   digest.Digest // what it points to, "" when it does not exist
+	Version  string        // of that digest, "" when unknown
+	Rank     string        // highest version tag of that digest, where it is above the target; else ""
+	Versions []string      // all version tags, newest first
+	Journal  Journal
+
+	Request string // of the command that looks
+	Now     time.Time
+	Seen    map[string]time.Time // since when it sees open moves, by the tag of their record
+	Force   bool                 // moves of others are closed even if they are live
 }
 
 // Target is where a channel is to go.
 type Target struct {
-	Version string // "" when a digest without a version is meant
-	Digest  digest.Digest
+	Version string        `json:"version,omitempty"` // "" when a digest without a version is meant
+	Digest  digest.Digest `json:"digest,omitempty"`
 }
 
 // Step is what a verb does to a channel. A zero step does nothing, for the reason in Note.
 type Step struct {
-	Move  bool
-	Write bool   // a record is written first; false where a pending record of this very move is completed. Alone, it records a version
-	Adopt bool   // another tool's move is recorded before
-	Note  string // for people
+	Move   bool            // the channel is written
+	Write  bool            // a record is written; alone, it says that the channel is where it is for a reason
+	Adopt  bool            // another tool's move is recorded before
+	Mark   bool            // nothing but marks is missing
+	Closes []digest.Digest // records of moves that were never finished
+	Off    []Target        // what publish does not put on the channel after this
+	Note   string          // for people
+	Held   string          // why a publication that could have moved the channel did not: a warning
 }
 
 // Acts tells whether the step writes anything.
-func (s Step) Acts() bool { return s.Move || s.Write || s.Adopt }
+func (s Step) Acts() bool { return s.Move || s.Write || s.Adopt || s.Mark }
 
 // Promote decides an explicit move forward.
 func (v View) Promote(t Target) (Step, error) {
 	if err := v.forward(t); err != nil {
 		return Step{}, err
 	}
-	return v.step(t), nil
+	return v.step(ActionPromote, t), nil
 }
 
 // Publish decides the move that follows the publication of a version: what Promote would refuse is no error here, since
-// publishing is done; neither is a version that was rolled back put on the channel again.
+// publishing is done. Publish never takes the channel down, completes no move of another command, and does not bring back what a rollback
+// left or passed over.
 func (v View) Publish(t Target) Step {
 	if err := v.forward(t); err != nil {
 		return Step{Note: fmt.Sprintf("%s stays where it is: %v", v.Name, err)}
 	}
-	if v.Journal.RolledBack(t.Digest) {
-		return Step{Note: fmt.Sprintf("%s stays where it is: %s was rolled back; promote it to put it there again", v.Name, t.Version)}
+	if why := v.off(t); why != "" {
+		return Step{Held: fmt.Sprintf("%s stays where it is: %s; promote it to put it there", v.Name, why)}
 	}
-	return v.step(t)
+	if t.Digest == v.Digest && !v.raises(t) {
+		return Step{Note: v.Name + " is there already"}
+	}
+	return v.step(ActionPublish, t)
 }
 
-// Rollback decides a move back, which may go anywhere.
-func (v View) Rollback(t Target) Step {
-	if v.raises(t) {
-		v.Version = t.Version // it is there, and a rollback raises nothing
+// Rollback decides a move back, which may go anywhere. Pre-releases are only for those who ask for them.
+func (v View) Rollback(t Target, prereleases bool) (Step, error) {
+	if to, err := ParseVersion(t.Version); err == nil && to.Prerelease() != "" && !prereleases {
+		return Step{}, fmt.Errorf("%w: %s: say --allow-prerelease to put it on %s", ErrPrerelease, t.Version, v.Name)
 	}
-	return v.step(t)
+	return v.step(ActionRollback, t), nil
 }
 
-// Previous is where a rollback without a version goes.
-func (v View) Previous() (Target, error) {
-	d, version, ok := v.Journal.Before()
-	if !ok {
-		return Target{}, fmt.Errorf("%w: the journal of %s does not say what was there before; name a version", ErrNoPrevious, v.Name)
+// Interrupted finds the rollback without a version that a command repeats: its writer ended before it could say that the channel had
+// moved. Who does not know that, and goes back once more, would go back twice.
+func (v View) Interrupted() (Step, bool) {
+	newest, ok := v.Journal.Effective()
+	open := v.Journal.Unmarked()
+	if !ok || newest.Action != ActionRollback || newest.To != v.Digest || len(open) == 0 || open[0].Tag != newest.Tag {
+		return Step{}, false
 	}
-	return Target{Version: version, Digest: d}, nil
+	return Step{Mark: true, Note: fmt.Sprintf("a rollback to %s, which was interrupted, had moved %s already: it is done now; say rollback again to go back further",
+		newest.Version, v.Name)}, true
+}
+
+// Previous is where a rollback without a version goes, the nearest first: what the channel pointed to before. Another tool's move is what it
+// undoes: then it goes to where the records say that the channel was.
+func (v View) Previous() ([]Target, error) {
+	past := v.Journal.Past()
+	if standing, _ := v.Journal.Standing(); standing != Outside && len(past) > 0 && past[0].Digest == v.Digest {
+		past = past[1:]
+	}
+	if len(past) == 0 {
+		return nil, fmt.Errorf("%w: the journal of %s does not say what was there before; name a version", ErrNoPrevious, v.Name)
+	}
+	return past, nil
+}
+
+// ErrClosed is ErrConflict for a command whose own move somebody closed.
+var ErrClosed = fmt.Errorf("%w: the move was closed", ErrConflict)
+
+// Begun looks at moves that were begun before. done says that there is nothing more to do: the same command did it. The version is the one
+// that the command names, "" for none. The error is ErrConflict while a move of another command is under way, and ErrClosed.
+func (v View) Begun(action Action, version string) (step Step, done bool, err error) {
+	if i, ok := v.Journal.Requested(v.Request, action, version); ok {
+		e := v.Journal.Entries[i]
+		switch v.Journal.State(i) {
+		case StateDone:
+			step := Step{Mark: len(v.Journal.Unmarked()) > 0, Note: "this command was done before: record " + e.Tag}
+			if e.To != v.Digest {
+				step.Note += fmt.Sprintf("; %s was moved on since", v.Name)
+			}
+			return step, true, nil
+		case StateClosed:
+			if by := v.Journal.closer(i); by.Action != ActionWithdraw && by.Request != v.Request {
+				return Step{}, true, fmt.Errorf("%w: record %s closed the move to %s that this command had begun (%s); start a new run, or say --request with another name",
+					ErrClosed, by.Tag, e.Version, e.Tag)
+			}
+		}
+	}
+	for _, e := range v.Journal.Open() {
+		if why := v.lives(e); why != "" && !v.Force {
+			return Step{}, true, fmt.Errorf("%w: a move of %s to %s is under way (record %s, %s): wait for it with --wait-for-move 2m, or end it with keos-oci cancel %s --now%s",
+				ErrConflict, v.Name, orDigest(e.Version, e.To), e.Tag, why, e.Component, repeat(e))
+		}
+	}
+	return Step{}, false, nil
+}
+
+// repeat says how the command that began a move completes it.
+func repeat(e Entry) string {
+	if e.Request == "" {
+		return ""
+	}
+	return "; if it was your command that was interrupted, repeat it with --request " + e.Request
+}
+
+// Under tells whether a move of another command is under way, which may be waited for.
+func (v View) Under() bool {
+	return slices.ContainsFunc(v.Journal.Open(), func(e Entry) bool { return v.lives(e) != "" })
+}
+
+// lives says why an open move may still be under way, "" when it is dead.
+func (v View) lives(e Entry) string {
+	age := v.Now.Sub(e.Written())
+	seen, watched := v.Seen[e.Tag]
+	switch {
+	case e.Request != "" && e.Request == v.Request:
+		return ""
+	case age > DeadAge, watched && v.Now.Sub(seen) >= DeadWatch:
+		return ""
+	case age < 0:
+		return "by a clock that is ahead of this one"
+	}
+	return age.Truncate(time.Second).String() + " ago"
+}
+
+func orDigest(version string, d digest.Digest) string {
+	if version == "" {
+		return d.String()
+	}
+	return version
 }
 
 // forward refuses pre-releases and lower versions.
@@ -93,38 +198,124 @@ func (v View) forward(t Target) error {
 		return nil
 	}
 	for _, version := range []string{v.Version, v.Rank} {
-		if from, err := ParseVersion(version); err == nil && to.LessThan(from) {
+		if higher(version, t.Version) {
 			return fmt.Errorf("%w: %s is on %s and %s is older; use rollback to go back on purpose", ErrBackwards, v.Name, version, t.Version)
 		}
 	}
 	return nil
 }
 
-// raises tells whether the target is what the channel points to already, under a higher version than the channel is known to have.
-func (v View) raises(t Target) bool {
-	to, err := ParseVersion(t.Version)
-	if err != nil || t.Digest != v.Digest || v.Rank != "" {
-		return false
+// off says why a publication leaves the channel alone, "" where nothing speaks against the move.
+func (v View) off(t Target) string {
+	for _, o := range v.Journal.Off() {
+		switch {
+		case o.Version == t.Version:
+			return t.Version + " was rolled back, or a rollback passed over it"
+		case o.Digest != "" && o.Digest == t.Digest:
+			return fmt.Sprintf("%s has the content of %s, which was rolled back", t.Version, o.Version)
+		}
 	}
-	from, err := ParseVersion(v.Version)
-	return err == nil && to.GreaterThan(from)
+	for _, e := range v.Journal.Open() {
+		if e.Request != v.Request && higher(e.Version, t.Version) {
+			return fmt.Sprintf("a move to %s was begun and not finished (record %s)", e.Version, e.Tag)
+		}
+	}
+	last := v.Journal.floor()
+	switch standing, _ := v.Journal.Standing(); {
+	case standing != Outside || last == "" || higher(t.Version, last):
+		return ""
+	case v.Digest == "" && !higher(last, t.Version):
+		return "" // the channel was deleted, and gets its version back
+	}
+	return fmt.Sprintf("another tool moved it, and %s is not above %s, which it was moved to last", t.Version, last)
 }
 
-func (v View) step(t Target) Step {
-	standing, waiting := v.Journal.Standing()
-	switch {
-	case standing == Pending && waiting.To == t.Digest:
-		return Step{Move: true, Note: "completes the pending move " + waiting.Tag}
-	case t.Digest == v.Digest && standing == Outside:
-		return Step{Adopt: true, Note: v.Name + " was moved there outside keos-oci, which is recorded now"}
-	case v.raises(t):
-		return Step{Write: true, Note: fmt.Sprintf("%s is what %s points to already, as %s: the new version is put on record", t.Version, v.Name, v.Version)}
-	case t.Digest == v.Digest:
-		return Step{Note: v.Name + " is there already"}
-	case standing == Outside:
-		return Step{Move: true, Write: true, Adopt: true, Note: v.Name + " had been moved outside keos-oci, which is recorded first"}
+// floor is the version that the channel was moved to last, as far as its records know versions.
+func (j Journal) floor() string {
+	for i, e := range j.Entries {
+		if e.counts() && e.Version != "" && (j.State(i) == StateDone || e.legacy()) {
+			return e.Version
+		}
 	}
-	return Step{Move: true, Write: true}
+	return ""
+}
+
+// raises tells whether the target is what the channel points to already, under a higher version than the channel is known to have.
+func (v View) raises(t Target) bool {
+	return t.Digest == v.Digest && v.Rank == "" && higher(t.Version, v.Version)
+}
+
+// step is the move itself, with what has to be put on record beside it.
+func (v View) step(action Action, t Target) Step {
+	s := Step{Move: t.Digest != v.Digest, Write: true, Off: v.offAfter(action, t)}
+	var notes []string
+	for _, e := range v.Journal.Open() {
+		s.Closes = append(s.Closes, e.Digest)
+		if e.To == t.Digest && e.Request == v.Request {
+			notes = append(notes, "completes the pending move "+e.Tag)
+		} else {
+			notes = append(notes, fmt.Sprintf("the move to %s that was begun and not finished (%s) is closed", orDigest(e.Version, e.To), e.Tag))
+		}
+	}
+	standing, _ := v.Journal.Standing()
+	s.Adopt = standing == Outside && v.Digest != ""
+	switch {
+	case s.Adopt && s.Move:
+		notes = append(notes, v.Name+" had been moved outside keos-oci, which is recorded first")
+	case s.Adopt:
+		notes = append(notes, v.Name+" was moved there outside keos-oci, which is recorded now")
+	case v.raises(t) && v.Version != "":
+		notes = append(notes, fmt.Sprintf("%s is what %s points to already, as %s: the new version is put on record", t.Version, v.Name, v.Version))
+	case !s.Move:
+		notes = append(notes, v.Name+" is there already, which is put on record")
+	}
+	s.Note = joined(notes)
+	return s
+}
+
+func joined(notes []string) string {
+	text := ""
+	for i, n := range notes {
+		if i > 0 {
+			text += "; "
+		}
+		text += n
+	}
+	return text
+}
+
+// maxOff bounds what a record says about versions that are off: with more, only the newest are listed.
+const maxOff = 256
+
+// offAfter is what publish leaves alone after a move: what was off and is above the target, and for a rollback what it leaves and passes
+// over.
+func (v View) offAfter(action Action, t Target) []Target {
+	var off []Target
+	add := func(o Target) {
+		if o.Version != t.Version && o.Digest != t.Digest && !higher(t.Version, o.Version) &&
+			!slices.ContainsFunc(off, func(other Target) bool { return other.Version == o.Version }) {
+			off = append(off, o)
+		}
+	}
+	from := Target{v.Version, v.Digest}
+	if standing, _ := v.Journal.Standing(); standing == Outside || from.Version == "" {
+		if last, ok := v.Journal.Effective(); ok {
+			from = Target{last.Version, last.To} // what another tool left counts as left
+		}
+	}
+	left := action == ActionRollback || from.Digest != v.Digest && higher(from.Version, t.Version)
+	if left && from.Digest != "" {
+		add(from)
+	}
+	for _, o := range v.Journal.Off() {
+		add(o)
+	}
+	for _, version := range v.Versions {
+		if left && higher(version, t.Version) && !higher(version, from.Version) {
+			add(Target{Version: version})
+		}
+	}
+	return off[:min(len(off), maxOff)]
 }
 
 // Above picks the versions above v that a channel of versions may have had, newest first; pre-releases are not among them.

@@ -11,18 +11,21 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Action says what kind of move a record is about.
+// Action says what a record is about.
 type Action string
 
-// The actions. Adopt records what another tool did to the channel, as the next move found it.
+// The actions. Adopt records what another tool did to the channel, as the next move found it. Close ends moves that were begun by others
+// and never finished; withdraw ends the writer's own.
 const (
 	ActionPromote  Action = "promote"
 	ActionPublish  Action = "publish"
 	ActionRollback Action = "rollback"
 	ActionAdopt    Action = "adopt"
+	ActionClose    Action = "close"
+	ActionWithdraw Action = "withdraw"
 )
 
-// Record is one move of a channel. It is written before the channel moves, signed, and never changed.
+// Record is what is known of one move of a channel. It is written before the channel moves, signed, and never changed.
 type Record struct {
 	Component   string        `json:"component"`
 	Channel     string        `json:"channel"`
@@ -36,7 +39,18 @@ type Record struct {
 	RunURL      string        `json:"runURL,omitempty"`
 	Reason      string        `json:"reason,omitempty"`
 	Previous    digest.Digest `json:"previous,omitempty"` // the newest record that the writer saw
+	Sequence    int           `json:"sequence,omitempty"` // one more than that record's; records of the first release have none
+	Request     string        `json:"request,omitempty"`  // a command that is repeated says the same; records of the first release have none
+
+	// Closes are earlier records whose moves never take effect any more. Failed says that the registry refused the tag of a withdrawn move.
+	Closes []digest.Digest `json:"closes,omitempty"`
+	Failed bool            `json:"failed,omitempty"`
+	// Off are the versions above this one that rollbacks left or passed over, and that nobody promoted since.
+	Off []Target `json:"off,omitempty"`
 }
+
+// Moves tells whether the record is of a move, its own or another tool's.
+func (r Record) Moves() bool { return r.Action != ActionClose && r.Action != ActionWithdraw }
 
 // Entry is a record as it was found in the registry. Err says why it counts for nothing, nil when it is valid.
 type Entry struct {
@@ -44,12 +58,30 @@ type Entry struct {
 	Tag    string
 	Digest digest.Digest // of the record's manifest
 	Signer string
+	Logged time.Time // by the log's clock; zero without a log
+	Marked bool      // the registry has the tag that says that the move is done
 	Err    error
+
+	Unchecked bool // Err says why the record could not be checked; it may be valid
+}
+
+// counts tells whether the entry is a valid record of a move.
+func (e Entry) counts() bool { return e.Err == nil && e.Moves() }
+
+// legacy tells whether the first release wrote the record, which marks nothing.
+func (e Entry) legacy() bool { return e.Request == "" }
+
+// Written is when the record was written: by the log's clock, else by the writer's.
+func (e Entry) Written() time.Time {
+	if !e.Logged.IsZero() {
+		return e.Logged
+	}
+	return e.Time
 }
 
 // Journal is the records of one channel, newest first: all of them, or the newest when Partial.
 type Journal struct {
-	Names   digest.Digest // what the channel names
+	Names   digest.Digest // what the channel points to
 	Entries []Entry
 	Partial bool
 }
@@ -74,6 +106,20 @@ func ParseRecordTag(t string) (channel string, at time.Time, ok bool) {
 	stamp := m[2]
 	at, err := time.Parse(recordTime, stamp[:15]+"."+stamp[15:18])
 	return m[1], at, err == nil
+}
+
+// DoneTag is the second tag of a record, once its move is done.
+func DoneTag(record string) string { return record + doneSuffix }
+
+const doneSuffix = ".done"
+
+// IsDoneTag says whether a tag marks a record as done.
+func IsDoneTag(t string) bool {
+	record, ok := strings.CutSuffix(t, doneSuffix)
+	if ok {
+		_, _, ok = ParseRecordTag(record)
+	}
+	return ok
 }
 
 // ReleaseTag names the record that says which digest a version is.
@@ -103,6 +149,19 @@ func RecordTags(tags []string, channel string) []string {
 	return list
 }
 
+// Tells says whether the entries have so many valid records that no older one needs to be read: wanted, and among them one that says where
+// the channel was moved; else enough.
+func (j Journal) Tells(wanted, enough int) bool {
+	valid, known := 0, false
+	for _, e := range j.Entries {
+		if e.Err == nil {
+			valid++
+			known = known || e.Moves() && (e.Marked || e.To == j.Names)
+		}
+	}
+	return valid >= wanted && known || valid >= max(wanted, enough)
+}
+
 // Newest is the newest valid record, false when there is none.
 func (j Journal) Newest() (Entry, bool) {
 	for _, e := range j.Entries {
@@ -113,10 +172,20 @@ func (j Journal) Newest() (Entry, bool) {
 	return Entry{}, false
 }
 
+// Effective is the newest move that was done, false when there is none.
+func (j Journal) Effective() (Entry, bool) {
+	for i, e := range j.Entries {
+		if e.counts() && j.State(i) == StateDone {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
 // Standing says how the journal and the channel agree.
 type Standing string
 
-// The standings: nothing recorded, the channel names what a record says, a record was written but the channel not moved,
+// The standings: nothing recorded, the channel points to what a record says, a record was written but the channel not moved,
 // or somebody moved the channel without a record.
 const (
 	Unrecorded Standing = "unrecorded"
@@ -125,40 +194,21 @@ const (
 	Outside    Standing = "moved outside"
 )
 
-// Standing compares the records with what the channel names. For Pending, the entry is the move that waits.
-//
-// Registries have no compare-and-swap, so a record may be of a move that lost against another: it started from what the
-// channel named before. Such records count for nothing here. A record that starts from what the channel names now is
-// waiting, unless a later one shows that it took effect: then somebody took the channel back by other means.
+// Standing compares the records with what the channel points to. For Pending, the entry is the newest move that waits.
 func (j Journal) Standing() (Standing, Entry) {
-	if _, ok := j.Newest(); !ok {
-		if j.Names == "" {
-			return Settled, Entry{}
-		}
-		return Unrecorded, Entry{}
-	}
 	for i, e := range j.Entries {
-		switch {
-		case e.Err != nil:
-		case e.To == j.Names:
-			return Settled, Entry{}
-		case e.From == j.Names && j.tookEffect(i):
-			return Outside, Entry{}
-		case e.From == j.Names:
+		if j.State(i) == StatePending {
 			return Pending, e
 		}
 	}
-	return Outside, Entry{}
-}
-
-// tookEffect says whether a later record started from where entry i went.
-func (j Journal) tookEffect(i int) bool {
-	for _, later := range j.Entries[:i] {
-		if later.Err == nil && later.From == j.Entries[i].To {
-			return true
-		}
+	newest, ok := j.Effective()
+	switch {
+	case ok && newest.To == j.Names, !ok && j.Names == "":
+		return Settled, Entry{}
+	case ok:
+		return Outside, Entry{}
 	}
-	return false
+	return Unrecorded, Entry{}
 }
 
 // States of a single record.
@@ -167,31 +217,107 @@ const (
 	StatePending   = "pending"
 	StateInvalid   = "invalid"
 	StateOvertaken = "overtaken"
+	StateClosed    = "closed"
+	StateFailed    = "failed"
+	StateUnchecked = "cannot-check"
 )
 
-// State says what became of entry i: it counts for nothing, its channel has not moved yet, another move won, or it is done.
+// State says what became of entry i. A move is done if it is marked, or if the channel points to where it went. One that is neither is
+// pending as long as the channel points to where it came from. A later record may close it.
 func (j Journal) State(i int) string {
 	e := j.Entries[i]
-	standing, waiting := j.Standing()
 	switch {
+	case e.Unchecked:
+		return StateUnchecked
 	case e.Err != nil:
 		return StateInvalid
-	case standing == Pending && waiting.Tag == e.Tag:
-		return StatePending
-	case j.tookEffect(i), e.To == j.Names && j.isLatestTo(i):
+	case e.Marked, !e.Moves(), e.Action == ActionAdopt, e.From == e.To && !e.legacy():
 		return StateDone
+	}
+	if closed := j.closed(i); closed != "" {
+		return closed
+	}
+	switch {
+	case j.tookEffect(i), e.To == j.Names && !j.superseded(i):
+		return StateDone
+	case e.From == j.Names && !j.superseded(i):
+		return StatePending
 	}
 	return StateOvertaken
 }
 
-// isLatestTo says that no later record went to the same digest.
-func (j Journal) isLatestTo(i int) bool {
-	for _, later := range j.Entries[:i] {
-		if later.Err == nil && later.To == j.Entries[i].To {
-			return false
+// closed is the state that a later record gave entry i, "" where none did.
+func (j Journal) closed(i int) string {
+	switch by := j.closer(i); {
+	case by.Tag == "":
+		return ""
+	case by.Failed:
+		return StateFailed
+	}
+	return StateClosed
+}
+
+// closer is the record that closed entry i.
+func (j Journal) closer(i int) Entry {
+	for _, later := range j.Entries {
+		if later.Err == nil && slices.Contains(later.Closes, j.Entries[i].Digest) {
+			return later
 		}
 	}
-	return true
+	return Entry{}
+}
+
+// tookEffect says whether a later move started from where entry i went.
+func (j Journal) tookEffect(i int) bool {
+	for _, later := range j.Entries[:i] {
+		if later.counts() && later.From == j.Entries[i].To && later.From != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// superseded says that a later move was done, or went to the same digest.
+func (j Journal) superseded(i int) bool {
+	for k, later := range j.Entries[:i] {
+		if later.counts() && (later.To == j.Entries[i].To || later.Marked || later.legacy() && (later.To == j.Names || j.tookEffect(k))) {
+			return true
+		}
+	}
+	return false
+}
+
+// Open are the moves that were begun, and of which nothing says how they ended, newest first. Of the first release's records, which say
+// nothing, it is only the one that waits.
+func (j Journal) Open() []Entry {
+	var list []Entry
+	for i, e := range j.Entries {
+		if state := j.State(i); state == StatePending || state == StateOvertaken && !e.legacy() {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Unmarked are the moves that are done and not marked, newest first: their writer ended before that.
+func (j Journal) Unmarked() []Entry {
+	var list []Entry
+	for i, e := range j.Entries {
+		if e.counts() && !e.Marked && !e.legacy() && e.Action != ActionAdopt && e.From != e.To && j.State(i) == StateDone {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Requested finds the newest record of a request: the same command, for the same version where one is named.
+func (j Journal) Requested(request string, action Action, version string) (int, bool) {
+	for i, e := range j.Entries {
+		if e.Err == nil && request != "" && e.Request == request && e.Action == action && (version == "" || e.Version == version) {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // Findings tells what is odd about the chain of records: forks, which two writers at once leave, and records that are
@@ -222,7 +348,7 @@ func (j Journal) Findings() []string {
 func (j Journal) VersionOf(d digest.Digest) string {
 	for _, e := range j.Entries {
 		switch {
-		case e.Err != nil:
+		case !e.counts():
 		case e.To == d && e.Version != "":
 			return e.Version
 		case e.From == d && e.FromVersion != "":
@@ -235,34 +361,71 @@ func (j Journal) VersionOf(d digest.Digest) string {
 // Moved says whether a valid record is of a move to this version as this digest, or from it.
 func (j Journal) Moved(version string, d digest.Digest) bool {
 	for _, e := range j.Entries {
-		if e.Err == nil && (e.Version == version && e.To == d || e.FromVersion == version && e.From == d) {
+		if e.counts() && (e.Version == version && e.To == d || e.FromVersion == version && e.From == d) {
 			return true
 		}
 	}
 	return false
 }
 
-// Before is what the channel named before it came to where it is: the origin of the newest move there that was no
-// rollback, since a rollback came from what was left on purpose.
-func (j Journal) Before() (digest.Digest, string, bool) {
-	for i, e := range j.Entries {
-		if e.To == j.Names && e.From != e.To && e.Action != ActionRollback && j.State(i) == StateDone {
-			return e.From, e.FromVersion, e.From != ""
+// Past is where the channel was, newest first, beginning with where its records say that it is. A rollback takes away what it undid: after
+// v1, v2, v3 and a rollback to v2, the channel was at v1 before. So does whoever put it back by other means.
+func (j Journal) Past() []Target {
+	var past []Target
+	for i := len(j.Entries) - 1; i >= 0; i-- {
+		e := j.Entries[i]
+		if !e.counts() || j.State(i) != StateDone {
+			continue
 		}
+		if e.From != "" && (len(past) == 0 || past[len(past)-1].Digest != e.From) {
+			past = append(past, Target{e.FromVersion, e.From}) // records before this one are gone, or were not read
+		}
+		past = append(undo(past, e), Target{e.Version, e.To})
 	}
-	return "", "", false
+	slices.Reverse(past)
+	return past
 }
 
-// RolledBack says whether the last word on d is that it was rolled back.
-func (j Journal) RolledBack(d digest.Digest) bool {
+// undo takes away of the past what a move went back over, oldest first.
+func undo(past []Target, e Entry) []Target {
+	at := slices.IndexFunc(past, func(t Target) bool { return t.Digest == e.To })
+	switch {
+	case at >= 0 && e.Action != ActionPromote && e.Action != ActionPublish, at >= 0 && at == len(past)-1:
+		return past[:at]
+	case e.Action == ActionRollback && len(past) > 0:
+		return slices.DeleteFunc(past[:len(past)-1], func(t Target) bool { return higher(t.Version, e.Version) })
+	}
+	return past
+}
+
+// higher tells whether version a is above b; what is no version is not.
+func higher(a, b string) bool {
+	va, err := ParseVersion(a)
+	if err != nil {
+		return false
+	}
+	vb, err := ParseVersion(b)
+	return err == nil && va.GreaterThan(vb)
+}
+
+// Off are the versions that rollbacks left or passed over, and that nobody promoted since. Each record repeats those of the one before
+// it. Of the first release's records, it is what their rollbacks left.
+func (j Journal) Off() []Target {
+	var off []Target
+	done := map[digest.Digest]bool{} // what a later move went to
 	for i, e := range j.Entries {
-		switch {
-		case j.State(i) != StateDone:
-		case e.To == d && e.Action != ActionAdopt:
-			return false
-		case e.From == d && e.Action == ActionRollback:
-			return true
+		if !e.counts() || j.State(i) != StateDone {
+			continue
+		}
+		if !e.legacy() {
+			return append(off, e.Off...)
+		}
+		if e.Action == ActionRollback && !done[e.From] {
+			off = append(off, Target{e.FromVersion, e.From})
+		}
+		if e.Action != ActionAdopt {
+			done[e.To] = true
 		}
 	}
-	return false
+	return off
 }

@@ -65,6 +65,14 @@ func (g *Gate) Write(ctx context.Context, p Pass, name string) error {
 	return g.repository(p.component.Repository).Tag(ctx, p.artifact.Descriptor, p.artifact.Manifest, name)
 }
 
+// WriteOnce is Write with one request, which is not repeated.
+func (g *Gate) WriteOnce(ctx context.Context, p Pass, name string) error {
+	if !slices.Contains(p.tags, name) {
+		return fmt.Errorf("%s was not judged for the tag %s", p.artifact.Descriptor.Digest, name)
+	}
+	return g.repository(p.component.Repository).TagOnce(ctx, p.artifact.Descriptor, p.artifact.Manifest, name)
+}
+
 // Released is the digest that the record of a version says it is, "" where no valid record says.
 func (g *Gate) Released(ctx context.Context, c component.Component, version string) (digest.Digest, error) {
 	record, err := g.releases(c, version).ReadRelease(ctx, version)

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/tag"
+)
+
+// night is a component at three in the morning: v1.0.0, v1.1.0 and v1.2.0, of which latest-stable has the last one.
+func night(t *testing.T) (s *sandbox, key, pub string) {
+	s = newSandbox(t)
+	key = s.key()
+	for _, version := range []string{"v1.0.0", "v1.1.0", "v1.2.0"} {
+		s.component("frontend", version)
+		s.commit(version)
+		s.git("tag", "frontend/"+version)
+		s.must("publish", "--key", key, "--version", version)
+	}
+	return s, key, strings.TrimSuffix(key, ".key") + ".pub"
+}
+
+// at demands that latest-stable points to a version.
+func (s *sandbox) at(t *testing.T, version string) {
+	t.Helper()
+	repo := open(t, s, "frontend")
+	now, err := repo.Resolve(t.Context(), "latest-stable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := repo.Resolve(t.Context(), version); err != nil || now != want {
+		t.Errorf("latest-stable is %s, want that of %s (%v)", now, version, err)
+	}
+}
+
+// crane moves the channel as another tool does.
+func (s *sandbox) crane(t *testing.T, version string) {
+	t.Helper()
+	repo := open(t, s, "frontend")
+	desc, raw, err := repo.Manifest(t.Context(), version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Tag(t.Context(), desc, raw, "latest-stable"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *sandbox) journal(t *testing.T, pub string) release.HistoryResult {
+	t.Helper()
+	var h release.HistoryResult
+	if err := json.Unmarshal([]byte(s.must("history", "frontend", "--key", pub, "--limit", "100", "-o", "json").stdout), &h); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestNoCheckout: who is woken up has no clone at hand. A repository's name and a key are enough for what looks and what moves.
+func TestNoCheckout(t *testing.T) {
+	s, key, pub := night(t)
+	away := *s
+	away.dir = t.TempDir()
+	full := s.registry.Host() + "/" + s.prefix + "/frontend"
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"status", "frontend", "--key", pub}, "v1.2.0"},
+		{[]string{"history", "frontend", "--key", pub}, "v1.1.0"},
+		{[]string{"verify", "frontend:latest-stable", "--key", pub}, "accepted"},
+		{[]string{"verify", full + ":v1.0.0", "--key", pub}, "accepted"},
+		{[]string{"list", full}, "v1.2.0"},
+		{[]string{"diff", "frontend", "v1.0.0", "v1.1.0"}, "value"},
+		{[]string{"rollback", "frontend", "--key", key}, "v1.1.0"},
+		{[]string{"rollback", full, "v1.0.0", "--key", key}, "moved"},
+		{[]string{"promote", full, "v1.2.0", "--key", key}, "moved"},
+		{[]string{"cancel", "frontend", "--key", key}, "no move of latest-stable was begun"},
+	} {
+		if r := away.run(c.args...); r.code != 0 || !strings.Contains(r.stdout, c.want) {
+			t.Errorf("%v: want %q: %v", c.args, c.want, r)
+		}
+	}
+	s.at(t, "v1.2.0")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"status"}, 2, "not a git checkout"},
+		{[]string{"diff", "frontend", "v1.0.0"}, 2, "without a checkout, name two tags"},
+		{[]string{"promote", "frontend", "v1.2.0"}, 2, "no policy"},
+		{[]string{"verify", "Front_:v1", "--key", pub}, 2, "not the name of a repository"},
+		{[]string{"publish", "frontend", "--key", key}, 2, "not a git checkout"},
+	} {
+		if r := away.run(c.args...); r.code != c.code || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("%v: want exit %d and %q: %v", c.args, c.code, c.want, r)
+		}
+	}
+}
+
+// TestRollbackBlind: a list, a record or a journal that cannot be read does not keep a rollback from the version that it names.
+func TestRollbackBlind(t *testing.T) {
+	for name, breaks := range map[string]func(r *http.Request) bool{
+		"list": func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/tags/list") },
+		"records": func(r *http.Request) bool {
+			return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/latest-stable.")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, key, pub := night(t)
+			s.registry.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
+				if breaks(r) {
+					return registrytest.InternalError
+				}
+				return registrytest.None
+			})
+			if r := s.run("promote", "frontend", "v1.2.0", "--key", key); r.code != 1 {
+				t.Errorf("promote goes on: %v", r)
+			}
+			if r := s.run("rollback", "frontend", "--key", key); r.code != 1 || !strings.Contains(r.stderr, "unavailable") {
+				t.Errorf("a rollback without a version goes on: %v", r)
+			}
+			if r := s.must("rollback", "frontend", "v1.0.0", "--key", key); !strings.Contains(r.stdout, "could not be read, and the rollback goes on without it") {
+				t.Error(r)
+			}
+			s.registry.FaultAt(nil)
+			s.at(t, "v1.0.0")
+			if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Action != tag.ActionRollback {
+				t.Errorf("%+v", h)
+			}
+		})
+	}
+}
+
+// TestUnrecorded: while signing is down, a rollback says what helps, and --unrecorded goes back. The next move puts that on record.
+func TestUnrecorded(t *testing.T) {
+	st := sigstore(t)
+	s := shelf(t, st)
+	down := append([]string{"--fulcio-url", "http://127.0.0.1:1"}, st.flags()[2:]...)
+	r := s.run(append([]string{"rollback", "frontend", "v1.0.0"}, down...)...)
+	if r.code != 1 || !strings.Contains(r.stderr, "nothing was moved; if signing is down and this cannot wait: --unrecorded") {
+		t.Error(r)
+	}
+	if r := s.run(append([]string{"rollback", "frontend", "--unrecorded"}, down...)...); r.code != 2 {
+		t.Error(r)
+	}
+	s.must(append([]string{"rollback", "frontend", "v1.0.0", "--unrecorded"}, down...)...)
+	s.at(t, "v1.0.0")
+	if r := s.must("status", "frontend"); !strings.Contains(r.stdout, "moved outside") {
+		t.Error(r)
+	}
+	s.must(append([]string{"rollback", "frontend", "v1.0.0", "--reason", "signing was down"}, st.flags()...)...)
+	h := s.history(t)
+	if h.Standing != tag.Settled || h.Moves[1].Action != tag.ActionAdopt || h.Moves[1].Reason != "signing was down" || h.Moves[0].Action != tag.ActionRollback {
+		t.Errorf("%+v", h)
+	}
+	// What was left that way does not come back by itself.
+	if r := s.must(append([]string{"publish", "frontend", "--version", "v2.0.0", "--commit", "main~1"}, st.flags()...)...); !strings.Contains(r.stdout, "latest-stable stays where it is") {
+		t.Error(r)
+	}
+	s.at(t, "v1.0.0")
+}
+
+// TestSameRequest: a command that is repeated under its name is one command.
+func TestSameRequest(t *testing.T) {
+	s, key, pub := night(t)
+	s.must("rollback", "frontend", "--key", key, "--request", "job 1")
+	if r := s.must("rollback", "frontend", "--key", key, "--request", "job 1"); !strings.Contains(r.stdout, "this command was done before") {
+		t.Error(r)
+	}
+	s.at(t, "v1.1.0")
+	s.must("rollback", "frontend", "--key", key, "--request", "job 2")
+	s.at(t, "v1.0.0")
+	if r := s.must("rollback", "frontend", "--key", key, "--request", "job 1"); !strings.Contains(r.stdout, "latest-stable was moved on since") {
+		t.Error(r)
+	}
+	s.at(t, "v1.0.0")
+	s.must("promote", "frontend", "v1.2.0", "--key", key, "--request", "job 3")
+	s.crane(t, "v1.1.0") // what an emergency without keos-oci looks like
+	s.must("promote", "frontend", "v1.2.0", "--key", key, "--request", "job 3")
+	s.at(t, "v1.1.0")
+	if h := s.journal(t, pub); h.Standing != tag.Outside || h.Moves[0].State != tag.StateDone {
+		t.Errorf("%+v", h)
+	}
+	if r := s.must("publish", "frontend", "--version", "v1.2.0", "--key", key); !strings.Contains(r.stdout, "warning: frontend: latest-stable stays where it is: another tool moved it") ||
+		!strings.Contains(r.stdout, "1 held") {
+		t.Error(r)
+	}
+	s.at(t, "v1.1.0")
+	if r := s.must("rollback", "frontend", "--key", key); !strings.Contains(r.stdout, "v1.2.0") { // which undoes what the other tool did
+		t.Error(r)
+	}
+}
+
+// TestRequestOfRun: in CI the run is the command, whichever attempt it is.
+func TestRequestOfRun(t *testing.T) {
+	s, key, _ := night(t)
+	s.env = append(slices.Clip(s.env), "GITHUB_ACTOR=octocat", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=org/apps", "GITHUB_RUN_ID=42")
+	s.must("rollback", "frontend", "--key", key)
+	s.env = append(s.env, "GITHUB_RUN_ATTEMPT=2")
+	if r := s.must("rollback", "frontend", "--key", key); !strings.Contains(r.stdout, "this command was done before") {
+		t.Error(r)
+	}
+	s.at(t, "v1.1.0")
+}
+
+// tagging breaks off a command at the request that writes latest-stable, before or after it took effect.
+func (s *sandbox) tagging(fault registrytest.Fault) {
+	broken := false
+	s.registry.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
+		broken = broken || r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest-stable")
+		if broken {
+			return fault
+		}
+		return registrytest.None
+	})
+}
+
+// TestInterruptedRollback: a rollback that was killed after it had moved the channel, and is typed again, does not go back twice.
+func TestInterruptedRollback(t *testing.T) {
+	s, key, pub := night(t)
+	s.tagging(registrytest.BlockAfter)
+	cmd := s.command(t.Context(), "rollback", "frontend", "--key", key)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if time.Sleep(50 * time.Millisecond); s.registry.Count("PUT /v2/r/apps/frontend/manifests/latest-stable") > 1 && len(s.registry.Requests()) > 0 {
+			if last := s.registry.Requests(); strings.HasSuffix(last[len(last)-1].Path, "/manifests/latest-stable") {
+				break
+			}
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	s.registry.FaultAt(nil)
+	s.at(t, "v1.1.0")
+	if r := s.must("rollback", "frontend", "--key", key); !strings.Contains(r.stdout, "which was interrupted, had moved latest-stable already: it is done now") {
+		t.Error(r)
+	}
+	s.at(t, "v1.1.0")
+	if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].State != tag.StateDone || len(h.Moves) != 4 {
+		t.Errorf("%+v", h)
+	}
+	s.must("rollback", "frontend", "--key", key)
+	s.at(t, "v1.0.0")
+}
+
+// TestCancel: a move that nobody finishes is told, waited for, closed, and not completed by the job that began it.
+func TestCancel(t *testing.T) {
+	s, key, pub := night(t)
+	s.component("frontend", "new")
+	s.commit("new")
+	s.must("publish", "frontend", "--version", "v1.3.0", "--key", key, "--no-promote")
+	s.tagging(registrytest.ResetBefore)
+	if r := s.run("promote", "frontend", "v1.3.0", "--key", key, "--request", "job 1"); r.code != 1 || !strings.Contains(r.stderr, "cannot tell whether the channel was moved") {
+		t.Error(r)
+	}
+	s.registry.FaultAt(nil)
+	if h := s.journal(t, pub); h.Standing != tag.Pending || h.Moves[0].State != tag.StatePending {
+		t.Errorf("%+v", h)
+	}
+	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, "--wait-for-move 2m") || !strings.Contains(r.stderr, "keos-oci cancel frontend --now") ||
+		!strings.Contains(r.stderr, "--request job 1") {
+		t.Error(r)
+	}
+	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key, "--wait-for-move", "3s"); r.code != 3 || !strings.Contains(r.stderr, "wait for another move") {
+		t.Error(r)
+	}
+	if r := s.run("cancel", "frontend", "--key", key); r.code != 3 {
+		t.Error(r)
+	}
+	if r := s.must("cancel", "frontend", "--key", key, "--now", "--reason", "the job hangs"); !strings.Contains(r.stdout, "closed") {
+		t.Error(r)
+	}
+	if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Action != tag.ActionClose || h.Moves[0].Reason != "the job hangs" || h.Moves[1].State != tag.StateClosed {
+		t.Errorf("%+v", h)
+	}
+	if r := s.run("promote", "frontend", "v1.3.0", "--key", key, "--request", "job 1"); r.code != 3 || !strings.Contains(r.stderr, "closed the move") {
+		t.Error(r)
+	}
+	s.at(t, "v1.2.0")
+	s.must("promote", "frontend", "v1.3.0", "--key", key, "--request", "job 2")
+	s.at(t, "v1.3.0")
+}
+
+// TestRefusedTag: a registry that does not let the channel move makes the move fail, and nothing stays open.
+func TestRefusedTag(t *testing.T) {
+	s, key, pub := night(t)
+	s.registry.Freeze("latest-stable")
+	if r := s.run("rollback", "frontend", "--key", key); r.code == 0 {
+		t.Error(r)
+	}
+	if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Action != tag.ActionWithdraw || h.Moves[1].State != tag.StateFailed {
+		t.Errorf("%+v", h)
+	}
+}
+
+// TestSignals: a signal that comes when the move has begun does not cut it, and the result says what is true.
+func TestSignals(t *testing.T) {
+	for _, at := range []string{"/manifests/latest-stable.", "/tags/list", "/manifests/latest-stable"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			s, key, pub := night(t)
+			written := false
+			signal := make(chan struct{}, 100)
+			s.registry.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
+				record := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/latest-stable.")
+				if (written || record) && (strings.HasSuffix(r.URL.Path, at) || strings.HasSuffix(at, ".") && record) {
+					signal <- struct{}{}
+					time.Sleep(300 * time.Millisecond)
+				}
+				written = written || record
+				return registrytest.None
+			})
+			cmd := s.command(t.Context(), "rollback", "frontend", "--key", key)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-signal
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("a move that was made ends with %v", err)
+			}
+			s.registry.FaultAt(nil)
+			s.at(t, "v1.1.0")
+			if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].State != tag.StateDone {
+				t.Errorf("%+v", h)
+			}
+		})
+	}
+}
+
+// TestTrainSignsFirst: a log that dies in the middle of a train leaves nothing moved, and no record.
+func TestTrainSignsFirst(t *testing.T) {
+	st := sigstore(t)
+	s := newSandbox(t)
+	for _, c := range []string{"a", "b", "c"} {
+		s.component(c, "1")
+	}
+	s.keyless(st, "release.yaml", "refs/heads/main")
+	s.commit("one")
+	s.must(append([]string{"publish", "a", "b", "c", "--version", "v1.0.0", "--no-promote"}, st.flags()...)...)
+	rekor := registrytest.To(t, st.env["SIGSTORE_REKOR_URL"])
+	uploads := 0
+	rekor.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
+		if r.Method == http.MethodPost {
+			uploads++
+		}
+		if uploads > 1 {
+			return registrytest.InternalError
+		}
+		return registrytest.None
+	})
+	train := filepath.Join(t.TempDir(), "train")
+	writeFile(t, train, "a v1.0.0\nb v1.0.0\nc v1.0.0\n")
+	s.registry.Reset()
+	r := s.run("promote", "--from-file", train, "--fulcio-url", st.env["SIGSTORE_FULCIO_URL"], "--rekor-url", rekor.URL, "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"])
+	if r.code != 1 || !strings.Contains(r.stdout, "0 moved") {
+		t.Error(r)
+	}
+	if n := s.registry.Count("PUT "); n != 0 {
+		t.Errorf("%d writes: %v", n, s.registry.Requests())
+	}
+}
+
+// TestPublishTellsOfChannels: a dry run says whether the channel would move, and why not; a pre-release needs a word.
+func TestPublishTellsOfChannels(t *testing.T) {
+	s, key, _ := night(t)
+	s.component("frontend", "new")
+	s.commit("new")
+	dry := func(version string) result {
+		t.Helper()
+		return s.must("publish", "frontend", "--version", version, "--key", key, "--dry-run")
+	}
+	if r := dry("v1.3.0"); !strings.Contains(r.stdout, "latest-stable would move to v1.3.0") || !strings.Contains(r.stdout, "v1.3.0 latest-stable") {
+		t.Error(r)
+	}
+	if r := dry("v1.1.5"); !strings.Contains(r.stdout, "latest-stable is on v1.2.0 and v1.1.5 is older") {
+		t.Error(r)
+	}
+	s.must("publish", "frontend", "--version", "v1.3.0-rc.1", "--key", key)
+	s.must("rollback", "frontend", "v1.0.0", "--key", key)
+	if r := dry("v1.2.0"); !strings.Contains(r.stdout, "warning: frontend: latest-stable stays where it is: v1.2.0 was rolled back") || strings.Contains(r.stdout, "v1.2.0 latest-stable") {
+		t.Error(r)
+	}
+	if r := s.must("publish", "frontend", "--version", "v1.1.0", "--key", key); !strings.Contains(r.stdout, "or a rollback passed over it") {
+		t.Errorf("a version that a rollback passed over: %v", r)
+	}
+	if r := s.run("rollback", "frontend", "v1.3.0-rc.1", "--key", key); r.code != 3 || !strings.Contains(r.stderr, "--allow-prerelease") {
+		t.Error(r)
+	}
+	s.must("rollback", "frontend", "v1.3.0-rc.1", "--key", key, "--allow-prerelease")
+}
+
+// TestMoveCost: a promotion with a key takes at most 15 requests.
+func TestMoveCost(t *testing.T) {
+	s, key, _ := night(t)
+	s.must("rollback", "frontend", "--key", key)
+	s.registry.Reset()
+	s.must("promote", "frontend", "v1.2.0", "--key", key)
+	if n := s.registry.Count(""); n > 15 {
+		t.Errorf("%d requests: %v", n, s.registry.Requests())
+	}
+}
