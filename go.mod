@@ -29,7 +29,7 @@ require (
 	github.com/sigstore/sigstore-go v1.3.0
 	github.com/sirupsen/logrus v1.10.2
 	github.com/spf13/cobra v1.10.2
-	github.com/spf13/pflag v1.1.0
+	github.com/spf13/pflag v1.0.10 // 1.1.0 writes [=true|false] after every switch in the help
 	github.com/vbauerster/mpb/v8 v8.11.3 // later ones drop a line that is written just before the end
 	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/sync v0.25.0
