@@ -341,7 +341,8 @@ func TestOlderByAncestry(t *testing.T) {
 	}
 }
 
-// TestPublishOldVersions: versions that exist as Git tags alone can be published later. What the commits lack of today's config is told.
+// TestPublishOldVersions: a version that exists only as a Git tag can be published later. The result lists what today's config names and the old
+// commit does not have.
 func TestPublishOldVersions(t *testing.T) {
 	s := newSandbox(t)
 	s.byHand = true
@@ -448,7 +449,7 @@ func TestRank(t *testing.T) {
 	if r := release("two", "v1.3.0"); !strings.Contains(r.stdout, "latest-stable is on v2.0.0 and v1.3.0 is older") {
 		t.Errorf("an old line's release: %v", r)
 	}
-	if r := release("one", "v3.0.0"); r.code != 0 { // with the record gone, the tag alone tells
+	if r := release("one", "v3.0.0"); r.code != 0 { // without a record, the tag says the version
 		t.Fatal(r)
 	}
 	s.must("publish", "--key", key, "--no-promote", "--version", "v4.0.0")

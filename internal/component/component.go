@@ -54,7 +54,7 @@ func (c Component) GitTagOf(version string) string {
 	return strings.Replace(c.GitTag, versionMark, strings.TrimPrefix(version, "v"), 1)
 }
 
-// Holds tells whether file, relative to the workspace, belongs to the component. Ignore patterns are not looked at.
+// Holds reports whether file, relative to the workspace, belongs to the component. Ignore patterns are not looked at.
 func (c Component) Holds(file string) bool {
 	return slices.ContainsFunc(c.Paths, func(p string) bool { return within(p, file) })
 }
@@ -69,7 +69,7 @@ func (c Component) PathOf(file string) string {
 	return ""
 }
 
-// ChangedBy tells whether a changed file may change the artifact: one of its own, or one that says what belongs to it.
+// ChangedBy reports whether a changed file may change the artifact: one of its own, or one that says what belongs to it.
 // What it refers to outside its paths is for those to know who follow references.
 func (c Component) ChangedBy(file string) bool {
 	if slices.Contains(c.decidedBy, file) || c.Holds(file) {
@@ -146,24 +146,24 @@ func unknown(what, name string, known []string) error {
 	return fmt.Errorf("%w %s %q: there are %s", ErrUnknown, what, name, enumerate(known))
 }
 
-// within tells whether p is the folder dir or lies below it; "." holds everything.
+// within reports whether p is the folder dir or lies below it; "." holds everything.
 func within(dir, p string) bool {
 	return dir == "." || dir == p || strings.HasPrefix(p, dir) && p[len(dir)] == '/'
 }
 
-// isVersion tells whether text is a version tag such as v1.2.3.
+// isVersion reports whether text is a version tag such as v1.2.3.
 func isVersion(text string) bool {
 	rest, ok := strings.CutPrefix(text, "v")
 	_, err := semver.StrictNewVersion(rest)
 	return ok && err == nil
 }
 
-// PacksAs tells whether two definitions make the same artifact of the same files.
+// PacksAs reports whether two definitions make the same artifact of the same files.
 func (c Component) PacksAs(other Component) bool {
 	return c.Root == other.Root && slices.Equal(c.Paths, other.Paths) && slices.Equal(c.Ignore, other.Ignore) && slices.Equal(c.Variants, other.Variants)
 }
 
-// PacksAs tells whether two settings make the same artifacts of the same files.
+// PacksAs reports whether two settings make the same artifacts of the same files.
 func (a Artifact) PacksAs(other Artifact) bool {
 	return a.External == other.External && a.RemoteBases == other.RemoteBases && a.Mode == other.Mode
 }

@@ -117,7 +117,7 @@ func (w *Workspace) Address() string {
 	return w.Scheme + "://" + w.Registry
 }
 
-// Has tells whether the workspace has components of these names.
+// Has reports whether the workspace has components of these names.
 func (w *Workspace) Has(names ...string) bool {
 	for _, name := range names {
 		if _, err := w.Components.Find(name); err != nil {

@@ -134,7 +134,7 @@ func (c *Checkout) IsAncestor(ctx context.Context, older, newer string) (bool, e
 	return err == nil, err
 }
 
-// HasCommit tells whether this clone has the commit with this full hash.
+// HasCommit reports whether this clone has the commit with this full hash.
 func (c *Checkout) HasCommit(ctx context.Context, hash string) (bool, error) {
 	_, err := c.Resolve(ctx, hash)
 	if errors.Is(err, ErrUnknownRevision) {
@@ -149,7 +149,7 @@ func (c *Checkout) Tag(ctx context.Context, name string) (Commit, error) {
 	return c.Resolve(ctx, "refs/tags/"+name)
 }
 
-// BranchHas tells whether a commit is the tip of a branch or led to it. The branch is the one that remotes have, as it was fetched last;
+// BranchHas reports whether a commit is the tip of a branch or led to it. The branch is the one that remotes have, as it was fetched last;
 // the local one where no remote has it. known is false where this clone cannot tell: it has no such branch, or too little history.
 func (c *Checkout) BranchHas(ctx context.Context, branch, hash string) (has, known bool, err error) {
 	tips, err := c.refs(ctx, "refs/remotes/*/"+branch)
@@ -230,7 +230,7 @@ func parseCommit(out []byte) (Commit, string, error) {
 	return Commit{Hash: parts[0], Time: time.Unix(seconds, 0).UTC()}, parts[2], nil
 }
 
-// isHash tells whether s is a full object name, of SHA-1 or SHA-256.
+// isHash reports whether s is a full object name, of SHA-1 or SHA-256.
 func isHash(s string) bool {
 	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }

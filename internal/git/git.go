@@ -106,10 +106,10 @@ func owned(stderr, dir string) string {
 // Top returns the absolute path of the checkout's top folder; of a bare repository, that of its Git folder.
 func (c *Checkout) Top() string { return c.top }
 
-// Bare tells whether there is no work tree.
+// Bare reports whether there is no work tree.
 func (c *Checkout) Bare() bool { return c.bare }
 
-// Shallow tells whether the history was cut off, as CI does unless told to fetch all of it.
+// Shallow reports whether the history was cut off, as CI does unless told to fetch all of it.
 func (c *Checkout) Shallow() bool { return c.shallow }
 
 // git runs git in the top folder of the checkout.

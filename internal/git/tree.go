@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// maxBlob is how many bytes of one file are read. Artifacts have some megabytes.
-const maxBlob = 1 << 30
+// maxBlob is how many bytes of one file are read, which is done at once. Artifacts have some megabytes.
+const maxBlob = 256 << 20
 
 // Tree is the files that Git tracks: those of one commit, or those of the checkout as it is now. It is also a file system of them, and
 // what it gives of a file is what Git stores: no line ending is converted, no $Id$ is filled in, no filter runs, whatever the
@@ -173,7 +173,7 @@ func (t *Tree) ReadLink(name string) (string, error) {
 	return string(data), err
 }
 
-// statFolder tells of a folder. One that was replaced in the work tree, for example by a symbolic link, is what it is there: its files
+// statFolder describes a folder. One that was replaced in the work tree, for example by a symbolic link, is what it is there: its files
 // differ from HEAD.
 func (t *Tree) statFolder(name string) (fs.FileInfo, error) {
 	if !t.folders()[name] {
@@ -289,7 +289,7 @@ func (t *Tree) folderOf(ctx context.Context) (string, error) {
 	return dir, t.writeTo(dir)
 }
 
-// isCheckedOut tells whether the work tree has this commit's files, as Git stores them, and nothing else.
+// isCheckedOut reports whether the work tree has this commit's files, as Git stores them, and nothing else.
 func (t *Tree) isCheckedOut(ctx context.Context) (bool, error) {
 	head, err := t.checkout.Head(ctx)
 	if err != nil || head.Hash != t.Commit.Hash {

@@ -322,7 +322,7 @@ type job struct {
 	dirty bool // what is published is not what the commit has
 }
 
-// configured tells whether a config file that is not committed makes another artifact of c than the committed one.
+// configured reports whether a config file that is not committed makes another artifact of c than the committed one.
 func (p *publication) configured(w *component.Workspace, c component.Component) bool {
 	if p.committed == nil {
 		return false

@@ -174,7 +174,7 @@ func (j *job) pushConfig(ctx context.Context, a pack.Artifact) error {
 	return j.repo.PushBlob(ctx, a.Parsed.Config, ocispec.DescriptorEmptyJSON.Data)
 }
 
-// addSignature signs an artifact that is in the repository and has its tags already; added tells whether this identity had
+// addSignature signs an artifact that is in the repository and has its tags already; added reports whether this identity had
 // not signed it before.
 func (j *job) addSignature(ctx context.Context, pass trust.Pass, q trust.Question) (added bool, err error) {
 	signature, err := j.Gate.Prepare(ctx, pass, q.Tags, q.Ref)

@@ -65,7 +65,7 @@ func (r Ref) String() string {
 	return "refs/heads/" + r.Branch
 }
 
-// pull tells whether it is GitHub's reference of a pull request.
+// pull reports whether it is GitHub's reference of a pull request.
 func (r Ref) pull() bool { return strings.HasPrefix(r.Branch, "pull/") }
 
 // git is the reference's name in Git, and in the certificates of runs that publish it.

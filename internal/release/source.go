@@ -122,7 +122,7 @@ func (src Source) OfVersion(ctx context.Context, checkout *git.Checkout, set com
 	if src.Ref.Tag != "" {
 		return src, nil
 	}
-	var tagged, untagged string
+	asked, tagged, untagged := src.Commit.Hash, "", ""
 	for _, c := range set {
 		name := c.GitTagOf(tag.Version(version))
 		commit, err := checkout.Tag(ctx, name)
@@ -137,12 +137,8 @@ func (src Source) OfVersion(ctx context.Context, checkout *git.Checkout, set com
 		}
 		tagged, src.Commit = name, commit
 	}
-	if tagged != "" && untagged != "" && src.Commit.Hash != "" && len(set) > 1 {
-		head, err := checkout.Head(ctx)
-		if err == nil && head.Hash != src.Commit.Hash {
-			err = fmt.Errorf("%w: the Git tag %s points to commit %s, and there is no Git tag %s: publish the two one by one", ErrRef, tagged, short(src.Commit.Hash), untagged)
-		}
-		return src, err
+	if tagged != "" && untagged != "" && src.Commit.Hash != asked {
+		return src, fmt.Errorf("%w: the Git tag %s points to commit %s, and there is no Git tag %s: publish the two one by one", ErrRef, tagged, short(src.Commit.Hash), untagged)
 	}
 	return src, nil
 }
