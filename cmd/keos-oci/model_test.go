@@ -112,7 +112,7 @@ func (w *world) start(name string, args ...string) *actor {
 		in, _ := os.Open(os.DevNull)
 		defer in.Close()
 		run := &app{in: in, out: &out, err: &errs, getenv: func(string) string { return "" }, keys: func(string) *sign.PrivateKey { return w.opened }}
-		code := run.run(ctx, append([]string{"-C", w.dir, "--registry", strings.TrimPrefix(a.server.URL, "http://") + "/r/apps", "--key", w.keyOf(args[0]), "-o", "json", "--log-level", "error"}, args...))
+		code := run.run(ctx, append([]string{"-C", w.checkoutOf(args[0]), "--registry", strings.TrimPrefix(a.server.URL, "http://") + "/r/apps", "--key", w.keyOf(args[0]), "-o", "json", "--log-level", "error"}, args...))
 		a.mu.Lock()
 		a.result = result{code, out.String(), errs.String()}
 		a.after = stepEnd
@@ -125,6 +125,14 @@ func (w *world) start(name string, args ...string) *actor {
 	case <-a.killed:
 	}
 	return a
+}
+
+// checkoutOf is where a verb runs: only publish needs a checkout.
+func (w *world) checkoutOf(verb string) string {
+	if verb == "publish" {
+		return w.dir
+	}
+	return w.content
 }
 
 // keyOf is the private key, or for verbs that only look the public one.

@@ -137,6 +137,12 @@ func TestRollbackBlind(t *testing.T) {
 			if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Action != tag.ActionRollback {
 				t.Errorf("%+v", h)
 			}
+			for _, left := range []string{"v1.1.0", "v1.2.0"} { // though the writer of the rollback did not know of them
+				if r := s.must("publish", "frontend", "--version", left, "--key", key); !strings.Contains(r.stdout, "1 held") {
+					t.Errorf("%s comes back: %v", left, r)
+				}
+			}
+			s.at(t, "v1.0.0")
 		})
 	}
 }
@@ -182,6 +188,12 @@ func TestSameRequest(t *testing.T) {
 	s.at(t, "v1.0.0")
 	if r := s.must("rollback", "frontend", "--key", key, "--request", "job 1"); !strings.Contains(r.stdout, "latest-stable was moved on since") {
 		t.Error(r)
+	}
+	s.at(t, "v1.0.0")
+	s.must("promote", "frontend", "v1.1.0", "--key", key, "--request", "job 0")
+	s.must("rollback", "frontend", "--key", key, "--request", "job 4")
+	if r := s.must("promote", "frontend", "v1.1.0", "--key", key, "--request", "job 0"); !strings.Contains(r.stdout, "this command was done before") {
+		t.Errorf("a promotion that is repeated after it was rolled back: %v", r)
 	}
 	s.at(t, "v1.0.0")
 	s.must("promote", "frontend", "v1.2.0", "--key", key, "--request", "job 3")
@@ -233,12 +245,16 @@ func TestInterruptedRollback(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for range 200 {
-		if time.Sleep(50 * time.Millisecond); s.registry.Count("PUT /v2/r/apps/frontend/manifests/latest-stable") > 1 && len(s.registry.Requests()) > 0 {
-			if last := s.registry.Requests(); strings.HasSuffix(last[len(last)-1].Path, "/manifests/latest-stable") {
-				break
-			}
+	beside := *s // for the proxy of s answers nothing any more
+	beside.registry = registrytest.NewIn(t, s.content)
+	repo := open(t, &beside, "frontend")
+	want, err := repo.Resolve(t.Context(), "v1.1.0")
+	for moved := false; !moved; time.Sleep(20 * time.Millisecond) {
+		now, other := repo.Resolve(t.Context(), "latest-stable")
+		if err != nil || other != nil {
+			t.Fatal(err, other)
 		}
+		moved = now == want
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
@@ -270,7 +286,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, "--wait-for-move 2m") || !strings.Contains(r.stderr, "keos-oci cancel frontend --now") ||
-		!strings.Contains(r.stderr, "--request job 1") {
+		!strings.Contains(r.stderr, `--request "job 1"`) {
 		t.Error(r)
 	}
 	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key, "--wait-for-move", "3s"); r.code != 3 || !strings.Contains(r.stderr, "wait for another move") {

@@ -5,7 +5,6 @@ package journal
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,13 +62,34 @@ func (l *Journal) Read(ctx context.Context, tags []string, limit int, names dige
 		if err != nil {
 			return j, err
 		}
-		if j.Entries = append(j.Entries, entries...); j.Tells(limit, Enough) {
+		if j.Entries = append(j.Entries, entries...); j.Suffices(limit, Enough) {
 			break
 		}
 	}
 	j.Partial = len(j.Entries) < len(all)
 	return j, nil
 }
+
+// Done finds a move that a request made, among the records that are not in j; nil where there is none.
+func (l *Journal) Done(ctx context.Context, tags []string, j tag.Journal, request string, action tag.Action, version string) (*tag.Entry, error) {
+	records := tag.MayBeOf(tag.RecordTags(tags, l.o.Channel), request)
+	for _, name := range records[:min(len(records), maxRepeats)] {
+		if slices.ContainsFunc(j.Entries, func(e tag.Entry) bool { return e.Tag == name }) {
+			continue
+		}
+		e, err := l.Entry(ctx, name, tags)
+		if err != nil {
+			return nil, err
+		}
+		if e.Marked && e.Of(request, action, version) {
+			return &e, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // the request made no move
+}
+
+// maxRepeats is how many records are read for one request.
+const maxRepeats = 8
 
 // Entry reads one record, whatever the channel points to.
 func (l *Journal) Entry(ctx context.Context, name string, tags []string) (tag.Entry, error) {
@@ -223,17 +243,13 @@ func (l *Journal) Sign(ctx context.Context, r tag.Record) (Signed, error) {
 	if err != nil {
 		return s, err
 	}
-	var salt [2]byte
-	if _, err := rand.Read(salt[:]); err != nil {
-		return s, err
-	}
-	s.Tag, s.Digest, s.Signer, s.Logged = tag.RecordTag(l.o.Channel, r.Time, salt), desc.Digest, id.String(), id.Time
+	s.Tag, s.Digest, s.Signer, s.Logged = tag.RecordTag(l.o.Channel, r.Time, r.Request), desc.Digest, id.String(), id.Time
 	s.desc, s.raw = desc, raw
 	return s, nil
 }
 
-// Store writes a signed record under a tag of its own. Nothing is ever replaced: the tag has the time to the millisecond and a random
-// salt.
+// Store writes a signed record under a tag of its own. Nothing is ever replaced: the tag has the time to the millisecond, and an end that
+// comes from the request.
 func (l *Journal) Store(ctx context.Context, s Signed) error {
 	return l.store(ctx, s.Tag, s.desc, s.raw)
 }

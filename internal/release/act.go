@@ -125,8 +125,11 @@ func (m *mover) attempt(ctx context.Context) error {
 		}
 	}
 	if m.Unrecorded {
+		if m.view.Under() {
+			m.note("a move of another command may be under way, which can move %s again: look with keos-oci status %s", m.channel.Name, m.component.Name)
+		}
 		m.note("nothing is on record: when signing works again, say keos-oci rollback %s %s, which records it", m.component.Name, m.target.Version)
-		return m.point(ctx, time.Now())
+		return m.point(ctx, m.Now())
 	}
 	if m.signed.adopt != nil {
 		if err := m.journal.Store(ctx, *m.signed.adopt); err != nil {
@@ -176,9 +179,9 @@ func pause(ctx context.Context, d time.Duration) error {
 // alone lists the tags until the own record is among them, and looks for records of moves that were not there when this move was prepared. If
 // there is one, this move gives way, whichever came first. It answers with when the list was asked for.
 func (m *mover) alone(ctx context.Context) (time.Time, error) {
-	deadline := time.Now().Add(seenIn)
+	deadline := m.Now().Add(seenIn)
 	for {
-		asked := time.Now()
+		asked := m.Now()
 		tags, err := m.repo.Tags(ctx)
 		if err != nil {
 			if err = m.tolerate("the list of tags", err); err != nil {
@@ -192,7 +195,7 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 		if slices.Contains(tags, m.signed.move.Tag) {
 			return asked, nil
 		}
-		if time.Now().After(deadline) {
+		if m.Now().After(deadline) {
 			return asked, m.withdraw(ctx, false, fmt.Errorf("the registry took the record %s and does not list it after %s: nothing was moved", m.signed.move.Tag, seenIn))
 		}
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
@@ -226,7 +229,7 @@ func (m *mover) yield(ctx context.Context, tags []string) error {
 	return nil
 }
 
-// knows tells whether a record was there when the move was prepared, or is its own.
+// knows reports whether a record was there when the move was prepared, or is its own.
 func (m *mover) knows(name string) bool {
 	return slices.Contains(m.tags, name) || m.signed.move != nil && name == m.signed.move.Tag || m.signed.adopt != nil && name == m.signed.adopt.Tag
 }
@@ -262,8 +265,8 @@ func (m *mover) point(ctx context.Context, listed time.Time) error {
 		case n == attempts:
 			return m.giveUp(ctx, false, fmt.Errorf("%w; %s was not moved", lost, m.channel.Name))
 		}
-		if time.Since(listed) < listedAgo {
-			sent := time.Now()
+		if m.Now().Sub(listed) < listedAgo {
+			sent := m.Now()
 			err := m.write(ctx)
 			switch {
 			case err == nil:
@@ -282,12 +285,12 @@ func (m *mover) point(ctx context.Context, listed time.Time) error {
 	}
 }
 
-// settle waits after a request whose answer was lost until it has ended, and tells whether it took effect. One that the registry answered has
+// settle waits after a request whose answer was lost until it has ended, and reports whether it took effect. One that the registry answered has
 // ended.
 func (m *mover) settle(ctx context.Context, n int, sent time.Time, lost error) (done bool, err error) {
 	until := sent.Add(tagIn)
 	if registry.Answered(lost) {
-		until = time.Now().Add(time.Duration(n) * 300 * time.Millisecond)
+		until = m.Now().Add(time.Duration(n) * 300 * time.Millisecond)
 	}
 	for {
 		now, err := resolve(ctx, m.repo, m.channel.Name)
@@ -296,7 +299,7 @@ func (m *mover) settle(ctx context.Context, n int, sent time.Time, lost error) (
 			return false, fmt.Errorf("%w: %w", errUnknown, err)
 		case now == m.target.Digest:
 			return true, nil
-		case !time.Now().Before(until):
+		case !m.Now().Before(until):
 			return false, nil
 		}
 		if err := pause(ctx, 300*time.Millisecond); err != nil {
@@ -308,7 +311,7 @@ func (m *mover) settle(ctx context.Context, n int, sent time.Time, lost error) (
 // again lists once more, after an answer was lost or because the last list is too old.
 func (m *mover) again(ctx context.Context) (time.Time, error) {
 	if m.Unrecorded {
-		return time.Now(), pause(ctx, time.Second)
+		return m.Now(), pause(ctx, time.Second)
 	}
 	return m.alone(ctx)
 }

@@ -104,7 +104,7 @@ func (m *mover) look(ctx context.Context) error {
 	return err
 }
 
-// insists tells whether the move is a rollback to a named version: no record, list or log that cannot be read keeps it from going there.
+// insists reports whether the move is a rollback to a named version: no record, list or log that cannot be read keeps it from going there.
 func (m *mover) insists() bool { return m.action == tag.ActionRollback && m.version != "" }
 
 // tolerate turns what could not be read into a warning, for whoever insists.
@@ -311,6 +311,9 @@ func (m *mover) readJournal(ctx context.Context) (err error) {
 		limit = journal.Enough
 	}
 	if m.view.Journal, err = m.journal.Read(ctx, m.tags, limit, m.view.Digest); err != nil {
+		return err
+	}
+	if m.view.Before, err = m.journal.Done(ctx, m.tags, m.view.Journal, m.Request, m.action, m.version); err != nil {
 		return err
 	}
 	if m.view.Version = m.view.Journal.VersionOf(m.view.Digest); m.view.Version == "" {

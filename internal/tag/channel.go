@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
@@ -36,6 +38,7 @@ type View struct {
 	Journal  Journal
 
 	Request string // of the command that looks
+	Before  *Entry // a move of this request that was done, and is not among the records that were read
 	Now     time.Time
 	Seen    map[string]time.Time // since when it sees open moves, by the tag of their record
 	Force   bool                 // moves of others are closed even if they are live
@@ -59,7 +62,7 @@ type Step struct {
 	Held   string          // why a publication that could have moved the channel did not: a warning
 }
 
-// Acts tells whether the step writes anything.
+// Acts reports whether the step writes anything.
 func (s Step) Acts() bool { return s.Move || s.Write || s.Adopt || s.Mark }
 
 // Promote decides an explicit move forward.
@@ -125,15 +128,14 @@ var ErrClosed = fmt.Errorf("%w: the move was closed", ErrConflict)
 // Begun looks at moves that were begun before. done says that there is nothing more to do: the same command did it. The version is the one
 // that the command names, "" for none. The error is ErrConflict while a move of another command is under way, and ErrClosed.
 func (v View) Begun(action Action, version string) (step Step, done bool, err error) {
+	if v.Before != nil {
+		return v.again(*v.Before), true, nil
+	}
 	if i, ok := v.Journal.Requested(v.Request, action, version); ok {
 		e := v.Journal.Entries[i]
 		switch v.Journal.State(i) {
 		case StateDone:
-			step := Step{Mark: len(v.Journal.Unmarked()) > 0, Note: "this command was done before: record " + e.Tag}
-			if e.To != v.Digest {
-				step.Note += fmt.Sprintf("; %s was moved on since", v.Name)
-			}
-			return step, true, nil
+			return v.again(e), true, nil
 		case StateClosed:
 			if by := v.Journal.closer(i); by.Action != ActionWithdraw && by.Request != v.Request {
 				return Step{}, true, fmt.Errorf("%w: record %s closed the move to %s that this command had begun (%s); start a new run, or say --request with another name",
@@ -150,15 +152,24 @@ func (v View) Begun(action Action, version string) (step Step, done bool, err er
 	return Step{}, false, nil
 }
 
+// again is the answer to a command that was done before.
+func (v View) again(e Entry) Step {
+	s := Step{Mark: len(v.Journal.Unmarked()) > 0, Note: "this command was done before: record " + e.Tag}
+	if e.To != v.Digest {
+		s.Note += fmt.Sprintf("; %s was moved on since", v.Name)
+	}
+	return s
+}
+
 // repeat says how the command that began a move completes it.
 func repeat(e Entry) string {
 	if e.Request == "" {
 		return ""
 	}
-	return "; if it was your command that was interrupted, repeat it with --request " + e.Request
+	return "; if it was your command that was interrupted, repeat it with --request " + strconv.Quote(e.Request)
 }
 
-// Under tells whether a move of another command is under way, which may be waited for.
+// Under reports whether a move of another command is under way, which may be waited for.
 func (v View) Under() bool {
 	return slices.ContainsFunc(v.Journal.Open(), func(e Entry) bool { return v.lives(e) != "" })
 }
@@ -240,7 +251,7 @@ func (j Journal) floor() string {
 	return ""
 }
 
-// raises tells whether the target is what the channel points to already, under a higher version than the channel is known to have.
+// raises reports whether the target is what the channel points to already, under a higher version than the channel is known to have.
 func (v View) raises(t Target) bool {
 	return t.Digest == v.Digest && v.Rank == "" && higher(t.Version, v.Version)
 }
@@ -269,19 +280,8 @@ func (v View) step(action Action, t Target) Step {
 	case !s.Move:
 		notes = append(notes, v.Name+" is there already, which is put on record")
 	}
-	s.Note = joined(notes)
+	s.Note = strings.Join(notes, "; ")
 	return s
-}
-
-func joined(notes []string) string {
-	text := ""
-	for i, n := range notes {
-		if i > 0 {
-			text += "; "
-		}
-		text += n
-	}
-	return text
 }
 
 // maxOff bounds what a record says about versions that are off: with more, only the newest are listed.

@@ -2,6 +2,7 @@ package tag
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
 	"slices"
@@ -49,7 +50,7 @@ type Record struct {
 	Off []Target `json:"off,omitempty"`
 }
 
-// Moves tells whether the record is of a move, its own or another tool's.
+// Moves reports whether the record is of a move, its own or another tool's.
 func (r Record) Moves() bool { return r.Action != ActionClose && r.Action != ActionWithdraw }
 
 // Entry is a record as it was found in the registry. Err says why it counts for nothing, nil when it is valid.
@@ -65,10 +66,10 @@ type Entry struct {
 	Unchecked bool // Err says why the record could not be checked; it may be valid
 }
 
-// counts tells whether the entry is a valid record of a move.
+// counts reports whether the entry is a valid record of a move.
 func (e Entry) counts() bool { return e.Err == nil && e.Moves() }
 
-// legacy tells whether the first release wrote the record, which marks nothing.
+// legacy reports whether the first release wrote the record, which marks nothing.
 func (e Entry) legacy() bool { return e.Request == "" }
 
 // Written is when the record was written: by the log's clock, else by the writer's.
@@ -91,10 +92,22 @@ var recordTag = regexp.MustCompile(`^(.+)\.([0-9]{8}T[0-9]{9}Z)\.([0-9a-f]{4})$`
 
 const recordTime = "20060102T150405.000"
 
-// RecordTag names a record. The salt keeps two moves of one millisecond apart.
-func RecordTag(channel string, at time.Time, salt [2]byte) string {
+// RecordTag names a record. Its end comes from the request. It keeps two moves of one millisecond apart, and it finds the records of a command
+// that is repeated without reading all of them.
+func RecordTag(channel string, at time.Time, request string) string {
 	stamp := strings.Replace(at.UTC().Format(recordTime), ".", "", 1) + "Z"
-	return channel + "." + stamp + "." + hex.EncodeToString(salt[:])
+	return channel + "." + stamp + requestEnd(request)
+}
+
+func requestEnd(request string) string {
+	sum := sha256.Sum256([]byte(request))
+	return "." + hex.EncodeToString(sum[:2])
+}
+
+// MayBeOf picks the records of a request out of those of a channel. Now and then there is a record of another request among them.
+func MayBeOf(records []string, request string) []string {
+	end := requestEnd(request)
+	return slices.DeleteFunc(slices.Clone(records), func(record string) bool { return !strings.HasSuffix(record, end) })
 }
 
 // ParseRecordTag reads the channel and the time of a record's tag, false for any other tag.
@@ -149,9 +162,9 @@ func RecordTags(tags []string, channel string) []string {
 	return list
 }
 
-// Tells says whether the entries have so many valid records that no older one needs to be read: wanted, and among them one that says where
+// Suffices reports whether the entries have so many valid records that no older one needs to be read: wanted, and among them one that says where
 // the channel was moved; else enough.
-func (j Journal) Tells(wanted, enough int) bool {
+func (j Journal) Suffices(wanted, enough int) bool {
 	valid, known := 0, false
 	for _, e := range j.Entries {
 		if e.Err == nil {
@@ -231,13 +244,15 @@ func (j Journal) State(i int) string {
 		return StateUnchecked
 	case e.Err != nil:
 		return StateInvalid
-	case e.Marked, !e.Moves(), e.Action == ActionAdopt, e.From == e.To && !e.legacy():
+	case !e.Moves(), e.Action == ActionAdopt, e.From == e.To && !e.legacy():
 		return StateDone
 	}
 	if closed := j.closed(i); closed != "" {
 		return closed
 	}
 	switch {
+	case e.Marked:
+		return StateDone
 	case j.tookEffect(i), e.To == j.Names && !j.superseded(i):
 		return StateDone
 	case e.From == j.Names && !j.superseded(i):
@@ -246,10 +261,13 @@ func (j Journal) State(i int) string {
 	return StateOvertaken
 }
 
-// closed is the state that a later record gave entry i, "" where none did.
+// closed is the state that a later record gave entry i, "" where none did. Its writer may have been alive, and moved the channel all the same:
+// then it marked the record. Anybody who can write to the registry can write a mark. So a mark counts against a closing only where the
+// channel, or a later record, says that the channel was there.
 func (j Journal) closed(i int) string {
+	e := j.Entries[i]
 	switch by := j.closer(i); {
-	case by.Tag == "":
+	case by.Tag == "", e.Marked && (j.tookEffect(i) || e.To == j.Names && by.Action != ActionWithdraw):
 		return ""
 	case by.Failed:
 		return StateFailed
@@ -310,14 +328,19 @@ func (j Journal) Unmarked() []Entry {
 	return list
 }
 
-// Requested finds the newest record of a request: the same command, for the same version where one is named.
+// Requested finds the newest record of a request.
 func (j Journal) Requested(request string, action Action, version string) (int, bool) {
 	for i, e := range j.Entries {
-		if e.Err == nil && request != "" && e.Request == request && e.Action == action && (version == "" || e.Version == version) {
+		if e.Of(request, action, version) {
 			return i, true
 		}
 	}
 	return 0, false
+}
+
+// Of reports whether a valid record is of a request: the same command, for the same version where one is named.
+func (e Entry) Of(request string, action Action, version string) bool {
+	return e.Err == nil && request != "" && e.Request == request && e.Action == action && (version == "" || e.Version == version)
 }
 
 // Findings tells what is odd about the chain of records: forks, which two writers at once leave, and records that are
@@ -326,9 +349,9 @@ func (j Journal) Findings() []string {
 	var list []string
 	known := map[digest.Digest]bool{}
 	followers := map[digest.Digest][]string{}
-	for _, e := range j.Entries {
+	for i, e := range j.Entries {
 		known[e.Digest] = true
-		if e.Err == nil && e.Previous != "" {
+		if e.counts() && e.Previous != "" && j.closed(i) == "" { // who gave way left a fork, and lost nothing
 			followers[e.Previous] = append(followers[e.Previous], e.Tag)
 		}
 	}
@@ -398,7 +421,7 @@ func undo(past []Target, e Entry) []Target {
 	return past
 }
 
-// higher tells whether version a is above b; what is no version is not.
+// higher reports whether version a is above b; what is no version is not.
 func higher(a, b string) bool {
 	va, err := ParseVersion(a)
 	if err != nil {
@@ -418,7 +441,11 @@ func (j Journal) Off() []Target {
 			continue
 		}
 		if !e.legacy() {
-			return append(off, e.Off...)
+			off = append(off, e.Off...)
+			if e.Previous == "" { // the first one, or one whose writer could not read the others
+				off = append(off, j.passed(i)...)
+			}
+			return off
 		}
 		if e.Action == ActionRollback && !done[e.From] {
 			off = append(off, Target{e.FromVersion, e.From})
@@ -428,4 +455,13 @@ func (j Journal) Off() []Target {
 		}
 	}
 	return off
+}
+
+// passed is what a rollback left and passed over whose writer could not read the records before it.
+func (j Journal) passed(i int) []Target {
+	older := Journal{Names: j.Entries[i].From, Entries: j.Entries[i+1:]}
+	if j.Entries[i].Action != ActionRollback || len(older.Entries) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(append(older.Past(), older.Off()...), func(t Target) bool { return !higher(t.Version, j.Entries[i].Version) })
 }

@@ -13,12 +13,15 @@ import (
 
 func TestRecordTags(t *testing.T) {
 	at := time.Date(2026, 11, 20, 14, 38, 12, 123e6, time.UTC)
-	got := RecordTag("latest-stable", at, [2]byte{0x9f, 0x3a})
-	if got != "latest-stable.20261120T143812123Z.9f3a" {
+	got := RecordTag("latest-stable", at, "one")
+	if got != "latest-stable.20261120T143812123Z.7692" {
 		t.Error(got)
 	}
+	if list := MayBeOf([]string{got, RecordTag("latest-stable", at, "two")}, "one"); !slices.Equal(list, []string{got}) {
+		t.Error(list)
+	}
 	for _, channel := range []string{"latest-stable", "a.b", "x.20261120T143812123Z.9f3a"} {
-		tag := RecordTag(channel, at, [2]byte{})
+		tag := RecordTag(channel, at, "")
 		if c, parsed, ok := ParseRecordTag(tag); !ok || c != channel || !parsed.Equal(at) {
 			t.Errorf("%s: %q %s %v", tag, c, parsed, ok)
 		}
@@ -323,6 +326,19 @@ func TestBegun(t *testing.T) {
 		if done != c.done || (err == nil) != (c.err == "") || err != nil && (!strings.Contains(err.Error(), c.err) || !errors.Is(err, ErrConflict)) {
 			t.Errorf("%s: %v %v, want %v %q", name, done, err, c.done, c.err)
 		}
+	}
+	marked := journal("1", ">1 done", "1>2 done", "1>1 close")
+	marked.Entries[0].Closes = []digest.Digest{"d1"}
+	if got := marked.State(1); got != StateClosed {
+		t.Errorf("a mark on a move that was closed makes it %s", got)
+	}
+	marked.Names = "2"
+	if got := marked.State(1); got != StateDone {
+		t.Errorf("a move that was made after it was closed is %s", got)
+	}
+	marked.Entries[0].Action = ActionWithdraw
+	if got := marked.State(1); got != StateClosed {
+		t.Errorf("a mark on a move that its writer withdrew makes it %s", got)
 	}
 	repeated := view("me", time.Hour, ">1 done", "1>2 done", "2>1 rollback")
 	repeated.Journal.Entries[0].Request = "later"
