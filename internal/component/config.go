@@ -120,6 +120,12 @@ type Identity struct {
 	Triggers      []string `yaml:"triggers"`      // GitHub's events that may have started the run; none means the usual ones
 }
 
+// Mover is whose signature a record of a move needs.
+type Mover struct {
+	Identity
+	Until time.Time // what was logged before counts; zero sets no end
+}
+
 // IsZero tells whether nothing was configured.
 func (i Identity) IsZero() bool {
 	return i.Issuer == "" && i.Subject == "" && i.SubjectRegexp == "" && i.Repository == "" && i.RepositoryID == "" && len(i.Triggers) == 0
@@ -150,7 +156,7 @@ type Channel struct {
 	Branch  string    // followed branch, for FromBranch only
 	Promote Promotion // for FromVersion only
 	Journal bool      // whether each move is kept on record
-	Movers  []Identity
+	Movers  []Mover
 	// Identities is whose signature an artifact needs on this channel, of any of them; those of Signing where the channel
 	// configures none.
 	Identities []Identity

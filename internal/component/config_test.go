@@ -70,7 +70,7 @@ components:
 		Channels: Channels{
 			{"edge", FromBranch, "next", "", false, nil, []Identity{{Subject: "https://edge"}}},
 			{"latest", FromBranch, "trunk", "", true, nil, []Identity{signing.Identity}},
-			{"latest-stable", FromVersion, "", PromoteManual, true, []Identity{{Issuer: "https://i", SubjectRegexp: "^https://m/.*$"}}, []Identity{signing.Identity}},
+			{"latest-stable", FromVersion, "", PromoteManual, true, []Mover{{Identity: Identity{Issuer: "https://i", SubjectRegexp: "^https://m/.*$"}}}, []Identity{signing.Identity}},
 		},
 	}
 	if !reflect.DeepEqual(w.Config, want) {
@@ -85,7 +85,7 @@ components:
 	wantOwn := Channels{
 		{"edge", FromBranch, "next", "", false, nil, []Identity{{Issuer: "https://other", Subject: "https://edge"}}},
 		{"latest", FromBranch, "trunk", "", true, nil, []Identity{own}},
-		{"latest-stable", FromVersion, "", PromoteAuto, false, []Identity{{Issuer: "https://i", SubjectRegexp: "^https://m/.*$"}}, []Identity{own}},
+		{"latest-stable", FromVersion, "", PromoteAuto, false, []Mover{{Identity: Identity{Issuer: "https://i", SubjectRegexp: "^https://m/.*$"}}}, []Identity{own}},
 		{"own", FromVersion, "", PromoteAuto, true, nil, []Identity{own}},
 	}
 	if !reflect.DeepEqual(a.Channels, wantOwn) {
@@ -156,7 +156,7 @@ func TestLoad_aliases(t *testing.T) {
 signing: {identity: &me {issuer: https://i, subject: https://s}}
 channels: {latest-stable: {movers: [*me]}}
 `).load(t)
-	if got := w.Config.Channels[1].Movers; !reflect.DeepEqual(got, []Identity{{Issuer: "https://i", Subject: "https://s"}}) {
+	if got := w.Config.Channels[1].Movers; !reflect.DeepEqual(got, []Mover{{Identity: Identity{Issuer: "https://i", Subject: "https://s"}}}) {
 		t.Errorf("movers = %v", got)
 	}
 }
@@ -225,6 +225,8 @@ func TestLoad_configErrors(t *testing.T) {
 		"url":                      {v + "signing: {fulcioURL: fulcio.example.com}\n", `:3: signing.fulcioURL: "fulcio.example.com" does not have the form ^https?://[^/\s]+`},
 		"closure of nothing":       {v + "artifact: {mode: closure}\ncomponents:\n  b: {paths: [other]}\n", `:3: artifact.mode: closure takes what variants reach, and b has none: name them with components: {"b": {variants: […]}}`},
 		"two subjects":             {v + "signing:\n  identity:\n    subject: a\n    subjectRegexp: b\n", ":6: signing.identity.subjectRegexp: give either subject or subjectRegexp"},
+		"until":                    {v + "channels: {latest: {movers: [{issuer: i, subject: s, until: soon}]}}\n", `:3: channels.latest.movers[0].until: "soon" is not a day such as 2026-11-01`},
+		"until of no mover":        {v + "signing: {identity: {issuer: i, subject: s, until: 2026-11-01}}\n", ":3: signing.identity.until: unknown key: known are issuer, repository, repositoryID, subject, subjectRegexp, triggers"},
 		"regexp":                   {v + "channels: {latest: {movers: [{subjectRegexp: '('}]}}\n", ":3: channels.latest.movers[0].subjectRegexp: error parsing regexp: missing closing ): `(`"},
 		"source":                   {v + "channels:\n  edge: {branch: next}\n", ":4: channels.edge: from is missing: want branch or version"},
 		"promote":                  {v + "channels:\n  latest:\n    promote: manual\n", ":5: channels.latest.promote: only for channels that follow versions (from: version)"},

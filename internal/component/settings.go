@@ -55,13 +55,17 @@ type (
 		GitTag   string   `yaml:"gitTag"`
 		Ignore   []string `yaml:"ignore"`
 	}
+	moverShape struct {
+		Identity `yaml:",inline"`
+		Until    string `yaml:"until"`
+	}
 	channelShape struct {
-		From     Source     `yaml:"from"`
-		Branch   string     `yaml:"branch"`
-		Promote  Promotion  `yaml:"promote"`
-		Journal  *bool      `yaml:"journal"`
-		Movers   []Identity `yaml:"movers"`
-		Identity Identity   `yaml:"identity"`
+		From     Source       `yaml:"from"`
+		Branch   string       `yaml:"branch"`
+		Promote  Promotion    `yaml:"promote"`
+		Journal  *bool        `yaml:"journal"`
+		Movers   []moverShape `yaml:"movers"`
+		Identity Identity     `yaml:"identity"`
 
 		Identities []Identity `yaml:"identities"`
 	}
@@ -218,15 +222,26 @@ func (s *settings) fill() {
 func (s *settings) formerly() []Former {
 	var list []Former
 	for i, f := range s.shape.Formerly {
-		until, err := time.Parse(time.DateOnly, f.Until)
-		if err != nil {
-			if until, err = time.Parse(time.RFC3339, f.Until); err != nil {
-				s.doc.add([]string{"formerly", fmt.Sprint(i), "until"}, "%q is not a day such as 2026-11-01", f.Until)
-			}
-		}
-		list = append(list, Former{Repository: f.Repository, Until: until})
+		list = append(list, Former{Repository: f.Repository, Until: s.day(f.Until, "formerly", fmt.Sprint(i), "until")})
 	}
 	return list
+}
+
+// day is parseDay for a value at path.
+func (s *settings) day(text string, path ...string) time.Time {
+	at, err := parseDay(text)
+	if err != nil {
+		s.doc.add(path, "%q is not a day such as 2026-11-01", text)
+	}
+	return at
+}
+
+// parseDay reads a day (UTC), which begins at midnight, or a time.
+func parseDay(text string) (time.Time, error) {
+	if at, err := time.Parse(time.DateOnly, text); err == nil {
+		return at, nil
+	}
+	return time.Parse(time.RFC3339, text)
 }
 
 func orElse[T ~string](value, fallback T) T {
@@ -363,7 +378,12 @@ func (s *settings) checkChannel(channel *channelShape, name string, path []strin
 	if isVersion(name) || strings.HasPrefix(name, "sha256-") {
 		s.doc.add(path, "%q cannot be a channel: such tags have another meaning", name)
 	}
-	s.checkIdentities(channel.Movers, with(path, "movers"))
+	for i, m := range channel.Movers {
+		at := with(path, "movers", fmt.Sprint(i))
+		if s.checkIdentity(m.Identity, at); m.Until != "" {
+			s.day(m.Until, with(at, "until")...)
+		}
+	}
 	s.checkIdentities(channel.Identities, with(path, "identities"))
 }
 
@@ -383,7 +403,7 @@ func defaultChannels() map[string]channelShape {
 func finish(shapes map[string]channelShape, signing Signing) Channels {
 	channels := make(Channels, 0, len(shapes))
 	for name, shape := range shapes {
-		channel := Channel{Name: name, From: shape.From, Movers: shape.Movers, Identities: identities(shape.Identity, shape.Identities)}
+		channel := Channel{Name: name, From: shape.From, Movers: movers(shape.Movers), Identities: identities(shape.Identity, shape.Identities)}
 		if channel.From == FromBranch {
 			channel.Branch = orElse(shape.Branch, "main")
 		} else {
@@ -400,6 +420,16 @@ func finish(shapes map[string]channelShape, signing Signing) Channels {
 	}
 	slices.SortFunc(channels, func(a, b Channel) int { return strings.Compare(a.Name, b.Name) })
 	return channels
+}
+
+// movers is what checkChannel has checked.
+func movers(shapes []moverShape) []Mover {
+	var list []Mover
+	for _, m := range shapes {
+		until, _ := parseDay(m.Until) // zero for none
+		list = append(list, Mover{m.Identity, until})
+	}
+	return list
 }
 
 // identities is the one that stands alone and those of the list.

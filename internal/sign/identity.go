@@ -55,6 +55,7 @@ type Policy struct {
 	IssuerPattern, SubjectPattern string
 	Claims                        *Demands  // what the certificate must say of the run; nil demands nothing
 	Until                         time.Time // the signature must be logged before; zero sets no end
+	Former                        bool      // by a name that the repository no longer has: nothing new is signed under it, even before Until
 }
 
 // Demands is what the run that signed must have been. Clusters cannot ask for it: Flux sees issuer and subject alone.
@@ -224,9 +225,9 @@ func (ps Policies) Name(i Identity) bool {
 	return slices.ContainsFunc(ps, func(p Policy) bool { return p.Names(i) })
 }
 
-// Now is the policies without those for what was signed before some day: whoever signs now is none of them.
+// Now is the policies of those who may sign something new.
 func (ps Policies) Now() Policies {
-	return slices.DeleteFunc(slices.Clone(ps), func(p Policy) bool { return !p.Until.IsZero() })
+	return slices.DeleteFunc(slices.Clone(ps), func(p Policy) bool { return p.Former })
 }
 
 // Keyless says whether any of the policies is about certificates.

@@ -19,7 +19,7 @@ func (r *Rules) ForClusters(c component.Component, t string, former bool) (sign.
 	}
 	var list sign.Policies
 	for _, p := range all {
-		if p.Key == "" && (former || p.Until.IsZero()) {
+		if p.Key == "" && (former || !p.Former) {
 			list = append(list, p)
 		}
 	}

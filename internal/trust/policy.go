@@ -36,6 +36,7 @@ type Rules struct {
 	Verifier *sign.Verifier
 	Remote   func() (string, error) // normalised URL of the checkout's Git remote, "" where there is none
 	Formerly []component.Former
+	Now      func() time.Time
 	Asked    sign.Policy // by flags, for artifacts; never for moves
 }
 
@@ -158,8 +159,10 @@ func (r *Rules) Movers(c component.Component, ch component.Channel) (sign.Polici
 	}
 	p.ref = "(refs/heads/" + regexp.QuoteMeta(branch) + "|" + p.ref + ")"
 	var list sign.Policies
-	for _, id := range ch.Movers {
-		list = append(list, r.withFormer(r.configured(c, id, "", p))...)
+	for _, m := range ch.Movers {
+		mover := r.configured(c, m.Identity, "", p)
+		mover.Until = m.Until
+		list = append(list, r.withFormer(mover)...)
 	}
 	if len(list) > 0 {
 		return list, list.Validate()
@@ -241,7 +244,10 @@ func (r *Rules) withFormer(p sign.Policy) sign.Policies {
 			was.Claims = &claims
 		}
 		if was != p { // else the name is no part of who signs
-			was.Until = f.Until
+			was.Former = true
+			if was.Until.IsZero() || f.Until.Before(was.Until) {
+				was.Until = f.Until
+			}
 			list = append(list, was)
 		}
 	}
