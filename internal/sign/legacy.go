@@ -202,9 +202,6 @@ func (v *Verifier) Legacy(ctx context.Context, repo Repository, artifact digest.
 		if err == nil {
 			signed, err = v.checkLegacy(ctx, layer, body, artifact, keyless)
 		}
-		if errors.Is(err, ErrCannotCheck) {
-			return found, err
-		}
 		if found.add(signed, err); s.Enough != nil && s.Enough(found) {
 			break
 		}
@@ -274,8 +271,8 @@ func (v *Verifier) checkLegacyKey(ctx context.Context, signed oci.Signature, has
 	if err != nil {
 		return Signed{}, err
 	}
-	if len(keys) == 0 {
-		return Signed{}, errors.New("signed with a key pair, and no key is accepted here: if the key is yours, pass --key cosign.pub")
+	if err := otherKey(keys, ""); err != nil {
+		return Signed{}, err
 	}
 	var failed error
 	for _, k := range keys {

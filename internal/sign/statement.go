@@ -7,6 +7,7 @@ import (
 
 	intoto "github.com/in-toto/attestation/go/v1"
 	"github.com/opencontainers/go-digest"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -77,13 +78,44 @@ func (v *Verifier) Statement(raw []byte, keyless bool) (Statement, Signed, error
 	if err != nil {
 		return Statement{}, Signed{}, err
 	}
-	st := result.Statement
+	out, err := statementOf(result.Statement)
+	return out, signed, err
+}
+
+func statementOf(st *intoto.Statement) (Statement, error) {
 	if st == nil || len(st.GetSubject()) != 1 || len(st.GetSubject()[0].GetDigest()) != 1 {
-		return Statement{}, Signed{}, errors.New("the bundle states nothing about one digest")
+		return Statement{}, errors.New("the bundle states nothing about one digest")
 	}
 	out := Statement{Repository: st.GetSubject()[0].GetName(), Type: st.GetPredicateType(), Predicate: st.GetPredicate().AsMap()}
 	for algorithm, hex := range st.GetSubject()[0].GetDigest() {
 		out.Subject = digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex)
 	}
-	return out, signed, out.Subject.Validate()
+	return out, out.Subject.Validate()
+}
+
+// Unverified is what a bundle states, and who it says has signed it. Nothing is checked: something else must vouch for the very bytes.
+func Unverified(raw []byte) (st Statement, by string, err error) {
+	var b bundle.Bundle
+	if err := b.UnmarshalJSON(raw); err != nil {
+		return st, "", err
+	}
+	envelope, err := b.Envelope()
+	if err != nil {
+		return st, "", err
+	}
+	stated, err := envelope.Statement()
+	if err != nil {
+		return st, "", err
+	}
+	content, err := b.VerificationContent()
+	if err != nil {
+		return st, "", err
+	}
+	if cert := content.Certificate(); cert != nil {
+		by = claimedBy(cert)
+	} else if key := content.PublicKey(); key != nil {
+		by = Identity{Key: key.Hint()}.String()
+	}
+	st, err = statementOf(stated)
+	return st, by, err
 }

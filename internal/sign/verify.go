@@ -27,6 +27,8 @@ var (
 	ErrUnsigned      = errors.New("unsigned")
 	ErrWrongIdentity = errors.New("not signed by the expected identity")
 	ErrCannotCheck   = errors.New("cannot check signatures")
+	// ErrOtherKey is ErrCannotCheck for what a key pair signed whose public key is not at hand.
+	ErrOtherKey = fmt.Errorf("%w: signed with another key", ErrCannotCheck)
 )
 
 // What is read of a digest's signatures: a registry may hold any number of them, of any size.
@@ -118,24 +120,31 @@ func (v *Verifier) KeyPolicies() (Policies, error) {
 
 // Found is what is known of a digest's signatures.
 type Found struct {
-	Valid   []Signed
-	Invalid []error
-	cut     bool // more signatures exist than were read
+	Valid     []Signed
+	Invalid   []error
+	Unchecked []error // signatures that may be valid: ErrCannotCheck
+	cut       bool    // more signatures exist than were read
 }
 
 func (f *Found) add(s Signed, err error) {
-	if err != nil {
+	switch {
+	case err == nil:
+		f.Valid = append(f.Valid, s)
+	case errors.Is(err, ErrCannotCheck):
+		f.Unchecked = append(f.Unchecked, err)
+	default:
 		f.Invalid = append(f.Invalid, err)
-		return
 	}
-	f.Valid = append(f.Valid, s)
 }
+
+// none reports whether there is no signature at all.
+func (f Found) none() bool { return len(f.Valid)+len(f.Invalid)+len(f.Unchecked) == 0 }
 
 // Has says whether a valid signature fulfils the condition.
 func (f Found) Has(counts func(Signed) bool) bool { return slices.ContainsFunc(f.Valid, counts) }
 
 // Meets says why the signatures do not meet a policy, nil when one does. The error is ErrUnsigned or ErrWrongIdentity when
-// the answer is no, and ErrCannotCheck when signatures are left that were not read.
+// the answer is no, and ErrCannotCheck when signatures are left that were not read, or could not be checked.
 func (f Found) Meets(ps Policies) error {
 	if err := ps.Validate(); err != nil {
 		return err
@@ -155,6 +164,8 @@ func (f Found) Meets(ps Policies) error {
 	switch {
 	case f.cut:
 		return fmt.Errorf("%w: none of the first %d is accepted, and more exist", ErrCannotCheck, maxSignatures)
+	case len(f.Unchecked) > 0:
+		return f.Unchecked[0]
 	case why != nil:
 		return fmt.Errorf("%w: %w; signed by %s", ErrWrongIdentity, why, strings.Join(who, ", "))
 	case len(f.Invalid) > 0:
@@ -177,7 +188,7 @@ type Search struct {
 // no bundle.
 func (v *Verifier) Signatures(ctx context.Context, repo Repository, artifact digest.Digest, s Search) (Found, error) {
 	found, err := v.bundles(ctx, repo, artifact, s)
-	if err != nil || found.cut || len(found.Valid)+len(found.Invalid) > 0 {
+	if err != nil || found.cut || !found.none() {
 		return found, err
 	}
 	return v.Legacy(ctx, repo, artifact, s)
@@ -202,7 +213,7 @@ func (v *Verifier) bundles(ctx context.Context, repo Repository, artifact digest
 		switch {
 		case errors.Is(err, errNoBundle):
 			continue
-		case errors.Is(err, ErrCannotCheck), errors.Is(err, errUnread):
+		case errors.Is(err, errUnread):
 			return found, err
 		}
 		if found.add(signed, err); s.Enough != nil && s.Enough(found) {
@@ -324,8 +335,12 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 	if err != nil {
 		return nil, Signed{}, err
 	}
-	if len(keys) == 0 {
-		return nil, Signed{}, errors.New("signed with a key pair, and no key is accepted here: if the key is yours, pass --key cosign.pub")
+	hint := ""
+	if content, err := b.VerificationContent(); err == nil && content.PublicKey() != nil {
+		hint = content.PublicKey().Hint()
+	}
+	if err := otherKey(keys, hint); err != nil {
+		return nil, Signed{}, err
 	}
 	var failed error
 	for _, k := range keys {
@@ -344,6 +359,24 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 		failed = errors.Join(failed, err)
 	}
 	return nil, Signed{}, fmt.Errorf("signed with another key than the one expected, or changed since: %w", failed)
+}
+
+// otherKey says that a key signed which is none of those at hand, nil where it may be one. hint is the fingerprint of the key that signed,
+// as the signature says; "" where it does not.
+func otherKey(keys []publicKey, hint string) error {
+	switch {
+	case len(keys) == 0 && hint == "":
+		return fmt.Errorf("%w, and no key is given to check it with: say --key cosign.pub", ErrOtherKey)
+	case len(keys) == 0:
+		return fmt.Errorf("%w (%s), and no key is given to check it with: say --key cosign.pub", ErrOtherKey, hint)
+	case hint == "" || slices.ContainsFunc(keys, func(k publicKey) bool { return k.name == hint }):
+		return nil
+	}
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	return fmt.Errorf("%w (%s) than those given (%s)", ErrOtherKey, hint, strings.Join(names, ", "))
 }
 
 // certified is who a certificate was given to.

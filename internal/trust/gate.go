@@ -37,6 +37,7 @@ type Repository interface {
 	Resolve(ctx context.Context, ref string) (digest.Digest, error)
 	Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error)
 	Tags(ctx context.Context) ([]string, error)
+	TagsBetween(ctx context.Context, after, before string) ([]string, bool, error)
 	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
 	PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte) error
 }
@@ -147,6 +148,10 @@ func Refuses(err error) bool {
 	}
 	return false
 }
+
+// Lacks reports whether an error says that an artifact has no signature that counts here. What another key signed may be good, and does not count.
+// Who publishes signs it, or puts other content in its place.
+func Lacks(err error) bool { return Refuses(err) || errors.Is(err, sign.ErrOtherKey) }
 
 // Content reads the layer of an artifact and answers with the digest of the content in it, which must be the one that the
 // manifest claims.
