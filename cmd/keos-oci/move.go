@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -59,6 +60,7 @@ channel without a record; the next move records it.`
 func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, release.MoveRequest) (*release.MoveResult, error)) *cobra.Command {
 	var req release.MoveRequest
 	var file, expect string
+	var anchor anchorFlag
 	var signing signFlags
 	cmd := &cobra.Command{ValidArgsFunction: a.completeThenVersions}
 	f := cmd.Flags()
@@ -68,7 +70,9 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 	f.StringVar(&file, "from-file", "", "file with lines of COMPONENT VERSION; - is stdin")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
 	bindRequest(f, &req.Request, &req.Wait)
-	if verb == "rollback" {
+	if verb == "promote" {
+		anchor.bind(f)
+	} else {
 		f.BoolVar(&req.Prereleases, "allow-prerelease", false, "go to a pre-release, which clusters of the channel never had otherwise")
 		f.BoolVar(&req.Unrecorded, "unrecorded", false, "write no record: for when signing is down; needs a version")
 	}
@@ -86,6 +90,9 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 		if req.Unrecorded && slices.ContainsFunc(req.Items, func(i release.MoveItem) bool { return i.Version == "" }) {
 			return fmt.Errorf("%w: --unrecorded needs a version to go to", errUsage)
 		}
+		if req.Anchor, err = anchor.open(); err != nil {
+			return err
+		}
 		signing.openKey(a)
 		req.Actor, req.RunURL = a.whoRuns()
 		req.Request = requestOf(req.Request, req.RunURL)
@@ -101,7 +108,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 		if err != nil {
 			return err
 		}
-		return a.finish(res, res.Err())
+		return errors.Join(a.finish(res, res.Err()), anchor.save(false))
 	}
 	return cmd
 }
@@ -238,24 +245,31 @@ func (a *app) whoRuns() (actor, runURL string) {
 
 func (a *app) statusCmd() *cobra.Command {
 	var signing signFlags
+	var exitCode bool
 	cmd := &cobra.Command{
 		Use:   "status [COMPONENT…]",
 		Short: "Show what each channel names, since when and by whom",
 		Long: `For each component and channel: version, digest, age, who moved it there, and whether the journal agrees: a move that was
-begun and not finished is pending, and one that another tool made is "moved outside".`,
+begun and not finished is pending, and one that another tool made is "moved outside". Records that are gone leave a gap. What
+could not be read or checked is shown as ?, and the exit code is 1 then.`,
 		Example: `  keos-oci status
+  keos-oci status --exit-code               3 if somebody should look
   keos-oci status frontend -o json`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	signing.bindVerifier(cmd.Flags())
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 if a channel is moved outside, pending, without a valid signature, or its journal has invalid records or a gap")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
 		if err != nil {
 			return err
 		}
 		res, err := svc.Status(cmd.Context(), names)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case exitCode:
+			return a.finish(res, res.Odd())
 		}
 		return a.finish(res, res.Err())
 	}
@@ -289,7 +303,7 @@ func (a *app) historyCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.print(res)
+		return errors.Join(res.Err(), a.print(res))
 	}
 	return cmd
 }

@@ -313,7 +313,7 @@ func TestTamperedJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 			remove(t, s, "frontend", desc.Digest)
-		}, "dangling: the record before", "v1.0.0"},
+		}, "gap: the record before", "v1.0.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := origin.copyOf(t)

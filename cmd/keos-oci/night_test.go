@@ -123,13 +123,13 @@ func TestRollbackBlind(t *testing.T) {
 				}
 				return registrytest.None
 			})
-			if r := s.run("promote", "frontend", "v1.2.0", "--key", key); r.code != 1 {
-				t.Errorf("promote goes on: %v", r)
+			if r := s.run("promote", "frontend", "v1.2.0", "--key", key); (r.code == 1) != (name == "list") {
+				t.Errorf("without the list no promotion goes on, and without records it does: %v", r)
 			}
 			if r := s.run("rollback", "frontend", "--key", key); r.code != 1 || !strings.Contains(r.stderr, "unavailable") {
 				t.Errorf("a rollback without a version goes on: %v", r)
 			}
-			if r := s.must("rollback", "frontend", "v1.0.0", "--key", key); !strings.Contains(r.stdout, "could not be read, and the rollback goes on without it") {
+			if r := s.must("rollback", "frontend", "v1.0.0", "--key", key); !strings.Contains(r.stdout, "goes on without it") {
 				t.Error(r)
 			}
 			s.registry.FaultAt(nil)

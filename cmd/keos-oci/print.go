@@ -83,6 +83,8 @@ func (a *app) printText(result any) error {
 		a.printStatus(w, r)
 	case *release.HistoryResult:
 		a.printHistory(w, r)
+	case *release.AuditResult:
+		a.printAudit(w, r)
 	case *release.VerifyResult:
 		a.printVerify(w, r)
 	case *release.PullResult:

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
-	"github.com/stratio/keos-oci/internal/trust"
 )
 
 func (a *app) printMoves(w io.Writer, r *release.MoveResult) error {
@@ -58,21 +58,8 @@ func (a *app) printStatus(w io.Writer, r *release.StatusResult) {
 	fmt.Fprintln(w, "COMPONENT\tCHANNEL\tVERSION\tDIGEST\tSINCE\tBY\tSTATE")
 	for _, c := range r.Components {
 		for _, ch := range c.Channels {
-			since := "-"
-			if ch.Since != nil {
-				since = age(time.Since(*ch.Since))
-			}
-			state := string(ch.Standing)
-			if ch.Digest == "" && ch.Standing == tag.Settled {
-				state = ""
-			} else if c.Drift && ch.Standing == tag.Settled {
-				state += ", differs from " + c.Channels[0].Name
-			}
-			if ch.Verdict != "" && ch.Verdict != trust.Accepted {
-				state = strings.TrimPrefix(state+", "+string(ch.Verdict), ", ")
-			}
-			say(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, ch.Name, cmp.Or(ch.Version, shortRevision(ch.Revision), "-"),
-				short(ch.Digest.String()), since, cmp.Or(ch.Actor, "-"), cmp.Or(state, "-"))
+			version, to, since, by := cells(ch)
+			say(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, ch.Name, version, to, since, by, cmp.Or(stateOf(c, ch), "-"))
 		}
 	}
 	for _, c := range r.Components {
@@ -82,6 +69,37 @@ func (a *app) printStatus(w io.Writer, r *release.StatusResult) {
 			}
 		}
 	}
+}
+
+// cells is the version, digest, time and actor of a channel: - for none, ? for what is not known.
+func cells(ch release.ChannelStatus) (version, to, since, by string) {
+	if ch.Unknown {
+		return "?", "?", "?", "?"
+	}
+	none := "-"
+	if ch.Standing == tag.CannotCheck {
+		none = "?"
+	}
+	version, to, since, by = cmp.Or(ch.Version, shortRevision(ch.Revision), none), short(ch.Digest.String()), none, cmp.Or(ch.Actor, none)
+	if ch.Since != nil && ch.Standing != tag.CannotCheck {
+		since = age(time.Since(*ch.Since))
+	}
+	return version, to, since, by
+}
+
+// stateOf is what the journal and the gate say of a channel, in words.
+func stateOf(c release.ComponentStatus, ch release.ChannelStatus) string {
+	words := slices.Clone(ch.State)
+	settled := len(words) > 0 && words[0] == string(tag.Settled)
+	switch {
+	case ch.Unknown:
+		return cmp.Or(strings.Join(words, ", "), "?")
+	case ch.Digest == "" && settled:
+		words = words[1:]
+	case c.Drift && settled:
+		words[0] += ", differs from " + c.Channels[0].Name
+	}
+	return strings.Join(words, ", ")
 }
 
 // shortRevision is main@01234567 of main@sha1:0123456789….
@@ -110,12 +128,16 @@ func (a *app) printHistory(w io.Writer, r *release.HistoryResult) {
 	say(w, "%s %s is %s at %s\n", r.Name, r.Channel, r.Standing, short(r.Digest.String()))
 	fmt.Fprintln(w, "WHEN\tACTION\tFROM\tTO\tBY\tSTATE\tREASON")
 	for _, m := range r.Moves {
-		if m.State == tag.StateInvalid {
+		if m.Error != "" {
 			say(w, "%s\t-\t-\t-\t-\t%s\t%s\n", m.Tag, a.paint(red, m.State), m.Error)
 			continue
 		}
-		say(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Time.UTC().Format("2006-01-02 15:04:05"), m.Action,
-			cmp.Or(m.FromVersion, short(m.From.String())), cmp.Or(m.Version, short(m.To.String())), cmp.Or(m.Actor, "-"), m.State, m.Reason)
+		at := m.Time
+		if m.Logged != nil {
+			at = *m.Logged
+		}
+		say(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", at.UTC().Format("2006-01-02 15:04:05"), m.Action,
+			cmp.Or(m.FromVersion, short(m.From.String())), cmp.Or(m.Version, short(m.To.String())), cmp.Or(m.Actor, "-"), historyState(m), m.Reason)
 	}
 	for _, f := range r.Findings {
 		say(w, "%s: %s\n", a.paint(yellow, "warning"), f)
@@ -123,4 +145,11 @@ func (a *app) printHistory(w io.Writer, r *release.HistoryResult) {
 	if r.More {
 		fmt.Fprintln(w, "older moves: --limit")
 	}
+}
+
+func historyState(m release.HistoryMove) string {
+	if m.Former {
+		return m.State + " (former mover)"
+	}
+	return m.State
 }

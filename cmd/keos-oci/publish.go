@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ func (a *app) publishCmd() *cobra.Command {
 	var req release.PublishRequest
 	var want release.SourceRequest
 	var ref, version string
+	var anchor anchorFlag
 	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "publish [COMPONENT…]",
@@ -50,6 +52,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 	f.BoolVar(&req.AllowDirty, "allow-dirty", false, "let a channel follow to changes that are not committed")
 	f.BoolVar(&req.NoPromote, "no-promote", false, "publish a version without moving the channels that follow versions")
 	bindRequest(f, &req.Request, &req.Wait)
+	anchor.bind(f)
 	signing.bindMover(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		req.Names = args
@@ -63,6 +66,9 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 				return err
 			}
 		}
+		if req.Anchor, err = anchor.open(); err != nil {
+			return err
+		}
 		req.Actor, req.RunURL = a.whoRuns()
 		req.Request = requestOf(req.Request, req.RunURL)
 		svc, err := a.publishService(cmd.Context(), want, &req, &signing)
@@ -74,7 +80,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		if err != nil {
 			return err
 		}
-		return a.finish(res, res.Err())
+		return errors.Join(a.finish(res, res.Err()), anchor.save(false))
 	}
 	return cmd
 }

@@ -359,7 +359,7 @@ func (h *house) records(t testing.TB, by *sign.Signer, version string, d digest.
 		return sign.Policies{who.Exactly()}, err
 	}
 	log := journal.Open(journal.Options{Repo: open(t, h.sandbox, "frontend"), Names: []string{h.prefix + "/frontend"}, Component: "frontend",
-		Channel: "latest-stable", Verifier: by.Verifier(), Movers: anybody, Signer: by})
+		Channel: "latest-stable", Verifier: by.Verifier(), Movers: anybody, Signer: by, Now: time.Now})
 	if _, err := log.WriteRelease(t.Context(), journal.Release{Component: "frontend", Version: version, Digest: d, Time: time.Now()}); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,10 @@ const (
 	Enough = 50
 	// maxRead is how many records are read at most, junk among them.
 	maxRead = 10000
+	// maxBatch is how many of them are read before somebody looks whether they suffice.
+	maxBatch = 256
+	// recent is how far back the list of records goes that is asked for first.
+	recent = 30 * 24 * time.Hour
 )
 
 // Options of a Journal.
@@ -43,6 +47,7 @@ type Options struct {
 	Verifier  *sign.Verifier
 	Movers    func() (sign.Policies, error) // who may sign; asked when a record is checked, because a key may take a while to open
 	Signer    *sign.Signer                  // nil where nothing is written
+	Now       func() time.Time
 }
 
 // Journal is the records of one component: of the moves of a channel, and of releases.
@@ -51,28 +56,103 @@ type Journal struct{ o Options }
 // Open names a journal; nothing is requested yet.
 func Open(o Options) *Journal { return &Journal{o} }
 
+// Tags is the tags of a channel's records and their marks, among others: all of them, or those behind one name.
+type Tags struct {
+	Names []string
+	After string // "" for all
+}
+
+// Has reports whether a record was there when the tags were listed. Of what is older than the list, it assumes so.
+func (t Tags) Has(record string) bool { return record <= t.After || slices.Contains(t.Names, record) }
+
+// Tags lists the tags of the records of the last 30 days. What a registry has beside them costs nothing, where it begins lists as it is asked to.
+func (l *Journal) Tags(ctx context.Context) (Tags, error) {
+	return l.list(ctx, tag.RecordsAfter(l.o.Channel, l.o.Now().Add(-recent)))
+}
+
+func (l *Journal) list(ctx context.Context, after string) (Tags, error) {
+	names, whole, err := l.o.Repo.TagsBetween(ctx, after, l.o.Channel+"/") // the byte behind the dot
+	if whole {
+		after = ""
+	}
+	return Tags{names, after}, err
+}
+
 // Read gives the newest records, verified: limit valid ones, or all, and at least as many as it takes to know what the channel's newest
-// move is. names is what the channel points to. Invalid records are read past; maxRead bounds how many.
-func (l *Journal) Read(ctx context.Context, tags []string, limit int, names digest.Digest) (tag.Journal, error) {
-	all, marks := tag.RecordTags(tags, l.o.Channel), marksOf(tags)
-	j := tag.Journal{Names: names}
-	for next := limit; len(j.Entries) < min(len(all), maxRead); next = 16 {
-		batch := all[len(j.Entries):min(len(j.Entries)+next, len(all), maxRead)]
-		entries, err := l.entries(ctx, batch, marks)
+// move is. points is what the channel points to. Invalid records are read past; maxRead bounds how many.
+func (l *Journal) Read(ctx context.Context, tags Tags, limit int, points digest.Digest) (tag.Journal, error) {
+	return l.read(ctx, tags, limit, limit, points)
+}
+
+// Recent is Read that lists no more records than it takes to know what the channel's newest move is.
+func (l *Journal) Recent(ctx context.Context, tags Tags, limit int, points digest.Digest) (tag.Journal, error) {
+	return l.read(ctx, tags, limit, 1, points)
+}
+
+func (l *Journal) read(ctx context.Context, tags Tags, limit, least int, points digest.Digest) (tag.Journal, error) {
+	all, marks := tag.RecordTags(tags.Names, l.o.Channel), marksOf(tags.Names)
+	j, chain := tag.Journal{Names: points}, chain{}
+	for next := limit; !j.Suffices(limit, Enough); next = min(max(16, 2*next), maxBatch) {
+		if len(j.Entries) == len(all) && tags.After != "" && !j.Suffices(least, Enough) {
+			older, err := l.list(ctx, l.o.Channel+".")
+			if err != nil {
+				return j, err
+			}
+			all, marks = append(all, before(tag.RecordTags(older.Names, l.o.Channel), tags.After)...), marksOf(older.Names)
+			tags.After = ""
+		}
+		end := min(len(j.Entries)+next, len(all), maxRead)
+		batch, err := l.entries(ctx, all[len(j.Entries):end], marks)
 		if err != nil {
 			return j, err
 		}
-		if j.Entries = append(j.Entries, entries...); j.Suffices(limit, Enough) {
+		if j.Entries = append(j.Entries, chain.vouch(batch)...); len(batch) == 0 || len(batch) == maxBatch && unread(batch) {
 			break
 		}
 	}
-	j.Partial = len(j.Entries) < len(all)
+	j.Partial = tags.After != "" || len(j.Entries) < len(all)
 	return j, nil
 }
 
+// before picks the records that are older than a list begins.
+func before(records []string, after string) []string {
+	return slices.DeleteFunc(records, func(r string) bool { return r > after })
+}
+
+// unread reports whether none of the records could be read or checked: the next ones would have the same fate.
+func unread(batch []found) bool {
+	return !slices.ContainsFunc(batch, func(f found) bool { return !f.Unchecked })
+}
+
+// found is a record, and what it claims to be where that is not checked.
+type found struct {
+	tag.Entry
+	claim *tag.Entry
+}
+
+// chain is the records that valid ones name as those before them, with their sequence numbers. Their writers checked them, and a digest names the
+// very bytes. So they count, even if their signer may not move the channel any more, or their key is not at hand.
+type chain map[digest.Digest]int
+
+// vouch takes the next records, newest first.
+func (c chain) vouch(batch []found) []tag.Entry {
+	list := make([]tag.Entry, len(batch))
+	for i, f := range batch {
+		if sequence, named := c[f.Digest]; f.Err != nil && f.claim != nil && named && f.claim.Sequence+1 == max(sequence, 1) {
+			claimed := *f.claim
+			claimed.Tag, claimed.Digest, claimed.Marked, claimed.Former = f.Tag, f.Digest, f.Marked, true
+			f.Entry = claimed
+		}
+		if list[i] = f.Entry; f.Err == nil && f.Previous != "" {
+			c[f.Previous] = f.Sequence
+		}
+	}
+	return list
+}
+
 // Done finds a move that a request made, among the records that are not in j; nil where there is none.
-func (l *Journal) Done(ctx context.Context, tags []string, j tag.Journal, request string, action tag.Action, version string) (*tag.Entry, error) {
-	records := tag.MayBeOf(tag.RecordTags(tags, l.o.Channel), request)
+func (l *Journal) Done(ctx context.Context, tags Tags, j tag.Journal, request string, action tag.Action, version string) (*tag.Entry, error) {
+	records := tag.MayBeOf(tag.RecordTags(tags.Names, l.o.Channel), request)
 	for _, name := range records[:min(len(records), maxRepeats)] {
 		if slices.ContainsFunc(j.Entries, func(e tag.Entry) bool { return e.Tag == name }) {
 			continue
@@ -92,12 +172,12 @@ func (l *Journal) Done(ctx context.Context, tags []string, j tag.Journal, reques
 const maxRepeats = 8
 
 // Entry reads one record, whatever the channel points to.
-func (l *Journal) Entry(ctx context.Context, name string, tags []string) (tag.Entry, error) {
-	list, err := l.entries(ctx, []string{name}, marksOf(tags))
+func (l *Journal) Entry(ctx context.Context, name string, tags Tags) (tag.Entry, error) {
+	list, err := l.entries(ctx, []string{name}, marksOf(tags.Names))
 	if err != nil {
 		return tag.Entry{}, err
 	}
-	return list[0], nil
+	return list[0].Entry, nil
 }
 
 func marksOf(tags []string) map[string]bool {
@@ -110,44 +190,53 @@ func marksOf(tags []string) map[string]bool {
 	return marks
 }
 
-func (l *Journal) entries(ctx context.Context, names []string, marks map[string]bool) ([]tag.Entry, error) {
-	list := make([]tag.Entry, len(names))
+func (l *Journal) entries(ctx context.Context, names []string, marks map[string]bool) ([]found, error) {
+	list := make([]found, len(names))
 	var group errgroup.Group
-	group.SetLimit(16)
+	group.SetLimit(32)
 	for i, name := range names {
-		group.Go(func() (err error) {
-			list[i], err = l.entry(ctx, name)
+		group.Go(func() error {
+			list[i] = l.entry(ctx, name)
 			list[i].Marked = marks[tag.DoneTag(name)]
-			return err
+			return nil
 		})
 	}
-	return list, group.Wait()
+	_ = group.Wait()
+	return list, context.Cause(ctx)
 }
 
-// entry reads one record. What is wrong with it goes into the entry; the error is for a registry that does not answer.
-func (l *Journal) entry(ctx context.Context, name string) (tag.Entry, error) {
-	e := tag.Entry{Tag: name}
+// entry reads one record. What is wrong with it goes into the entry.
+func (l *Journal) entry(ctx context.Context, name string) found {
 	desc, raw, err := l.o.Repo.Manifest(ctx, name)
-	switch {
-	case err == nil:
-	case errors.Is(err, registry.ErrNotFound):
-		e.Err = errors.New("its manifest is gone")
-		return e, nil
-	case registry.Unanswered(err):
-		return e, err
-	default: // damaged or too large: a record that somebody broke must not keep anybody from rolling back
-		e.Err = err
-		return e, nil
+	if err != nil {
+		f := found{Entry: tag.Entry{Tag: name, Err: err, Unchecked: registry.Unanswered(err)}}
+		if errors.Is(err, registry.ErrNotFound) {
+			f.Err = errors.New("its manifest is gone")
+		}
+		return f
 	}
-	e.Digest = desc.Digest
-	var m ocispec.Manifest
-	if err := json.Unmarshal(raw, &m); err != nil || m.ArtifactType != recordType {
-		e.Err = errors.New("it is no record of a move")
-		return e, nil
+	return l.parse(name, desc.Digest, raw)
+}
+
+// check verifies the bundle of a record. What does not count by itself keeps what it claims.
+func (l *Journal) check(f *found, bundle []byte) {
+	if f.Err = l.verify(&f.Entry, bundle); f.Err != nil {
+		f.Unchecked = errors.Is(f.Err, sign.ErrCannotCheck)
+		f.claim = l.claim(f.Tag, bundle)
 	}
-	e.Err = l.verify(&e, []byte(m.Annotations[recordBundle]))
-	e.Unchecked = errors.Is(e.Err, sign.ErrCannotCheck)
-	return e, nil
+}
+
+// claim is what a record says that does not count by itself, nil where it is not even about this place.
+func (l *Journal) claim(name string, bundle []byte) *tag.Entry {
+	st, by, err := sign.Unverified(bundle)
+	if err != nil {
+		return nil
+	}
+	e := tag.Entry{Tag: name, Signer: by}
+	if err := l.about(&e, st); err != nil {
+		return nil
+	}
+	return &e
 }
 
 // statement checks a bundle and that somebody signed it who may.
@@ -178,6 +267,19 @@ func (l *Journal) verify(e *tag.Entry, bundle []byte) error {
 	if err != nil {
 		return err
 	}
+	e.Former = l.former(signed)
+	return l.about(e, st)
+}
+
+// former reports whether somebody who was allowed to sign a record is allowed no more.
+func (l *Journal) former(signed sign.Signed) bool {
+	movers, err := l.o.Movers()
+	signed.Time = l.o.Now()
+	return err == nil && movers.Judge(signed) != nil
+}
+
+// about reads the record in a statement, and checks that it is of this component, channel and time.
+func (l *Journal) about(e *tag.Entry, st sign.Statement) error {
 	predicate, err := json.Marshal(st.Predicate)
 	if err != nil {
 		return err

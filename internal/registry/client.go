@@ -46,6 +46,7 @@ type Client struct {
 	http      *http.Client
 	auth      *auth.Client
 	referrers capabilities
+	unsorted  sync.Map // hosts whose lists of tags do not begin where they are asked to
 }
 
 // New makes a Client. It reads CAFile; docker's config is read at the first request that needs a login.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
@@ -172,6 +173,51 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 	}
 	r.seen.listed(all)
 	return all, nil
+}
+
+// TagsBetween lists at least the tags behind one name and before another, in the order of their bytes, and reports whether it lists all tags.
+// Registries begin a list behind the tag that a reader names (distribution spec, "Listing Tags", parameter last). Some do not, or have another
+// order. So a page is trusted only if it is sorted and behind that tag. Otherwise all tags are listed, and this host is not asked that way again.
+func (r *Repository) TagsBetween(ctx context.Context, after, before string) (tags []string, whole bool, err error) {
+	host := r.name.RegistryStr()
+	if _, unsorted := r.client.unsorted.Load(host); unsorted || tokenOnly(host) {
+		tags, err = r.Tags(ctx)
+		return tags, true, err
+	}
+	err = r.remote.Tags(listed(r.client.scoped(ctx, r.remote.Reference)), after, func(page []string) error {
+		for _, t := range page {
+			if t <= after {
+				return errUnsorted
+			}
+			after = t
+		}
+		tags = append(tags, page...)
+		if after >= before {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEnough), err == nil && len(tags) > 0:
+		return tags, false, nil
+	case errors.Is(err, errUnsorted), status(err) == http.StatusBadRequest:
+		r.client.unsorted.Store(host, true)
+	case err != nil && status(err) != http.StatusNotFound:
+		return nil, false, r.fault("list tags of", "", err)
+	}
+	tags, err = r.Tags(ctx) // an empty page shows no order
+	return tags, true, err
+}
+
+// Why reading pages ends before the last one.
+var (
+	errEnough   = errors.New("enough")
+	errUnsorted = errors.New("not sorted")
+)
+
+// tokenOnly knows registries for which last is a token of their own, as Amazon ECR's documentation of ListImages describes nextToken.
+func tokenOnly(host string) bool {
+	return strings.Contains(host, ".dkr.ecr.") || host == "public.ecr.aws"
 }
 
 // repeat runs an operation of several requests up to three times when it failed in a way that may pass although the

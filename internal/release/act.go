@@ -55,7 +55,7 @@ func (m *mover) sign(ctx context.Context) error {
 		return nil
 	}
 	r := m.newRecord(m.action, m.target, newest)
-	r.From, r.FromVersion, r.Closes, r.Off = m.view.Digest, m.view.Version, m.step.Closes, m.step.Off
+	r.From, r.FromVersion, r.Closes, r.Off, r.Ignores = m.view.Digest, m.view.Version, m.step.Closes, m.step.Off, m.step.Ignore
 	move, err := m.journal.Sign(ctx, r)
 	m.signed.move = &move
 	return m.unsigned(err)
@@ -182,7 +182,7 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 	deadline := m.Now().Add(seenIn)
 	for {
 		asked := m.Now()
-		tags, err := m.repo.Tags(ctx)
+		tags, err := m.journal.Tags(ctx)
 		if err != nil {
 			if err = m.tolerate("the list of tags", err); err != nil {
 				return asked, m.withdraw(ctx, false, fmt.Errorf("%w; nothing was moved", err))
@@ -192,7 +192,7 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 		if err := m.yield(ctx, tags); err != nil {
 			return asked, err
 		}
-		if slices.Contains(tags, m.signed.move.Tag) {
+		if slices.Contains(tags.Names, m.signed.move.Tag) {
 			return asked, nil
 		}
 		if m.Now().After(deadline) {
@@ -205,9 +205,9 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 }
 
 // yield gives way to moves that began meanwhile. A record that closes this move ends it.
-func (m *mover) yield(ctx context.Context, tags []string) error {
+func (m *mover) yield(ctx context.Context, tags journal.Tags) error {
 	var list []tag.Entry
-	for _, name := range tag.RecordTags(tags, m.channel.Name) {
+	for _, name := range tag.RecordTags(tags.Names, m.channel.Name) {
 		if m.knows(name) {
 			continue
 		}
@@ -231,7 +231,7 @@ func (m *mover) yield(ctx context.Context, tags []string) error {
 
 // knows reports whether a record was there when the move was prepared, or is its own.
 func (m *mover) knows(name string) bool {
-	return slices.Contains(m.tags, name) || m.signed.move != nil && name == m.signed.move.Tag || m.signed.adopt != nil && name == m.signed.adopt.Tag
+	return m.records.Has(name) || m.signed.move != nil && name == m.signed.move.Tag || m.signed.adopt != nil && name == m.signed.adopt.Tag
 }
 
 // withdraw says by a record that this move does not take effect, and gives back why.

@@ -30,8 +30,7 @@ func (m *mover) cancel(ctx context.Context) error {
 	if err := m.read(ctx); err != nil {
 		return err
 	}
-	m.journal = m.Gate.Journal(m.component, m.channel)
-	m.view.Name, m.view.Request, m.view.Now = m.channel.Name, m.Request, m.Now()
+	m.view.Component, m.view.Name, m.view.Request, m.view.Now = m.component.Name, m.channel.Name, m.Request, m.Now()
 	err := m.readJournal(ctx)
 	m.target = tag.Target{Version: m.view.Version, Digest: m.view.Digest}
 	m.out.From, m.out.FromVersion, m.out.To, m.out.Version = m.view.Digest, m.view.Version, m.view.Digest, m.view.Version

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
 )
@@ -33,6 +34,8 @@ type MoveRequest struct {
 	Wait        time.Duration // for a move of another command that is under way
 	Prereleases bool          // a rollback may go to one
 	Unrecorded  bool          // a rollback to a version writes no record: signing is down
+
+	Anchor *journal.Anchor // what journals are compared with, and their heads put into; nil for nothing
 }
 
 // Statuses of a moved component, beside those of publish.
@@ -117,6 +120,7 @@ func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) 
 		s.sideBySide(len(movers), func(i int) { movers[i].compare(ctx) })
 	default:
 		s.actTogether(ctx, movers)
+		s.sideBySide(len(movers), func(i int) { movers[i].keep(ctx) })
 	}
 	return s.moveResult(action, movers, req.DryRun), nil
 }

@@ -33,7 +33,8 @@ type mover struct {
 	journal  *journal.Journal
 	verdict  trust.Verdict
 	view     tag.View
-	tags     []string
+	records  journal.Tags
+	versions []string // newest first
 	target   tag.Target
 	artifact pack.Artifact
 	step     tag.Step
@@ -118,7 +119,8 @@ func (m *mover) tolerate(what string, err error) error {
 
 // read asks for the target, the channel and the tags side by side.
 func (m *mover) read(ctx context.Context) error {
-	var listed error
+	m.journal = m.Gate.Journal(m.component, m.channel)
+	var listed, versions error
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		if m.target = m.expected; m.version == "" || m.expected.Digest != "" {
@@ -133,13 +135,17 @@ func (m *mover) read(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error {
-		m.tags, listed = m.repo.Tags(gctx)
+		m.records, listed = m.journal.Tags(gctx)
+		return nil
+	})
+	group.Go(func() error {
+		m.versions, versions = versionTags(gctx, m.repo)
 		return nil
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := m.tolerate("the list of tags", listed); err != nil {
+	if err := m.tolerate("the list of tags", cmp.Or(listed, versions)); err != nil {
 		return err
 	}
 	if m.version != "" && m.target.Digest == "" {
@@ -154,8 +160,7 @@ func (m *mover) read(ctx context.Context) error {
 // judge reads the journal and, beside it, asks the gate about the target, and decides. A key that is still being opened is
 // waited for only when the first signature is checked.
 func (m *mover) judge(ctx context.Context) error {
-	m.journal = m.Gate.Journal(m.component, m.channel)
-	m.view.Name, m.view.Request, m.view.Now, m.view.Versions = m.channel.Name, m.Request, m.Now(), sortTags(m.tags).versions
+	m.view.Component, m.view.Name, m.view.Request, m.view.Now, m.view.Versions = m.component.Name, m.channel.Name, m.Request, m.Now(), m.versions
 	var verified, read error
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { read = m.readJournal(gctx); return nil })
@@ -165,6 +170,11 @@ func (m *mover) judge(ctx context.Context) error {
 	_ = group.Wait()
 	if err := m.tolerate("the journal", read); err != nil {
 		return err
+	}
+	if m.Anchor != nil {
+		if err := m.Anchor.Check(ctx, m.journal, m.view.Journal); err != nil {
+			return err
+		}
 	}
 	if m.Unrecorded {
 		m.step = tag.Step{Move: m.target.Digest != m.view.Digest}
@@ -210,7 +220,7 @@ func (m *mover) decide() (err error) {
 	case tag.ActionPromote:
 		m.step, err = m.view.Promote(m.target)
 	case tag.ActionPublish:
-		m.step = m.view.Publish(m.target)
+		m.step, err = m.view.Publish(m.target)
 	default:
 		m.step, err = m.view.Rollback(m.target, m.Prereleases)
 	}
@@ -233,7 +243,7 @@ func (m *mover) previous(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if !trust.Refuses(err) && !errors.Is(err, registry.ErrNotFound) && !errors.Is(err, tag.ErrPrerelease) {
+		if !trust.Lacks(err) && !errors.Is(err, registry.ErrNotFound) && !errors.Is(err, tag.ErrPrerelease) {
 			return err
 		}
 		m.note("%s is passed by: %v", cmp.Or(t.Version, t.Digest.String()), err)
@@ -241,6 +251,19 @@ func (m *mover) previous(ctx context.Context) error {
 	}
 	return errors.Join(append([]error{fmt.Errorf("%w: of what the journal of %s says was there before, nothing can be put there again; name a version",
 		tag.ErrNoPrevious, m.channel.Name)}, refused...)...)
+}
+
+// keep puts the newest record into the anchor, where there is one and the journal is what it says.
+func (m *mover) keep(ctx context.Context) {
+	switch {
+	case m.Anchor == nil || m.out.err != nil:
+	case m.signed.move != nil && m.out.Record == m.signed.move.Tag:
+		m.Anchor.KeepSigned(m.journal, *m.signed.move)
+	default:
+		if err := m.Anchor.Keep(ctx, m.journal, m.view.Journal); err != nil {
+			m.note("the newest record of %s could not be put into the anchor: %v", m.channel.Name, err)
+		}
+	}
 }
 
 // goesTo plans a rollback to where the channel was, if the gate lets it.
@@ -297,7 +320,7 @@ func (m *mover) missing() error {
 	if err != nil {
 		return err
 	}
-	near := tag.Nearest(v, sortTags(m.tags).versions)
+	near := tag.Nearest(v, m.versions)
 	if len(near) == 0 {
 		return fmt.Errorf("%s:%s: %w: no version is published yet", m.component.Repository, m.version, registry.ErrNotFound)
 	}
@@ -306,28 +329,36 @@ func (m *mover) missing() error {
 
 // readJournal reads the newest record, and more where it does not settle what the channel points to.
 func (m *mover) readJournal(ctx context.Context) (err error) {
-	limit := 1
-	if m.version == "" || m.action == tag.ActionPublish {
-		limit = journal.Enough
+	read, limit := m.journal.Recent, 1
+	switch {
+	case m.action == tag.ActionPublish:
+		limit = journal.Enough // among which a gap would show
+	case m.version == "":
+		read, limit = m.journal.Read, journal.Enough
 	}
-	if m.view.Journal, err = m.journal.Read(ctx, m.tags, limit, m.view.Digest); err != nil {
+	if m.view.Journal, err = read(ctx, m.records, limit, m.view.Digest); err != nil {
 		return err
 	}
-	if m.view.Before, err = m.journal.Done(ctx, m.tags, m.view.Journal, m.Request, m.action, m.version); err != nil {
+	if m.view.Before, err = m.journal.Done(ctx, m.records, m.view.Journal, m.Request, m.action, m.version); err != nil {
 		return err
 	}
 	if m.view.Version = m.view.Journal.VersionOf(m.view.Digest); m.view.Version == "" {
-		m.view.Version, err = versionOf(ctx, m.repo, m.tags, m.view.Digest)
+		m.view.Version, err = versionOf(ctx, m.repo, m.versions, m.view.Digest)
 	}
 	return err
 }
 
-// versionOf looks for the version tag that names a digest of which the journal knows nothing.
-func versionOf(ctx context.Context, repo trust.Repository, tags []string, d digest.Digest) (string, error) {
+// versionTags lists the versions of a repository, newest first.
+func versionTags(ctx context.Context, repo trust.Repository) ([]string, error) {
+	tags, _, err := repo.TagsBetween(ctx, "v", "w")
+	return sortTags(tags).versions, err
+}
+
+// versionOf looks for the version tag that names a digest of which the journal knows nothing. versions are newest first.
+func versionOf(ctx context.Context, repo trust.Repository, versions []string, d digest.Digest) (string, error) {
 	if d == "" {
 		return "", nil
 	}
-	versions := sortTags(tags).versions
 	versions = versions[:min(len(versions), journal.Enough)]
 	found, err := resolveAll(ctx, repo, versions)
 	if err != nil {
@@ -341,6 +372,18 @@ func versionOf(ctx context.Context, repo trust.Repository, tags []string, d dige
 	return "", nil
 }
 
+// versionAt is the version that a channel points to: what its newest record says, else the highest version tag of the digest.
+func versionAt(ctx context.Context, repo trust.Repository, j tag.Journal, d digest.Digest) (string, error) {
+	if version := j.VersionOf(d); version != "" || d == "" {
+		return version, nil
+	}
+	versions, err := versionTags(ctx, repo)
+	if err != nil {
+		return "", err
+	}
+	return versionOf(ctx, repo, versions, d)
+}
+
 // rank looks among the version tags above the target for the highest that points to what the channel points to, and that the gate
 // accepts: then the channel is at that version, whatever its record says.
 func (m *mover) rank(ctx context.Context) error {
@@ -348,7 +391,7 @@ func (m *mover) rank(ctx context.Context) error {
 	if err != nil || m.view.Digest == "" || m.action == tag.ActionRollback {
 		return nil //nolint:nilerr // a rollback that looks for its target has no version to compare with
 	}
-	above := tag.Above(target, sortTags(m.tags).versions)
+	above := tag.Above(target, m.versions)
 	for batch := range slices.Chunk(above, 16) {
 		found, err := resolveAll(ctx, m.repo, batch)
 		if err != nil {
@@ -405,7 +448,7 @@ func (m *mover) bound(ctx context.Context) error {
 		return nil
 	}
 	if m.action == tag.ActionRollback && m.view.Journal.Partial {
-		all, err := m.journal.Read(ctx, m.tags, journal.Enough, m.view.Digest)
+		all, err := m.journal.Read(ctx, m.records, journal.Enough, m.view.Digest)
 		if err == nil && all.Moved(m.target.Version, m.target.Digest) {
 			return nil
 		}

@@ -40,7 +40,7 @@ func Code(err error) string {
 		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrFilter, codeRefused}, {pack.ErrName, codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
 		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"}, {tag.ErrBackwards, "backwards"}, {tag.ErrPrerelease, "prerelease"}, {tag.ErrConflict, "conflict"}, {ErrExpect, "conflict"}, {tag.ErrNoPrevious, "no-previous"}, {ErrDiffers, "differs"},
 		{sign.ErrUnsigned, "unsigned"}, {sign.ErrWrongIdentity, "identity"}, {trust.ErrForeign, "foreign"}, {trust.ErrRelabelled, "relabelled"}, {trust.ErrUnbound, "unbound"},
-		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"}, {registry.ErrBusy, "busy"},
+		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"}, {errCannotTell, "cannot-tell"}, {tag.ErrDoubt, "journal"}, {ErrOdd, "odd"}, {registry.ErrBusy, "busy"},
 		{sign.ErrNoToken, "no-token"}, {sign.ErrTokenExpired, "token-expired"}, {sign.ErrPassword, "password"},
 		{registry.ErrUnauthorized, "unauthorized"}, {registry.ErrForbidden, "forbidden"}, {registry.ErrUnavailable, "unavailable"},
 		{registry.ErrNotFound, "not-found"}, {component.ErrUnknown, "unknown"}, {tag.ErrVersion, "version"},
@@ -56,7 +56,7 @@ func Code(err error) string {
 // IsNo says that an error is an answer and not a fault: the registry or a policy was asked and says no.
 func IsNo(err error) bool {
 	switch Code(err) {
-	case "immutable", "backwards", "unsigned", "identity", "prerelease", "conflict", "no-previous", "differs", "foreign", "relabelled", "unbound":
+	case "immutable", "backwards", "unsigned", "identity", "prerelease", "conflict", "no-previous", "differs", "foreign", "relabelled", "unbound", "journal", "odd":
 		return true
 	}
 	return false

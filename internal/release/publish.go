@@ -15,6 +15,7 @@ import (
 	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
@@ -38,8 +39,9 @@ type PublishRequest struct {
 	NoPromote  bool            // publish a version without moving any channel
 	Actor      string          // who, for the journal
 	RunURL     string
-	Request    string        // the same for a command and its repetition
-	Wait       time.Duration // for a move of another command that is under way
+	Request    string          // the same for a command and its repetition
+	Wait       time.Duration   // for a move of another command that is under way
+	Anchor     *journal.Anchor // what journals are compared with, and their heads put into; nil for nothing
 }
 
 // Statuses of a published component.

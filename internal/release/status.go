@@ -1,14 +1,19 @@
 package release
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/tag"
 	"github.com/stratio/keos-oci/internal/trust"
@@ -33,7 +38,8 @@ type ComponentStatus struct {
 }
 
 // ChannelStatus is what one channel names. Since is when it was moved there, or for a channel without a journal the time
-// of the commit. Standing is the journal's view: settled, pending, moved outside or unrecorded.
+// of the commit. Standing is the journal's view: settled, pending, moved outside, unrecorded or cannot-check. Doubts are why the newest record is
+// not known for sure.
 type ChannelStatus struct {
 	Name     string        `json:"name"`
 	Digest   digest.Digest `json:"digest,omitempty"`
@@ -44,18 +50,44 @@ type ChannelStatus struct {
 	Signer   string        `json:"signer,omitempty"` // of the move
 	Standing tag.Standing  `json:"standing,omitempty"`
 	Verdict  trust.Answer  `json:"verdict,omitempty"` // the gate's, on what the channel points to
+	State    []string      `json:"state,omitempty"`   // in words: the standing, and what is odd
 	Notes    []string      `json:"notes,omitempty"`
+	Unknown  bool          `json:"unknown,omitempty"` // what it points to could not be read
 
 	content  digest.Digest
 	artifact pack.Artifact
+	err      error // why something about it could not be told
+	odd      bool
 }
 
-// Err joins the components' errors, nil when none failed.
+// errCannotTell is the answer where signatures or records could not be checked.
+var errCannotTell = errors.New("cannot tell")
+
+// ErrOdd reports a channel that somebody should look at.
+var ErrOdd = errors.New("not as it should be")
+
+// Err joins what could not be told of each component, nil when all was.
 func (r *StatusResult) Err() error {
 	var failures Failures
 	for _, c := range r.Components {
 		if c.err != nil {
-			failures = append(failures, c.err)
+			failures = append(failures, fmt.Errorf("%s: %w", c.Name, c.err))
+		}
+	}
+	return failures.orNil()
+}
+
+// Odd is Err, and an ErrOdd for each channel that is moved outside, pending, in doubt, or at what the gate refuses.
+func (r *StatusResult) Odd() error {
+	var failures Failures
+	if err := r.Err(); err != nil {
+		failures = append(failures, err.(Failures)...)
+	}
+	for _, c := range r.Components {
+		for _, ch := range c.Channels {
+			if ch.odd {
+				failures = append(failures, fmt.Errorf("%s %s is %w: %s", c.Name, ch.Name, ErrOdd, strings.Join(ch.State, ", ")))
+			}
 		}
 	}
 	return failures.orNil()
@@ -80,39 +112,58 @@ func (s *Service) Status(ctx context.Context, names []string) (*StatusResult, er
 }
 
 func (s *Service) statusOf(ctx context.Context, c component.Component, out *ComponentStatus) error {
-	repo := s.Open(c.Repository)
-	var tags []string
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		tags, err = repo.Tags(gctx)
-		return err
-	})
-	for i, ch := range c.Channels {
-		group.Go(func() error { return readChannel(gctx, repo, ch, &out.Channels[i]) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	group, gctx = errgroup.WithContext(ctx)
+	var group errgroup.Group
 	for i, ch := range c.Channels {
 		group.Go(func() error {
-			at := &out.Channels[i]
-			if ch.Journal {
-				if err := s.standing(gctx, c, ch, repo, tags, at); err != nil {
-					return err
-				}
-			}
-			s.judge(gctx, c, at)
+			s.channelStatus(ctx, c, ch, &out.Channels[i])
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
+	_ = group.Wait()
+	var unknown []error
+	for i := range out.Channels {
+		ch := &out.Channels[i]
+		out.Drift = out.Drift || !ch.Unknown && !out.Channels[0].Unknown && ch.content != out.Channels[0].content
+		if ch.err != nil && !slices.ContainsFunc(unknown, func(err error) bool { return err.Error() == ch.err.Error() }) {
+			unknown = append(unknown, ch.err)
+		}
+	}
+	return errors.Join(unknown...)
+}
+
+// channelStatus reads what a channel points to, and its records beside it. What cannot be told of one channel is no reason to say nothing of
+// another.
+func (s *Service) channelStatus(ctx context.Context, c component.Component, ch component.Channel, out *ChannelStatus) {
+	var records journal.Tags
+	repo, l := s.Open(c.Repository), s.Gate.Journal(c, ch)
+	group, gctx := errgroup.WithContext(ctx)
+	if ch.Journal {
+		group.Go(func() (err error) {
+			records, err = l.Tags(gctx)
+			return err
+		})
+	}
+	group.Go(func() error {
+		err := readChannel(gctx, repo, ch, out)
+		out.Unknown = err != nil
 		return err
+	})
+	err := group.Wait()
+	if err == nil && ch.Journal {
+		err = s.standing(ctx, l, records, repo, c, out)
 	}
-	for _, ch := range out.Channels[1:] {
-		out.Drift = out.Drift || ch.content != out.Channels[0].content
+	if err != nil {
+		out.err = err
+		if ch.Journal && out.Standing == "" {
+			out.Standing = tag.CannotCheck
+		}
 	}
-	return nil
+	if out.Standing != "" {
+		out.State = slices.Insert(out.State, 0, string(out.Standing))
+	}
+	if !out.Unknown {
+		s.judge(ctx, c, out)
+	}
 }
 
 func readChannel(ctx context.Context, repo trust.Repository, ch component.Channel, out *ChannelStatus) error {
@@ -134,41 +185,73 @@ func (s *Service) judge(ctx context.Context, c component.Component, out *Channel
 		return
 	}
 	v := s.Gate.Judge(ctx, trust.Question{Component: c, Tags: []string{out.Name}, Version: out.Version, Artifact: out.artifact})
-	out.Verdict = v.Answer
+	switch out.Verdict = v.Answer; v.Answer {
+	case trust.Refused:
+		out.odd = true
+		out.State = append(out.State, fmt.Sprintf("%s (%s)", v.Answer, Code(v.Err)))
+	case trust.CannotTell:
+		out.State = append(out.State, string(v.Answer))
+		out.err = cmp.Or(out.err, fmt.Errorf("%s: %w: %v", out.Name, errCannotTell, v.Err)) //nolint:errorlint // without a policy, too: who looks made no mistake
+	}
 	if v.Err != nil {
 		out.Notes = append(out.Notes, fmt.Sprintf("%s: %v", v.Answer, v.Err))
 	}
 }
 
-// standing adds what the newest record says.
-func (s *Service) standing(ctx context.Context, c component.Component, ch component.Channel, repo trust.Repository, tags []string, out *ChannelStatus) error {
-	l := s.Gate.Journal(c, ch)
-	j, err := l.Read(ctx, tags, 1, out.Digest)
+// standing adds what the newest records say.
+func (s *Service) standing(ctx context.Context, l *journal.Journal, records journal.Tags, repo trust.Repository, c component.Component, out *ChannelStatus) error {
+	j, err := l.Recent(ctx, records, newestOf, out.Digest)
 	if err != nil {
 		return err
 	}
 	standing, waiting := j.Standing()
-	out.Standing, out.Version = standing, j.VersionOf(out.Digest)
-	if out.Version == "" && out.Digest != "" {
-		if out.Version, err = versionOf(ctx, repo, tags, out.Digest); err != nil {
-			return err
-		}
+	out.Standing = standing
+	s.doubts(j, out)
+	if out.Version, err = versionAt(ctx, repo, j, out.Digest); err != nil {
+		return err
 	}
+	out.odd = out.odd || standing == tag.Pending || standing == tag.Outside
 	if standing == tag.Pending {
 		out.Notes = append(out.Notes, fmt.Sprintf("a move to %s was begun and not finished (record %s): its command completes it when it is repeated, and keos-oci cancel %s ends it",
 			waiting.Version, waiting.Tag, c.Name))
 	}
 	for i, e := range j.Entries {
-		if e.Err != nil {
-			out.Notes = append(out.Notes, "record "+e.Tag+" counts for nothing: "+e.Err.Error())
-		} else if e.Moves() && e.To == out.Digest && j.State(i) == tag.StateDone {
-			at := e.Time
+		if e.Err == nil && e.Moves() && e.To == out.Digest && j.State(i) == tag.StateDone {
+			at := e.Written()
 			out.Since, out.Actor, out.Signer = &at, e.Actor, e.Signer
 			break
 		}
 	}
 	return nil
 }
+
+// newestOf is how many records status reads of a channel: enough to see a gap or a record that somebody broke.
+const newestOf = 2
+
+// doubts adds why the newest record is not known for sure.
+func (s *Service) doubts(j tag.Journal, out *ChannelStatus) {
+	for _, doubt := range j.Doubts() {
+		word := "cannot check a record"
+		switch {
+		case errors.Is(doubt, tag.ErrGap):
+			word = "gap"
+		case errors.Is(doubt, tag.ErrInvalid):
+			word = "invalid record"
+		}
+		if !slices.Contains(out.State, word) && errors.Is(doubt, tag.ErrDoubt) {
+			out.odd, out.State = true, append(out.State, word)
+		}
+		if len(out.Notes) < maxNotes {
+			out.Notes = append(out.Notes, doubt.Error())
+		}
+	}
+	if out.Standing == tag.CannotCheck {
+		out.err = fmt.Errorf("%s: %w: %v", out.Name, errCannotTell, j.Doubt()) //nolint:errorlint // as in judge
+	}
+}
+
+// maxNotes is how many doubts are told one by one.
+const maxNotes = 5
 
 // HistoryResult is the journal of one channel, newest first.
 type HistoryResult struct {
@@ -180,6 +263,8 @@ type HistoryResult struct {
 	Moves      []HistoryMove `json:"moves"`
 	Findings   []string      `json:"findings,omitempty"`
 	More       bool          `json:"more,omitempty"` // older records exist
+
+	err error
 }
 
 // HistoryMove is one record. State is done, pending, overtaken, failed, closed, invalid or cannot-check; Error says why it is one of the
@@ -188,9 +273,15 @@ type HistoryMove struct {
 	tag.Record
 	State  string `json:"state"`
 	Signer string `json:"signer,omitempty"`
+	Former bool   `json:"formerMover,omitempty"` // the signer may not move the channel any more
 	Tag    string `json:"tag"`
 	Error  string `json:"error,omitempty"`
+
+	Logged *time.Time `json:"logged,omitempty"` // by the transparency log's clock
 }
+
+// Err says why the newest records could not be checked, nil when they were.
+func (r *HistoryResult) Err() error { return r.err }
 
 // History reads the newest records of a component's channel: one listing, and one request for each.
 func (s *Service) History(ctx context.Context, name, channel string, limit int) (*HistoryResult, error) {
@@ -208,7 +299,7 @@ func (s *Service) History(ctx context.Context, name, channel string, limit int) 
 	if err != nil {
 		return nil, err
 	}
-	tags, err := repo.Tags(ctx)
+	tags, err := l.Tags(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +310,14 @@ func (s *Service) History(ctx context.Context, name, channel string, limit int) 
 	standing, _ := j.Standing()
 	res := &HistoryResult{Name: c.Name, Repository: c.Repository.String(), Channel: ch.Name, Digest: names, Standing: standing,
 		Moves: []HistoryMove{}, Findings: j.Findings(), More: j.Partial}
+	if standing == tag.CannotCheck {
+		res.err = fmt.Errorf("%s %s: %w", c.Name, ch.Name, j.Doubt())
+	}
 	for i, e := range j.Entries {
-		m := HistoryMove{Record: e.Record, State: j.State(i), Signer: e.Signer, Tag: e.Tag}
+		m := HistoryMove{Record: e.Record, State: j.State(i), Signer: e.Signer, Former: e.Former, Tag: e.Tag}
+		if !e.Logged.IsZero() {
+			m.Logged = &e.Logged
+		}
 		if e.Err != nil {
 			m.Error = e.Err.Error()
 		}

@@ -124,20 +124,18 @@ func (t Target) judged(c component.Component) string {
 	return Target{}.orDefault(c).Tag
 }
 
-// versionAt is the version that a channel points to: what its newest record says, else the highest version tag of the digest.
+// versionAt is the version that a channel points to.
 func (s *Service) versionAt(ctx context.Context, c component.Component, ch component.Channel, repo trust.Repository, d digest.Digest) (string, error) {
-	tags, err := repo.Tags(ctx)
+	l := s.Gate.Journal(c, ch)
+	records, err := l.Tags(ctx)
 	if err != nil {
 		return "", err
 	}
-	j, err := s.Gate.Journal(c, ch).Read(ctx, tags, 1, d)
+	j, err := l.Recent(ctx, records, 1, d)
 	if err != nil {
 		return "", err
 	}
-	if version := j.VersionOf(d); version != "" {
-		return version, nil
-	}
-	return versionOf(ctx, repo, tags, d)
+	return versionAt(ctx, repo, j, d)
 }
 
 func (t Target) orDefault(c component.Component) Target {
@@ -203,11 +201,12 @@ func (s *Service) before(ctx context.Context, c component.Component, ch componen
 	if err != nil || now == "" {
 		return nil, err
 	}
-	tags, err := repo.Tags(ctx)
+	l := s.Gate.Journal(c, ch)
+	tags, err := l.Tags(ctx)
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.Gate.Journal(c, ch).Read(ctx, tags, journal.Enough, now)
+	j, err := l.Read(ctx, tags, journal.Enough, now)
 	if err != nil {
 		return nil, err
 	}

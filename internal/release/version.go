@@ -44,7 +44,7 @@ func (j *job) promoteVersion(ctx context.Context) error {
 func (j *job) promoteTo(ctx context.Context, ch component.Channel) error {
 	quiet := *j.Service
 	quiet.Log = slog.New(slog.DiscardHandler) // the component is told once, at the end of publish
-	m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL, Request: j.run.Request, Wait: j.run.Wait}, action: tag.ActionPublish,
+	m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL, Request: j.run.Request, Wait: j.run.Wait, Anchor: j.run.Anchor}, action: tag.ActionPublish,
 		component: j.component, channel: ch, version: j.out.Version, repo: j.repo, out: MovedComponent{Name: j.component.Name}}
 	if j.run.DryRun {
 		return j.wouldMove(ctx, m)
@@ -57,6 +57,7 @@ func (j *job) promoteTo(ctx context.Context, ch component.Channel) error {
 			m.act(ctx)
 		}
 	}
+	m.keep(ctx)
 	j.out.Notes = append(j.out.Notes, m.out.Notes...)
 	j.held(m)
 	if m.out.err != nil {
@@ -191,7 +192,7 @@ func (j *job) usable(ctx context.Context, a pack.Artifact, layer pack.Layer, nam
 	case j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy):
 		j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s has this content; whether its signature is accepted cannot be told: %v", name, v.Err))
 		return signing{found: a}, true, nil
-	case !trust.Refuses(v.Err):
+	case !trust.Lacks(v.Err):
 		return signing{}, false, v.Err
 	default:
 		built, ok := j.rebuilt(ctx, a, layer)
@@ -279,7 +280,7 @@ func (j *job) publishedVersion(ctx context.Context, existing pack.Artifact, laye
 		}
 		return j.keep(ctx, v, q)
 	}
-	if !trust.Refuses(v.Err) || errors.Is(v.Err, trust.ErrRelabelled) {
+	if !trust.Lacks(v.Err) || errors.Is(v.Err, trust.ErrRelabelled) {
 		return v.Err
 	}
 	s, ok, err := j.usable(ctx, existing, layer, j.branchTag())
@@ -341,11 +342,11 @@ func (j *job) find(ctx context.Context, layer pack.Layer) (signing, error) {
 	if err := j.sameBases(looked); err != nil {
 		return signing{}, err
 	}
-	list, err := listTags(ctx, j.repo)
+	versions, err := versionTags(ctx, j.repo)
 	if err != nil {
 		return signing{}, err
 	}
-	return j.findAmong(ctx, list.versions[:min(len(list.versions), maxVersions)], &looked, layer)
+	return j.findAmong(ctx, versions[:min(len(versions), maxVersions)], &looked, layer)
 }
 
 // candidate is an artifact that may hold a version's content.

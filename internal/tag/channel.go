@@ -30,12 +30,13 @@ const (
 
 // View is a channel as it was read.
 type View struct {
-	Name     string
-	Digest   digest.Digest // what it points to, "" when it does not exist
-	Version  string        // of that digest, "" when unknown
-	Rank     string        // highest version tag of that digest, where it is above the target; else ""
-	Versions []string      // all version tags, newest first
-	Journal  Journal
+	Component string
+	Name      string
+	Digest    digest.Digest // what it points to, "" when it does not exist
+	Version   string        // of that digest, "" when unknown
+	Rank      string        // highest version tag of that digest, where it is above the target; else ""
+	Versions  []string      // all version tags, newest first
+	Journal   Journal
 
 	Request string // of the command that looks
 	Before  *Entry // a move of this request that was done, and is not among the records that were read
@@ -58,6 +59,7 @@ type Step struct {
 	Mark   bool            // nothing but marks is missing
 	Closes []digest.Digest // records of moves that were never finished
 	Off    []Target        // what publish does not put on the channel after this
+	Ignore []string        // what the record says that its writer went on without
 	Note   string          // for people
 	Held   string          // why a publication that could have moved the channel did not: a warning
 }
@@ -75,18 +77,23 @@ func (v View) Promote(t Target) (Step, error) {
 
 // Publish decides the move that follows the publication of a version: what Promote would refuse is no error here, since
 // publishing is done. Publish never takes the channel down, completes no move of another command, and does not bring back what a rollback
-// left or passed over.
-func (v View) Publish(t Target) Step {
+// left or passed over. It moves nothing while the newest record is not known for sure: the error says why.
+func (v View) Publish(t Target) (Step, error) {
 	if err := v.forward(t); err != nil {
-		return Step{Note: fmt.Sprintf("%s stays where it is: %v", v.Name, err)}
+		return Step{Note: fmt.Sprintf("%s stays where it is: %v", v.Name, err)}, nil
+	}
+	there := t.Digest == v.Digest && !v.raises(t)
+	if err := v.Journal.Doubt(); err != nil && !there {
+		return Step{}, fmt.Errorf("%w; nothing moves %s by itself until somebody has looked: keos-oci history %s, then promote or roll back to a version",
+			err, v.Name, v.Component)
 	}
 	if why := v.off(t); why != "" {
-		return Step{Held: fmt.Sprintf("%s stays where it is: %s; promote it to put it there", v.Name, why)}
+		return Step{Held: fmt.Sprintf("%s stays where it is: %s; promote it to put it there", v.Name, why)}, nil
 	}
-	if t.Digest == v.Digest && !v.raises(t) {
-		return Step{Note: v.Name + " is there already"}
+	if there {
+		return Step{Note: v.Name + " is there already"}, nil
 	}
-	return v.step(ActionPublish, t)
+	return v.step(ActionPublish, t), nil
 }
 
 // Rollback decides a move back, which may go anywhere. Pre-releases are only for those who ask for them.
@@ -110,14 +117,20 @@ func (v View) Interrupted() (Step, bool) {
 }
 
 // Previous is where a rollback without a version goes, the nearest first: what the channel pointed to before. Another tool's move is what it
-// undoes: then it goes to where the records say that the channel was.
+// undoes: then it goes to where the records say that the channel was. The error is ErrNoPrevious, or says why the records do not tell for sure.
 func (v View) Previous() ([]Target, error) {
-	past := v.Journal.Past()
-	if standing, _ := v.Journal.Standing(); standing != Outside && len(past) > 0 && past[0].Digest == v.Digest {
+	past, doubt := v.Journal.Past(), v.Journal.Doubt()
+	standing, _ := v.Journal.Standing()
+	if standing != Outside && len(past) > 0 && past[0].Digest == v.Digest {
 		past = past[1:]
 	}
-	if len(past) == 0 {
+	switch {
+	case doubt != nil && !errors.Is(doubt, ErrDoubt):
+		return nil, fmt.Errorf("what was on %s before is not known for sure: %w; name a version", v.Name, doubt)
+	case len(past) == 0:
 		return nil, fmt.Errorf("%w: the journal of %s does not say what was there before; name a version", ErrNoPrevious, v.Name)
+	case doubt != nil && higher(past[0].Version, v.Version): // a rollback from there may be what is missing
+		return nil, fmt.Errorf("%s is at %s, and it is not known for sure that it was at %s before: %w; name a version", v.Name, v.Version, past[0].Version, doubt)
 	}
 	return past, nil
 }
@@ -258,8 +271,11 @@ func (v View) raises(t Target) bool {
 
 // step is the move itself, with what has to be put on record beside it.
 func (v View) step(action Action, t Target) Step {
-	s := Step{Move: t.Digest != v.Digest, Write: true, Off: v.offAfter(action, t)}
+	s := Step{Move: t.Digest != v.Digest, Write: true, Off: v.offAfter(action, t), Ignore: v.Journal.Ignorable()}
 	var notes []string
+	if err := v.Journal.Doubt(); err != nil {
+		notes = append(notes, fmt.Sprintf("%v; the move goes on without it, and says so on record", err))
+	}
 	for _, e := range v.Journal.Open() {
 		s.Closes = append(s.Closes, e.Digest)
 		if e.To == t.Digest && e.Request == v.Request {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,6 +48,9 @@ type Record struct {
 	// Closes are earlier records whose moves never take effect any more. Failed says that the registry refused the tag of a withdrawn move.
 	Closes []digest.Digest `json:"closes,omitempty"`
 	Failed bool            `json:"failed,omitempty"`
+	// Ignores is what the writer went on without: the tags of newer records that were invalid or could not be checked, and the digests of records
+	// that were gone.
+	Ignores []string `json:"ignores,omitempty"`
 	// Off are the versions above this one that rollbacks left or passed over, and that nobody promoted since.
 	Off []Target `json:"off,omitempty"`
 }
@@ -63,7 +68,8 @@ type Entry struct {
 	Marked bool      // the registry has the tag that says that the move is done
 	Err    error
 
-	Unchecked bool // Err says why the record could not be checked; it may be valid
+	Unchecked bool // Err says why the record could not be read or checked; it may be valid
+	Former    bool // its signer may not move the channel any more
 }
 
 // counts reports whether the entry is a valid record of a move.
@@ -95,8 +101,12 @@ const recordTime = "20060102T150405.000"
 // RecordTag names a record. Its end comes from the request. It keeps two moves of one millisecond apart, and it finds the records of a command
 // that is repeated without reading all of them.
 func RecordTag(channel string, at time.Time, request string) string {
-	stamp := strings.Replace(at.UTC().Format(recordTime), ".", "", 1) + "Z"
-	return channel + "." + stamp + requestEnd(request)
+	return RecordsAfter(channel, at) + "Z" + requestEnd(request)
+}
+
+// RecordsAfter is a name that the tags of all records from then on come behind, and those of older ones before.
+func RecordsAfter(channel string, at time.Time) string {
+	return channel + "." + strings.Replace(at.UTC().Format(recordTime), ".", "", 1)
 }
 
 func requestEnd(request string) string {
@@ -199,12 +209,13 @@ func (j Journal) Effective() (Entry, bool) {
 type Standing string
 
 // The standings: nothing recorded, the channel points to what a record says, a record was written but the channel not moved,
-// or somebody moved the channel without a record.
+// somebody moved the channel without a record, or the newest records could not be checked.
 const (
-	Unrecorded Standing = "unrecorded"
-	Settled    Standing = "settled"
-	Pending    Standing = "pending"
-	Outside    Standing = "moved outside"
+	Unrecorded  Standing = "unrecorded"
+	Settled     Standing = "settled"
+	Pending     Standing = "pending"
+	Outside     Standing = "moved outside"
+	CannotCheck Standing = "cannot-check"
 )
 
 // Standing compares the records with what the channel points to. For Pending, the entry is the newest move that waits.
@@ -216,12 +227,109 @@ func (j Journal) Standing() (Standing, Entry) {
 	}
 	newest, ok := j.Effective()
 	switch {
+	case slices.ContainsFunc(j.newer(), func(e Entry) bool { return e.Unchecked }):
+		return CannotCheck, Entry{}
 	case ok && newest.To == j.Names, !ok && j.Names == "":
 		return Settled, Entry{}
 	case ok:
 		return Outside, Entry{}
 	}
 	return Unrecorded, Entry{}
+}
+
+// newer are the records that count for nothing, or could not be checked, and whose names are newer than the newest valid record, without those
+// that somebody went on without on purpose.
+func (j Journal) newer() []Entry {
+	var list []Entry
+	for _, e := range j.Entries {
+		if e.Err == nil {
+			break
+		}
+		if !j.ignored(e.Tag) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// ignored reports whether a valid record says that its writer went on without something.
+func (j Journal) ignored(what string) bool {
+	return slices.ContainsFunc(j.Entries, func(e Entry) bool { return e.Err == nil && slices.Contains(e.Ignores, what) })
+}
+
+// gaps are the records that a later one names as the one before it, and that are gone, by the later one. Whether the oldest record that was read
+// has one before it is not known where older ones were left out.
+func (j Journal) gaps() []Entry {
+	known := map[digest.Digest]bool{}
+	for _, e := range j.Entries {
+		known[e.Digest] = true
+	}
+	oldest := len(j.Entries) - 1
+	for oldest >= 0 && j.Entries[oldest].Err != nil {
+		oldest--
+	}
+	var list []Entry
+	for i, e := range j.Entries {
+		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (i != oldest || !j.Partial) && !j.ignored(e.Previous.String()) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Why the newest record of a journal is not known for sure: ErrInvalid and ErrGap are both ErrDoubt.
+var (
+	ErrDoubt   = errors.New("the journal is in doubt")
+	ErrInvalid = fmt.Errorf("%w: invalid record", ErrDoubt)
+	ErrGap     = fmt.Errorf("%w: gap", ErrDoubt)
+)
+
+// Doubts says why the newest valid record is not known for sure, nothing when it is: newer records that are invalid or could not be checked,
+// and records that are gone. What moves by itself stops then. Errors of records that could not be read or checked are theirs, the others are
+// ErrDoubt.
+func (j Journal) Doubts() []error {
+	var list []error
+	for _, e := range j.newer() {
+		if e.Unchecked {
+			list = append(list, fmt.Errorf("record %s cannot be checked: %w", e.Tag, e.Err))
+		} else {
+			list = append(list, fmt.Errorf("%w: %s is newer than any valid one: %w", ErrInvalid, e.Tag, e.Err))
+		}
+	}
+	for _, e := range j.gaps() {
+		list = append(list, fmt.Errorf("%w: the record before %s is gone (%s)", ErrGap, e.Tag, e.Previous))
+	}
+	return list
+}
+
+// Doubt is one error of all doubts, nil for none. What cannot be checked comes first: it may be the answer to the others.
+func (j Journal) Doubt() error {
+	list := j.Doubts()
+	if i := slices.IndexFunc(list, func(err error) bool { return !errors.Is(err, ErrDoubt) }); i > 0 {
+		list = list[i:]
+	}
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return fmt.Errorf("%w, and %d more like it", list[0], len(list)-1)
+}
+
+// maxIgnores bounds what a record says of what its writer went on without.
+const maxIgnores = 256
+
+// Ignorable is what a writer goes on without who moves the channel all the same: tags of records, and digests of those that are gone.
+func (j Journal) Ignorable() []string {
+	var list []string
+	for _, e := range j.newer() {
+		list = append(list, e.Tag)
+	}
+	for _, e := range j.gaps() {
+		list = append(list, e.Previous.String())
+	}
+	return list[:min(len(list), maxIgnores)]
 }
 
 // States of a single record.
@@ -347,22 +455,35 @@ func (e Entry) Of(request string, action Action, version string) bool {
 // named as a predecessor but are gone.
 func (j Journal) Findings() []string {
 	var list []string
-	known := map[digest.Digest]bool{}
 	followers := map[digest.Digest][]string{}
 	for i, e := range j.Entries {
-		known[e.Digest] = true
 		if e.counts() && e.Previous != "" && j.closed(i) == "" { // who gave way left a fork, and lost nothing
 			followers[e.Previous] = append(followers[e.Previous], e.Tag)
 		}
 	}
-	for i, e := range j.Entries {
+	for _, e := range j.Entries {
 		if tags := followers[e.Previous]; e.Err == nil && len(tags) > 1 && tags[0] == e.Tag {
 			list = append(list, "fork: "+strings.Join(tags, " and ")+" were written at the same time")
 		}
-		last := i == len(j.Entries)-1
-		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (!last || !j.Partial) {
-			list = append(list, "dangling: the record before "+e.Tag+" is gone ("+e.Previous.String()+")")
+	}
+	for _, e := range j.gaps() {
+		list = append(list, "gap: the record before "+e.Tag+" is gone ("+e.Previous.String()+")")
+	}
+	return list
+}
+
+// Twice are pairs of valid records with the same number, the newer one first, of which none gave way to the other.
+func (j Journal) Twice() [][2]Entry {
+	var list [][2]Entry
+	seen := map[int]Entry{}
+	for i, e := range j.Entries {
+		if e.Err != nil || e.Sequence == 0 || !e.Moves() || j.closed(i) != "" {
+			continue
 		}
+		if newer, there := seen[e.Sequence]; there {
+			list = append(list, [2]Entry{newer, e})
+		}
+		seen[e.Sequence] = e
 	}
 	return list
 }
@@ -457,11 +578,12 @@ func (j Journal) Off() []Target {
 	return off
 }
 
-// passed is what a rollback left and passed over whose writer could not read the records before it.
+// passed is what was off before a move whose writer could not read the records before it, and what it left and passed over, if it is a rollback.
 func (j Journal) passed(i int) []Target {
-	older := Journal{Names: j.Entries[i].From, Entries: j.Entries[i+1:]}
-	if j.Entries[i].Action != ActionRollback || len(older.Entries) == 0 {
-		return nil
+	e, older := j.Entries[i], Journal{Names: j.Entries[i].From, Entries: j.Entries[i+1:]}
+	off := older.Off()
+	if e.Action == ActionRollback {
+		off = append(older.Past(), off...)
 	}
-	return slices.DeleteFunc(append(older.Past(), older.Off()...), func(t Target) bool { return !higher(t.Version, j.Entries[i].Version) })
+	return slices.DeleteFunc(off, func(t Target) bool { return !higher(t.Version, e.Version) || t.Digest == e.To })
 }

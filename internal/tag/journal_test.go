@@ -155,7 +155,7 @@ func TestFindings(t *testing.T) {
 	}
 	gone := journal("3", ">1", "1>2", "2>3")
 	gone.Entries = append(gone.Entries[:1], gone.Entries[2:]...)
-	if got := gone.Findings(); len(got) != 1 || !strings.HasPrefix(got[0], "dangling: the record before r2 is gone") {
+	if got := gone.Findings(); len(got) != 1 || !strings.HasPrefix(got[0], "gap: the record before r2 is gone") {
 		t.Error(got)
 	}
 	partial := journal("3", ">1", "1>2", "2>3")
@@ -211,7 +211,7 @@ func TestDecisions(t *testing.T) {
 		case ActionPromote:
 			step, err = c.view.Promote(c.target)
 		case ActionPublish:
-			step = c.view.Publish(c.target)
+			step, err = c.view.Publish(c.target)
 		default:
 			step, err = c.view.Rollback(c.target, false)
 		}
@@ -274,11 +274,11 @@ func TestOff(t *testing.T) {
 	}
 	low := at("v1.0.0", back.Off)
 	for _, version := range []string{"v3.0.0", "v2.5.0", "v2.0.0"} {
-		if s := low.Publish(Target{version, "x"}); s.Held == "" || s.Move {
+		if s, _ := low.Publish(Target{version, "x"}); s.Held == "" || s.Move {
 			t.Errorf("publish %s after a rollback that passed over it: %+v", version, s)
 		}
 	}
-	if s := low.Publish(Target{"v1.1.0", "y"}); !s.Move || off(s) != "v3.0.0 v2.5.0 v2.0.0 v1.5.0-rc.1" {
+	if s, _ := low.Publish(Target{"v1.1.0", "y"}); !s.Move || off(s) != "v3.0.0 v2.5.0 v2.0.0 v1.5.0-rc.1" {
 		t.Errorf("publish of a repair: %+v", s)
 	}
 	promoted, err := low.Promote(Target{"v2.5.0", "z"})

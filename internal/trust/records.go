@@ -17,7 +17,7 @@ func (g *Gate) Journal(c component.Component, ch component.Channel) *journal.Jou
 
 func (g *Gate) journal(c component.Component, ch component.Channel, movers func() (sign.Policies, error)) *journal.Journal {
 	return journal.Open(journal.Options{Repo: g.repository(c.Repository), Names: g.names(c), Component: c.Name, Channel: ch.Name,
-		Verifier: g.Verifier, Movers: sync.OnceValues(movers), Signer: g.signer})
+		Verifier: g.Verifier, Movers: sync.OnceValues(movers), Signer: g.signer, Now: g.Now})
 }
 
 // releases is the records of versions. Whoever may move the channel or sign the version may write them.

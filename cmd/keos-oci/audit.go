@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/stratio/keos-oci/internal/journal"
+	"github.com/stratio/keos-oci/internal/release"
+)
+
+func (a *app) auditCmd() *cobra.Command {
+	var req release.AuditRequest
+	var anchor anchorFlag
+	var write string
+	var signing signFlags
+	cmd := &cobra.Command{
+		Use:   "audit [COMPONENT…]",
+		Short: "Judge every version, release record, channel and record of a move",
+		Long: `Asks of everything in the registry what verify asks of one artifact, and looks whether something is missing: signatures, versions,
+records. Exit code 3 if something is not as it should be, 1 if something could not be told.
+
+Whoever can write to the registry can delete the newest records, too, and what is left looks whole. An anchor is a file with the newest record of
+each channel, which a mover has signed. Keep it outside the registry: in the cache of CI or in the fleet repository.`,
+		Example: `  keos-oci audit
+  keos-oci audit --anchor anchor.json                      has anything been taken away since?
+  keos-oci audit --anchor anchor.json --write-anchor       the same, and keep what is there now
+  keos-oci audit frontend -o json`,
+		ValidArgsFunction: a.completeComponents,
+	}
+	f := cmd.Flags()
+	anchor.bind(f)
+	f.StringVar(&write, "write-anchor", "", "write the newest records to the file of --anchor, or to this one; what was taken away stays in the file")
+	f.Lookup("write-anchor").NoOptDefVal = sameFile
+	signing.bindVerifier(f)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if write == sameFile && anchor.file == "" {
+			return fmt.Errorf("%w: --write-anchor: say the file, with --anchor FILE or --write-anchor=FILE", errUsage)
+		}
+		if req.Anchor, err = anchor.open(); err != nil {
+			return err
+		}
+		if req.KeepHeads = write != ""; req.KeepHeads && req.Anchor == nil {
+			anchor.anchor = new(journal.Anchor)
+			req.Anchor = anchor.anchor
+		}
+		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
+		if err != nil {
+			return err
+		}
+		req.Components = names
+		res, err := svc.Audit(cmd.Context(), req)
+		if err != nil {
+			return err
+		}
+		if write != "" && write != sameFile {
+			anchor.file = write
+		}
+		return errors.Join(a.finish(res, res.Err()), anchor.save(req.KeepHeads))
+	}
+	return cmd
+}
+
+// sameFile is --write-anchor without a file.
+const sameFile = "(the file of --anchor)"
+
+func (a *app) printAudit(w io.Writer, r *release.AuditResult) {
+	for _, c := range r.Components {
+		for _, f := range c.Findings {
+			say(w, "%s\t%s\t%s\t%s: %s\n", a.paint(red, f.Code), c.Name, f.Tag, f.Message, f.Do)
+		}
+		for _, f := range c.Unknown {
+			say(w, "%s\t%s\t%s\t%s\n", a.paint(yellow, "?"), c.Name, f.Tag, f.Message)
+		}
+	}
+	s := r.Summary
+	say(w, "%d versions, %d records and %d channels of %d components: %d findings, %d unknown\n", s.Versions, s.Records, s.Channels, len(r.Components), s.Findings, s.Unknown)
+}
+
+// anchorFlag is the file of heads that a verb compares journals with.
+type anchorFlag struct {
+	file   string
+	anchor *journal.Anchor
+}
+
+func (f *anchorFlag) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&f.file, "anchor", "", "file with the newest record of each channel, kept outside the registry: a journal that lacks one was cut off")
+}
+
+// open reads the file. Without the flag the anchor is nil; a file that is not there yet is empty.
+func (f *anchorFlag) open() (*journal.Anchor, error) {
+	if f.file == "" {
+		return nil, nil //nolint:nilnil // no flag, no anchor
+	}
+	raw, err := os.ReadFile(f.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.anchor = new(journal.Anchor)
+		return f.anchor, nil
+	case err != nil:
+		return nil, err
+	}
+	if f.anchor, err = journal.ParseAnchor(raw); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.file, err)
+	}
+	return f.anchor, nil
+}
+
+// save writes the file anew, whole or not at all, if heads were put in.
+func (f *anchorFlag) save(always bool) (err error) {
+	if f.anchor == nil || !always && !f.anchor.Changed() {
+		return nil
+	}
+	raw, err := f.anchor.File()
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(f.file), ".anchor-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(temp.Name()))
+		}
+	}()
+	if _, err = temp.Write(raw); err != nil {
+		return errors.Join(err, temp.Close())
+	}
+	if err = errors.Join(temp.Chmod(0o644), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), f.file)
+}
