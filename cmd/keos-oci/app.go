@@ -22,6 +22,7 @@ type app struct {
 	out, err io.Writer
 	getenv   func(string) string
 	keys     func(file string) *sign.PrivateKey // nil opens them with the password
+	now      func() time.Time                   // nil is the system's clock
 	global   globalFlags
 
 	started  bool // a command's own code runs: what fails before that is usage

@@ -80,7 +80,7 @@ func (a *app) printAudit(w io.Writer, r *release.AuditResult) {
 		}
 	}
 	s := r.Summary
-	say(w, "%d versions, %d records and %d channels of %d components: %d findings, %d unknown\n", s.Versions, s.Records, s.Channels, len(r.Components), s.Findings, s.Unknown)
+	say(w, "%d versions, %d records and %d channels: %d findings, %d unknown\n", s.Versions, s.Records, s.Channels, s.Findings, s.Unknown)
 }
 
 // anchorFlag is the file of heads that a verb compares journals with.

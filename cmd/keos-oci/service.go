@@ -157,7 +157,7 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 		Workspace: workspace, Checkout: checkout,
 		Log:         slog.New(a.progress),
 		Concurrency: a.global.concurrency,
-		Now:         time.Now,
+		Now:         a.clock(),
 		Remotes:     new(check.Remotes),
 	}
 	if w.tree != nil {
@@ -166,7 +166,7 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 			return nil, err
 		}
 	}
-	rules := &trust.Rules{Now: time.Now, Formerly: workspace.Config.Formerly, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
+	rules := &trust.Rules{Now: a.clock(), Formerly: workspace.Config.Formerly, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
 	var signer *sign.Signer
 	if s == nil {
 		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot}, NotFound: isNotFound, Unanswered: registry.Unanswered})
@@ -175,6 +175,14 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 	}
 	svc.Gate = trust.New(rules, client, signer)
 	return svc, nil
+}
+
+// clock is what says when something happens.
+func (a *app) clock() func() time.Time {
+	if a.now != nil {
+		return a.now
+	}
+	return time.Now
 }
 
 // remoteOf names the checkout's remote as artifacts do, "" where there is none.

@@ -8,11 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/singleflight"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -50,6 +52,8 @@ type Repository struct {
 	name   name.Repository
 	remote *remote.Repository
 	seen   seen
+
+	listing singleflight.Group
 }
 
 // Name is the repository's name.
@@ -181,7 +185,7 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 func (r *Repository) TagsBetween(ctx context.Context, after, before string) (tags []string, whole bool, err error) {
 	host := r.name.RegistryStr()
 	if _, unsorted := r.client.unsorted.Load(host); unsorted || tokenOnly(host) {
-		tags, err = r.Tags(ctx)
+		tags, err = r.whole(ctx)
 		return tags, true, err
 	}
 	err = r.remote.Tags(listed(r.client.scoped(ctx, r.remote.Reference)), after, func(page []string) error {
@@ -205,8 +209,16 @@ func (r *Repository) TagsBetween(ctx context.Context, after, before string) (tag
 	case err != nil && status(err) != http.StatusNotFound:
 		return nil, false, r.fault("list tags of", "", err)
 	}
-	tags, err = r.Tags(ctx) // an empty page shows no order
+	tags, err = r.whole(ctx) // an empty page shows no order
 	return tags, true, err
+}
+
+// whole is Tags for readers that ask at the same time: they share one list, which begins after the first of them asked. Who needs a list that
+// shows an own write asks when nobody else of the run does.
+func (r *Repository) whole(ctx context.Context) ([]string, error) {
+	tags, err, _ := r.listing.Do("", func() (any, error) { return r.Tags(ctx) })
+	list, _ := tags.([]string)
+	return slices.Clone(list), err
 }
 
 // Why reading pages ends before the last one.
