@@ -73,10 +73,12 @@ func TestJournals(t *testing.T) {
 		status string // what status says
 		code   int    // of status --exit-code, and of a publication of a new version
 	}{
-		"nothing":                    {func(*testing.T, *sandbox, *crowd) {}, "settled", 0},
-		"50 newer junk records":      {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(time.Minute))...) }, "settled, invalid record", 3},
-		"50 older junk records":      {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(-time.Hour))...) }, "settled", 0},
-		"5000 newer junk records":    {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(5000, moves[0].Time.Add(time.Millisecond))...) }, "settled, invalid record", 3},
+		"nothing":               {func(*testing.T, *sandbox, *crowd) {}, "settled", 0},
+		"50 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(time.Minute))...) }, "settled, invalid record", 3},
+		"50 older junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(-time.Hour))...) }, "settled", 0},
+		"5000 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) {
+			c.add(junk(), junkTags(5000, moves[0].Time.Add(time.Millisecond))...)
+		}, "settled, invalid record", 3},
 		"the newest record is gone":  {gone(0), "moved outside", 3},
 		"one in the middle is gone":  {gone(1), "settled, gap", 3},
 		"the oldest record is gone":  {gone(3), "settled", 0}, // the newest is known for sure; history and audit tell
