@@ -24,8 +24,8 @@ case $INPUT_COMMAND in
 publish)
   keos publish ${components[@]+"${components[@]}"} ${INPUT_VERSION:+--version "$INPUT_VERSION"} ${more[@]+"${more[@]}"}
   ;;
-check)
-  keos check ${components[@]+"${components[@]}"} ${more[@]+"${more[@]}"}
+check | audit)
+  keos "$INPUT_COMMAND" ${components[@]+"${components[@]}"} ${more[@]+"${more[@]}"}
   ;;
 promote | rollback)
   [ ${#components[@]} -gt 0 ] || fail "$INPUT_COMMAND needs components"
@@ -51,5 +51,5 @@ generate)
   [ ${#more[@]} -gt 0 ] || fail "generate needs args: the subcommand and its flags, one on each line"
   keos generate "${more[@]}"
   ;;
-*) fail "command: want publish, promote, rollback, check, diff or generate" ;;
+*) fail "command: want publish, promote, rollback, check, diff, audit or generate" ;;
 esac

@@ -29,7 +29,7 @@ func TestInit_realRepositories(t *testing.T) {
 				t.Errorf("%+v", res)
 			}
 			res = s.initialised(t, "init", "-o", "json", "--write", "--registry", standard, "--workflows", "github", "--action-ref", strings.Repeat("a", 40))
-			if len(res.Files) != 5 || res.Files[0].Status != fileCreated {
+			if len(res.Files) != 6 || res.Files[0].Status != fileCreated {
 				t.Errorf("%+v", res.Files)
 			}
 			if r := s.run("init", "--by", "app", "--write"); r.code != exitUsage || r.stdout != "" || !strings.Contains(r.stderr, "by app: looked for <layer>/<environment>/<app>") {

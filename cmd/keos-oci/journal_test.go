@@ -486,3 +486,26 @@ func TestAudit(t *testing.T) {
 		t.Errorf("with another key: %v", r)
 	}
 }
+
+// TestMirror: a copy of a registry has a journal that counts. At another path the config says where it was copied from.
+func TestMirror(t *testing.T) {
+	origin, key, pub := rolledBack(t)
+	s := origin.copyOf(t)
+	repositories := filepath.Join(s.content, "docker/registry/v2/repositories")
+	if err := os.CopyFS(filepath.Join(repositories, "edge/mirror"), os.DirFS(filepath.Join(repositories, origin.prefix))); err != nil {
+		t.Fatal(err)
+	}
+	s.must("rollback", "frontend", "--key", key, "--dry-run") // another host, the same path
+	s.prefix = "edge/mirror"
+	if r := s.run("status", "frontend", "--key", pub, "--exit-code"); r.code != 3 || !strings.Contains(r.stdout, "invalid record") {
+		t.Errorf("records of elsewhere count: %v", r)
+	}
+	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nmirrors: ["+origin.prefix+"]\n")
+	s.commit("mirrors")
+	s.must("status", "frontend", "--key", pub, "--exit-code")
+	s.must("rollback", "frontend", "--key", key)
+	s.at(t, "v1.0.0")
+	if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Sequence != 5 {
+		t.Errorf("%+v", h)
+	}
+}

@@ -50,6 +50,8 @@ func (a *app) markdown(result any) string {
 		return a.moveReport(r)
 	case *release.CheckResult:
 		return checkReport(r)
+	case *release.AuditResult:
+		return auditReport(r)
 	case *release.DiffResult:
 		return diffReport(r)
 	case *generateResult:
@@ -139,6 +141,22 @@ func checkReport(r *release.CheckResult) string {
 		warnings = append(warnings, "warning: "+escape(f.String()))
 	}
 	return "### keos-oci check\n\n" + t.String() + bullets(warnings) + "\n"
+}
+
+func auditReport(r *release.AuditResult) string {
+	s := r.Summary
+	title := fmt.Sprintf("### keos-oci audit\n\n%d versions, %d records and %d channels: %d findings, %d unknown\n\n", s.Versions, s.Records, s.Channels, s.Findings, s.Unknown)
+	if s.Findings+s.Unknown == 0 {
+		return title
+	}
+	var t table
+	t.row("component", "finding", "tag", "what", "what to do")
+	for _, c := range r.Components {
+		for _, f := range slices.Concat(c.Findings, c.Unknown) {
+			t.row(link(c.Name, c.Repository), escape(f.Code), code(f.Tag), escape(f.Message), escape(f.Do))
+		}
+	}
+	return title + t.String() + "\n"
 }
 
 func diffReport(r *release.DiffResult) string {

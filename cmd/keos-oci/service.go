@@ -166,7 +166,8 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 			return nil, err
 		}
 	}
-	rules := &trust.Rules{Now: a.clock(), Formerly: workspace.Config.Formerly, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
+	_, prefix, _ := strings.Cut(workspace.Registry, "/")
+	rules := &trust.Rules{Now: a.clock(), Formerly: workspace.Config.Formerly, Prefix: prefix, Mirrors: workspace.Config.Mirrors, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
 	var signer *sign.Signer
 	if s == nil {
 		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot}, NotFound: isNotFound, Unanswered: registry.Unanswered})

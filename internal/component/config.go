@@ -20,6 +20,7 @@ type Config struct {
 	Channels Channels
 	Generate Generate
 	Formerly []Former
+	Mirrors  []string // prefixes of repositories, without host, whose records count here as well
 }
 
 // Former is a name that the checkout's Git repository had.

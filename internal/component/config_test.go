@@ -203,7 +203,7 @@ func TestLoad_configErrors(t *testing.T) {
 		"version":                  {"apiVersion: v1\nkind: Workspace\n", `:1: apiVersion: is "v1", want "keos-oci.stratio.com/v1alpha1"`},
 		"kind":                     {"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Fleet\n", `:2: kind: is "Fleet", want "Workspace"`},
 		"unknown key":              {v + "\nregistri: x\n", ":4: registri: unknown key: did you mean registry?"},
-		"unlike any key":           {v + "xyzzy: x\n", ":3: xyzzy: unknown key: known are apiVersion, artifact, channels, componentKind, components, discover, formerly, generate, kind, registry, secrets, signing"},
+		"unlike any key":           {v + "xyzzy: x\n", ":3: xyzzy: unknown key: known are apiVersion, artifact, channels, componentKind, components, discover, formerly, generate, kind, mirrors, registry, secrets, signing"},
 		"deep unknown key":         {v + "components:\n  a:\n    gittag: v{version}\n", ":5: components.a.gittag: unknown key: did you mean gitTag?"},
 		"in a list":                {v + "channels:\n  latest:\n    movers:\n    - issuer: a\n    - issuer: b\n      subjct: c\n", ":8: channels.latest.movers[1].subjct: unknown key: did you mean subject?"},
 		"flow style":               {v + "artifact: {external: error,\n  maxsize: 5Mi}\n", ":4: artifact.maxsize: unknown key: did you mean maxSize?"},

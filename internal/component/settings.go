@@ -28,6 +28,7 @@ type (
 			Allow []SecretException `yaml:"allow"`
 		} `yaml:"secrets"`
 		Formerly []formerShape `yaml:"formerly"`
+		Mirrors  []string      `yaml:"mirrors"`
 	}
 	formerShape struct {
 		Repository string `yaml:"repository"`
@@ -213,7 +214,7 @@ func (s *settings) fill() {
 		Mode:        orElse(a.Mode, ModeFolder),
 	}
 	s.config.Generate = s.shape.Generate
-	s.config.Formerly = s.formerly()
+	s.config.Formerly, s.config.Mirrors = s.formerly(), s.shape.Mirrors
 	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)
 	s.config.Channels = finish(s.channels, s.config.Signing)
 }

@@ -272,7 +272,7 @@ func TestPropose_existing(t *testing.T) {
 		}
 	}
 	p, err = Propose(o, Ask{Workflows: GitHub, Action: action()})
-	if err != nil || len(p.Files) != 5 || !strings.Contains(string(p.Files[3].Content), "- all\n") {
+	if err != nil || len(p.Files) != 6 || !strings.Contains(string(p.Files[3].Content), "- all\n") {
 		t.Errorf("workflows beside a config: %+v, %v", p, err)
 	}
 }

@@ -67,7 +67,7 @@ func TestGitHub(t *testing.T) {
 	for name, f := range workspaces() {
 		t.Run(name, func(t *testing.T) {
 			workflows := githubFiles(t, f)
-			if len(workflows) != 5 {
+			if len(workflows) != 6 {
 				t.Fatalf("%d workflows", len(workflows))
 			}
 			for name, w := range workflows {
@@ -105,7 +105,7 @@ func checkPermissions(t *testing.T, workflow, job string, got map[string]string,
 		want = map[string]string{}
 	case job == "check":
 		want = map[string]string{"contents": "read"}
-	case job == "diff":
+	case job == "diff", job == "audit":
 		want = map[string]string{"contents": "read", "packages": "read"}
 	case keyPair:
 		delete(want, "id-token")
@@ -147,6 +147,9 @@ func TestGitHub_triggers(t *testing.T) {
 	// GitHub keeps one waiting run of a group: only a group for each tag loses no release.
 	if got := w["release"].Concurrency.Group; got != "release-${{ github.ref }}" {
 		t.Errorf("release: group %s", got)
+	}
+	if _, ok := w["audit"].On["schedule"]; !ok || w["audit"].Jobs["audit"].If != "github.ref == 'refs/heads/main'" {
+		t.Errorf("audit on %v", w["audit"])
 	}
 	if _, ok := w["check"].On["pull_request"]; !ok {
 		t.Errorf("check on %v", w["check"].On)
@@ -278,6 +281,7 @@ func TestGitLab(t *testing.T) {
 	}{
 		"check":    {`$CI_PIPELINE_SOURCE == "merge_request_event"`, "", "keos-oci check", false},
 		"diff":     {`$CI_PIPELINE_SOURCE == "merge_request_event"`, "", "keos-oci diff", false},
+		"audit":    {`$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == "main"`, "audit", "keos-oci audit --anchor keos-oci-anchor.json --write-anchor", false},
 		"publish":  {`$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "main"`, "publish", `--ref "refs/heads/$CI_COMMIT_BRANCH"`, true},
 		"release":  {`$CI_COMMIT_TAG =~ /^007\/v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$/`, "release", `--ref "refs/tags/$CI_COMMIT_TAG"`, true},
 		"promote":  {`$CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "main" && $KEOS_OCI_ACTION == "promote"`, "promote-$KEOS_OCI_COMPONENT", `-- "$KEOS_OCI_COMPONENT" "$KEOS_OCI_TARGET"`, true},

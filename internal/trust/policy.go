@@ -36,6 +36,8 @@ type Rules struct {
 	Verifier *sign.Verifier
 	Remote   func() (string, error) // normalised URL of the checkout's Git remote, "" where there is none
 	Formerly []component.Former
+	Prefix   string   // of the component's repositories, without host
+	Mirrors  []string // other prefixes, without host, under which records count that were copied here
 	Now      func() time.Time
 	Asked    sign.Policy // by flags, for artifacts; never for moves
 }

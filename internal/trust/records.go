@@ -41,7 +41,8 @@ func (g *Gate) releases(c component.Component, version string) *journal.Journal 
 	})
 }
 
-// names is what records call the repository: without the host, so that a mirror's copy of a journal stays valid. Where the path
+// names is what records call the repository: without the host, so that a mirror's copy of a journal stays valid; at another path the config
+// says where it was copied from. Where the path
 // is that of the Git repository, it had other names when that had.
 func (g *Gate) names(c component.Component) []string {
 	now := c.Repository.RepositoryStr()
@@ -50,6 +51,11 @@ func (g *Gate) names(c component.Component) []string {
 	if rest, same := strings.CutPrefix(now, strings.ToLower(path)); same && path != "" {
 		for _, f := range g.Formerly {
 			list = append(list, strings.ToLower(f.Repository)+rest)
+		}
+	}
+	if rest, under := strings.CutPrefix(now, g.Prefix); under && g.Prefix != "" {
+		for _, origin := range g.Mirrors {
+			list = append(list, origin+rest)
 		}
 	}
 	return list
