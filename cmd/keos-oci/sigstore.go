@@ -107,9 +107,10 @@ func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *si
 	case private:
 		accepted = s.besidePrivate()
 	}
+	atHand := flagged && (!private || len(config.Keys) == 0) // else the config says which keys there are
 	rules.Asked = s.policy()
 	if s.verifies {
-		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.services, KeyFiles: accepted, NotFound: isNotFound, Unanswered: registry.Unanswered})
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.services, KeyFiles: accepted, AtHand: atHand, NotFound: isNotFound, Unanswered: registry.Unanswered})
 		return nil, rules.Verifier.ReadKeys()
 	}
 	var key *sign.PrivateKey
@@ -121,7 +122,7 @@ func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *si
 	}
 	signer := sign.NewSigner(sign.Options{
 		HTTP: client, Services: s.services, Format: sign.Format(s.format),
-		Key: key, KeyFiles: accepted, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: isNotFound, Unanswered: registry.Unanswered,
+		Key: key, KeyFiles: accepted, AtHand: atHand, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: isNotFound, Unanswered: registry.Unanswered,
 		Tokens: sign.TokenOptions{HTTP: client, Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
 	})
 	rules.Verifier = signer.Verifier()

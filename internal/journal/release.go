@@ -55,7 +55,7 @@ func (l *Journal) ReadRelease(ctx context.Context, version string) (Release, err
 		return r, fmt.Errorf("%w: %s is not a record", ErrInvalidRecord, name)
 	}
 	st, signed, err := l.statement([]byte(m.Annotations[recordBundle]))
-	if errors.Is(err, sign.ErrCannotCheck) {
+	if errors.Is(err, sign.ErrCannotCheck) && !errors.Is(err, sign.ErrOtherKey) { // a key that is not accepted writes no records here
 		return r, err
 	}
 	if err != nil {

@@ -271,7 +271,7 @@ func (v *Verifier) checkLegacyKey(ctx context.Context, signed oci.Signature, has
 	if err != nil {
 		return Signed{}, err
 	}
-	if err := otherKey(keys, ""); err != nil {
+	if err := v.otherKey(keys, ""); err != nil {
 		return Signed{}, err
 	}
 	var failed error

@@ -53,6 +53,7 @@ type Options struct {
 	Format   Format
 	Key      *PrivateKey      // nil signs keyless
 	KeyFiles []string         // public keys that count beside Key, when signatures are checked
+	AtHand   bool             // as in VerifierOptions
 	LogKey   bool             // upload signatures of Key to the transparency log, too
 	Now      func() time.Time // the clock that certificates are renewed by
 	NotFound func(error) bool // says of a Repository's error that the thing is not there
@@ -86,7 +87,7 @@ func NewSigner(o Options) *Signer {
 			return s.key.pub, nil
 		}
 	}
-	s.verifier = newVerifier(VerifierOptions{Services: o.Services, KeyFiles: o.KeyFiles, NotFound: o.NotFound, Unanswered: o.Unanswered}, own)
+	s.verifier = newVerifier(VerifierOptions{Services: o.Services, KeyFiles: o.KeyFiles, AtHand: o.AtHand, NotFound: o.NotFound, Unanswered: o.Unanswered}, own)
 	return s
 }
 

@@ -41,6 +41,7 @@ const (
 type VerifierOptions struct {
 	Services   Services
 	KeyFiles   []string         // PEM public keys that count
+	AtHand     bool             // KeyFiles, or the key of the run, are what a person has at hand: other keys may count as well
 	NotFound   func(error) bool // says of a Repository's error that the thing is not there
 	Unanswered func(error) bool // says of a Repository's error that it leaves open what is there
 }
@@ -339,7 +340,7 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 	if content, err := b.VerificationContent(); err == nil && content.PublicKey() != nil {
 		hint = content.PublicKey().Hint()
 	}
-	if err := otherKey(keys, hint); err != nil {
+	if err := v.otherKey(keys, hint); err != nil {
 		return nil, Signed{}, err
 	}
 	var failed error
@@ -362,8 +363,8 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 }
 
 // otherKey says that a key signed which is none of those at hand, nil where it may be one. hint is the fingerprint of the key that signed,
-// as the signature says; "" where it does not.
-func otherKey(keys []publicKey, hint string) error {
+// as the signature says; "" where it does not. Where the config names the keys, another one is refused.
+func (v *Verifier) otherKey(keys []publicKey, hint string) error {
 	switch {
 	case len(keys) == 0 && hint == "":
 		return fmt.Errorf("%w, and no key is given to check it with: say --key cosign.pub", ErrOtherKey)
@@ -375,6 +376,9 @@ func otherKey(keys []publicKey, hint string) error {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = k.name
+	}
+	if !v.opts.AtHand {
+		return fmt.Errorf("signed with another key (%s) than those that count (%s)", hint, strings.Join(names, ", "))
 	}
 	return fmt.Errorf("%w (%s) than those given (%s)", ErrOtherKey, hint, strings.Join(names, ", "))
 }
