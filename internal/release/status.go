@@ -67,22 +67,21 @@ var errCannotTell = errors.New("cannot tell")
 var ErrOdd = errors.New("not as it should be")
 
 // Err joins what could not be told of each component, nil when all was.
-func (r *StatusResult) Err() error {
-	var failures Failures
+func (r *StatusResult) Err() error { return r.failures().orNil() }
+
+func (r *StatusResult) failures() Failures {
+	var list Failures
 	for _, c := range r.Components {
 		if c.err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", c.Name, c.err))
+			list = append(list, fmt.Errorf("%s: %w", c.Name, c.err))
 		}
 	}
-	return failures.orNil()
+	return list
 }
 
 // Odd is Err, and an ErrOdd for each channel that is moved outside, pending, in doubt, or at what the gate refuses.
 func (r *StatusResult) Odd() error {
-	var failures Failures
-	if err := r.Err(); err != nil {
-		failures = append(failures, err.(Failures)...)
-	}
+	failures := r.failures()
 	for _, c := range r.Components {
 		for _, ch := range c.Channels {
 			if ch.odd {
