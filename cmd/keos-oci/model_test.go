@@ -21,9 +21,9 @@ import (
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
-	"github.com/stratio/keos-oci/internal/registry/embedded"
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
@@ -52,22 +52,13 @@ func steps() []step {
 
 // world is one registry and its observer.
 type world struct {
-	t        *testing.T
-	upstream http.Handler
-	dir, key string // the checkout and the key
-	opened   *sign.PrivateKey
-	channel  string // path of the channel's manifest
-	content  string // the registry's folder
-
-	mu     sync.Mutex
-	writes []write
-	wrong  []string
-}
-
-// write is one request that wrote the channel, and what the channel pointed to before it.
-type write struct {
-	by           string
-	before, made digest.Digest
+	*observer
+	t       *testing.T
+	dir     string // the checkout
+	away    string // a folder without one
+	key     string
+	opened  *sign.PrivateKey
+	channel string // path of the channel's manifest
 }
 
 // actor is one command in the world.
@@ -132,13 +123,13 @@ func (w *world) checkoutOf(verb string) string {
 	if verb == "publish" {
 		return w.dir
 	}
-	return w.content
+	return w.away
 }
 
 // keyOf is the private key, or for verbs that only look the public one.
 func (w *world) keyOf(verb string) string {
 	if verb == "history" {
-		return strings.TrimSuffix(w.key, ".key") + ".pub"
+		return publicOf(w.key)
 	}
 	return w.key
 }
@@ -199,7 +190,7 @@ func (w *world) serve(a *actor, rw http.ResponseWriter, r *http.Request) {
 	if a.isKilled() || does == faultDrop {
 		panic(http.ErrAbortHandler)
 	}
-	w.observe(a, rw, r, body)
+	w.observe(a.name, rw, r, body)
 	if does == faultLost {
 		panic(http.ErrAbortHandler)
 	}
@@ -212,35 +203,6 @@ func (a *actor) isKilled() bool {
 	default:
 		return false
 	}
-}
-
-// observe lets a request through, and looks at what it does to the tags.
-func (w *world) observe(a *actor, rw http.ResponseWriter, r *http.Request, body []byte) {
-	tail := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-	_, err := tag.ParseVersion(tail)
-	version := err == nil
-	if r.Method != http.MethodPut || !version && r.URL.Path != w.channel {
-		w.upstream.ServeHTTP(rw, r)
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	before, made := w.resolve(tail), digest.FromBytes(body)
-	w.upstream.ServeHTTP(rw, r)
-	switch {
-	case version && before != "" && before != made:
-		w.wrong = append(w.wrong, fmt.Sprintf("%s changed %s from %s to %s", a.name, tail, before, made))
-	case !version:
-		w.writes = append(w.writes, write{a.name, before, made})
-	}
-}
-
-// resolve reads a tag of frontend, as nobody's request.
-func (w *world) resolve(name string) digest.Digest {
-	rec, head := httptest.NewRecorder(), httptest.NewRequest(http.MethodHead, "/v2/r/apps/frontend/manifests/"+name, nil)
-	head.Header.Set("Accept", ocispec.MediaTypeImageManifest)
-	w.upstream.ServeHTTP(rec, head)
-	return digest.Digest(rec.Header().Get("Docker-Content-Digest"))
 }
 
 // goOn lets the command go on until it stops before a step, or ends.
@@ -293,7 +255,7 @@ func (a *actor) moved(channel string) (to digest.Digest, from digest.Digest, ok 
 func (w *world) judge(actors ...*actor) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	wrong := slices.Clone(w.wrong)
+	var wrong []string
 	channel := w.channel[strings.LastIndex(w.channel, "/")+1:]
 	byName := map[string]*actor{}
 	for _, a := range actors {
@@ -339,7 +301,7 @@ func shelfOf(t *testing.T) *shelved {
 	s.component("frontend", "new")
 	s.commit("new")
 	s.must("publish", "--key", key)
-	return &shelved{s, key, openedKey(key)}
+	return s.shelved(key)
 }
 
 // openedKey is a private key that many commands share: opening it takes longer than a command.
@@ -350,27 +312,42 @@ func openedKey(file string) *sign.PrivateKey {
 // shelved is a registry to begin with.
 type shelved struct {
 	*sandbox
-	file   string
-	opened *sign.PrivateKey
+	file    string // the key
+	opened  *sign.PrivateKey
+	content registrytest.Content
+	away    string
+	gate    *judge
+	known   *known
+}
+
+// shelved takes what the registry has now.
+func (s *sandbox) shelved(key string) *shelved {
+	s.t.Helper()
+	content, err := registrytest.ReadContent(os.DirFS(s.content))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	shelf := &shelved{sandbox: s, file: key, opened: openedKey(key), content: content, away: s.t.TempDir(), gate: newJudge(s.t, key)}
+	upstream, err := content.Handler(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	shelf.known = newObserver(s.t, upstream, shelf.gate, nil).known
+	return shelf
 }
 
 // world copies the registry. With api, it is one with the referrers API.
 func (s *shelved) world(t *testing.T, api bool) *world {
 	t.Helper()
-	w := &world{t: t, dir: s.dir, key: s.file, opened: s.opened, channel: "/v2/r/apps/frontend/manifests/latest-stable"}
-	content := t.TempDir()
-	if err := os.CopyFS(content, os.DirFS(s.content)); err != nil {
-		t.Fatal(err)
-	}
-	w.content = content
-	var err error
-	if w.upstream, err = embedded.Handler(t.Context(), content); err != nil {
+	upstream, err := s.content.Handler(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
 	if api {
-		w.upstream = copyToAPI(t, w.upstream)
+		upstream = copyToAPI(t, upstream)
 	}
-	return w
+	return &world{observer: newObserver(t, upstream, s.gate, s.known), t: t, dir: s.dir, away: s.away, key: s.file, opened: s.opened,
+		channel: "/v2/r/apps/frontend/manifests/latest-stable"}
 }
 
 // copyToAPI pushes what a registry has to another one, which has the referrers API.
@@ -413,24 +390,42 @@ func TestInterleavings(t *testing.T) {
 	s := shelfOf(t)
 	pairs := [][2]string{{"promote", "rollback"}, {"promote", "promote"}, {"rollback", "promote"}, {"rollback", "rollback"}, {"release", "rollback"}, {"rollback", "release"},
 		{"release", "patch"}, {"patch", "release"}, {"promote", "release"}, {"release", "promote"}, {"back", "promote"}, {"publish", "release"}, {"release", "publish"}}
-	limit := make(chan struct{}, 8)
+	var runs sideBySide
 	for _, pair := range pairs {
-		t.Run(pair[0]+" and "+pair[1], func(t *testing.T) {
-			for _, first := range steps() {
-				for _, second := range steps() {
-					if second != stepEnd && !slices.Contains([]step{stepRecord, stepList, stepTag, stepMark}, second) || first == stepEnd && second != stepEnd {
-						continue // stopping the second where nothing is shared adds nothing
-					}
-					t.Run(fmt.Sprintf("%s %s", first, second), func(t *testing.T) {
-						t.Parallel()
-						limit <- struct{}{}
-						defer func() { <-limit }()
-						interleave(t, s.world(t, false), pair, first, second)
-					})
+		for _, first := range steps() {
+			for _, second := range steps() {
+				if second != stepEnd && !slices.Contains([]step{stepRecord, stepList, stepTag, stepMark}, second) || first == stepEnd && second != stepEnd {
+					continue // stopping the second where nothing is shared adds nothing
 				}
+				runs.add(fmt.Sprintf("%s and %s, %s %s", pair[0], pair[1], first, second), func(t *testing.T) {
+					interleave(t, s.world(t, false), pair, first, second)
+				})
 			}
-		})
+		}
 	}
+	runs.run(t, 16)
+}
+
+// sideBySide is subtests that wait more than they compute: more of them than there are cores run at once, which t.Parallel does not do.
+type sideBySide []struct {
+	name string
+	run  func(*testing.T)
+}
+
+func (s *sideBySide) add(name string, run func(*testing.T)) {
+	*s = append(*s, struct {
+		name string
+		run  func(*testing.T)
+	}{name, run})
+}
+
+func (s *sideBySide) run(t *testing.T, limit int) {
+	var group errgroup.Group
+	group.SetLimit(limit)
+	for _, sub := range *s {
+		group.Go(func() error { t.Run(sub.name, sub.run); return nil })
+	}
+	_ = group.Wait()
 }
 
 func interleave(t *testing.T, w *world, pair [2]string, first, second step) {
@@ -494,16 +489,14 @@ func TestAccidentsOfTwo(t *testing.T) {
 		fmt.Sscan(os.Getenv("KEOS_OCI_RUNS"), &runs)
 	}
 	names := []string{"release", "patch", "promote", "rollback", "back", "publish"}
-	limit := make(chan struct{}, 16)
+	var all sideBySide
 	for i := range runs {
-		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
-			t.Parallel()
-			limit <- struct{}{}
-			defer func() { <-limit }()
+		all.add(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed+uint64(i), 1))
 			accident(t, s.world(t, i%4 == 3), random, names)
 		})
 	}
+	all.run(t, 24)
 }
 
 // accident runs two or three commands at random, with accidents.
@@ -561,18 +554,7 @@ func accident(t *testing.T, w *world, random *rand.Rand, names []string) {
 const another = "another tool"
 
 // crane moves the channel as another tool does.
-func (w *world) crane(version string) {
-	rec, get := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/r/apps/frontend/manifests/"+version, nil)
-	get.Header.Set("Accept", ocispec.MediaTypeImageManifest)
-	w.upstream.ServeHTTP(rec, get)
-	put := httptest.NewRequest(http.MethodPut, w.channel, bytes.NewReader(rec.Body.Bytes()))
-	put.Header.Set("Content-Type", rec.Header().Get("Content-Type"))
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	before := w.resolve("latest-stable")
-	w.upstream.ServeHTTP(httptest.NewRecorder(), put)
-	w.writes = append(w.writes, write{another, before, digest.FromBytes(rec.Body.Bytes())})
-}
+func (w *world) crane(version string) { w.tagByHand("frontend", version, "latest-stable") }
 
 // aftermath demands that whatever happened can be told and closed: a rollback with --now closes what is left, and then all is settled.
 func (w *world) aftermath(foreign bool) {
