@@ -288,8 +288,8 @@ func (w *world) judge(actors ...*actor) []string {
 	return wrong
 }
 
-// shelfOf is the content of a registry in which frontend has v1.0.0 and v1.1.0 behind it and is at v1.1.0, with v1.2.0 beside; the checkout is at a
-// commit that no version has.
+// shelfOf is the content of a registry in which frontend has v1.0.0 and v1.1.0 behind it and is at v1.1.0, with v1.2.0 beside. The commit after them
+// is published by its branch, and has no version; the newest commit, where the checkout is, is not published.
 func shelfOf(t *testing.T) *shelved {
 	s := newSandbox(t)
 	key := s.key()
@@ -301,6 +301,8 @@ func shelfOf(t *testing.T) *shelved {
 	s.component("frontend", "new")
 	s.commit("new")
 	s.must("publish", "--key", key)
+	s.component("frontend", "newest")
+	s.commit("newest")
 	return s.shelved(key)
 }
 
@@ -372,15 +374,16 @@ func copyToAPI(t *testing.T, from http.Handler) http.Handler {
 	return target
 }
 
-// commands are what the schedules interleave.
+// commands are what the schedules interleave. A release gives a version to what the branch has published; patch and publish are the first ones that
+// publish their content.
 func commands() map[string][]string {
 	return map[string][]string{
-		"release":  {"publish", "frontend", "--version", "v1.3.0"},
+		"release":  {"publish", "frontend", "--version", "v1.3.0", "--commit", "HEAD~1"},
 		"patch":    {"publish", "frontend", "--version", "v1.2.1"},
 		"promote":  {"promote", "frontend", "v1.2.0"},
 		"rollback": {"rollback", "frontend"},
 		"back":     {"rollback", "frontend", "v1.0.0"},
-		"publish":  {"publish", "frontend", "--allow-older"},
+		"publish":  {"publish", "frontend"},
 	}
 }
 
@@ -389,7 +392,8 @@ func commands() map[string][]string {
 func TestInterleavings(t *testing.T) {
 	s := shelfOf(t)
 	pairs := [][2]string{{"promote", "rollback"}, {"promote", "promote"}, {"rollback", "promote"}, {"rollback", "rollback"}, {"release", "rollback"}, {"rollback", "release"},
-		{"release", "patch"}, {"patch", "release"}, {"promote", "release"}, {"release", "promote"}, {"back", "promote"}, {"publish", "release"}, {"release", "publish"}}
+		{"release", "patch"}, {"patch", "release"}, {"promote", "release"}, {"release", "promote"}, {"back", "promote"}, {"publish", "release"}, {"release", "publish"},
+		{"publish", "patch"}, {"patch", "publish"}}
 	var runs sideBySide
 	for _, pair := range pairs {
 		for _, first := range steps() {
