@@ -418,13 +418,43 @@ func TestPublishTellsOfChannels(t *testing.T) {
 	s.must("rollback", "frontend", "v1.3.0-rc.1", "--key", key, "--allow-prerelease")
 }
 
-// TestMoveCost: a promotion with a key takes at most 15 requests.
+// TestMoveCost: a promotion takes at most 15 requests, of which at most 10 wait for one another. Without a key it may take two more: to the
+// authority and to the log.
 func TestMoveCost(t *testing.T) {
-	s, key, _ := night(t)
-	s.must("rollback", "frontend", "--key", key)
-	s.registry.Reset()
-	s.must("promote", "frontend", "v1.2.0", "--key", key)
-	if n := s.registry.Count(""); n > 15 {
-		t.Errorf("%d requests: %v", n, s.registry.Requests())
+	t.Run("key", func(t *testing.T) {
+		s, key, _ := night(t)
+		s.must("rollback", "frontend", "--key", key)
+		s.checkCost(15, 10, nil, "promote", "frontend", "v1.2.0", "--key", key)
+	})
+	t.Run("keyless", func(t *testing.T) {
+		st := sigstore(t)
+		s := shelf(t, st)
+		fulcio, rekor := registrytest.To(t, st.env["SIGSTORE_FULCIO_URL"]), registrytest.To(t, st.env["SIGSTORE_REKOR_URL"])
+		s.checkCost(17, 12, []*registrytest.Proxy{fulcio, rekor}, "promote", "frontend", "v3.0.0",
+			"--fulcio-url", fulcio.URL, "--rekor-url", rekor.URL, "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"])
+	})
+}
+
+// checkCost bounds how many requests a command makes to the registry and beside it, and how many of them wait for one another. Each request takes a
+// while, so that those which go side by side overlap.
+func (s *sandbox) checkCost(all, chain int, beside []*registrytest.Proxy, args ...string) {
+	s.t.Helper()
+	var requests []registrytest.Request
+	proxies := append(beside, s.registry)
+	for _, p := range proxies {
+		p.Reset()
+		p.Delay(20 * time.Millisecond)
 	}
+	s.must(args...)
+	for _, p := range proxies {
+		requests = append(requests, p.Requests()...)
+	}
+	waiting := registrytest.Chain(requests)
+	if len(requests) > all {
+		s.t.Errorf("%d requests: %v", len(requests), requests)
+	}
+	if len(waiting) > chain {
+		s.t.Errorf("%d requests wait for one another: %v", len(waiting), waiting)
+	}
+	s.t.Logf("%d requests, %d of them one after the other", len(requests), len(waiting))
 }

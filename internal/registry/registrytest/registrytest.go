@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,8 +21,11 @@ import (
 	"github.com/stratio/keos-oci/internal/registry/embedded"
 )
 
-// Request is one request that reached the proxy.
-type Request struct{ Method, Path string }
+// Request is one request that reached the proxy, and when it was answered: zero while it is not.
+type Request struct {
+	Method, Path string
+	Start, End   time.Time
+}
 
 func (r Request) String() string { return r.Method + " " + r.Path }
 
@@ -29,15 +33,16 @@ func (r Request) String() string { return r.Method + " " + r.Path }
 type Proxy struct {
 	*httptest.Server
 
-	deciding sync.Mutex
-	mu       sync.Mutex
-	log      []Request
-	fault    func(n int, r *http.Request) Fault
-	delay    time.Duration
-	login    string // "user:password" that the token endpoint wants, or ""
-	forbid   bool
-	frozen   map[string]bool // tags that may not be written again
-	upstream http.Handler
+	deciding   sync.Mutex
+	mu         sync.Mutex
+	log        []Request
+	generation int // of the log; Reset begins a new one
+	fault      func(n int, r *http.Request) Fault
+	delay      time.Duration
+	login      string // "user:password" that the token endpoint wants, or ""
+	forbid     bool
+	frozen     map[string]bool // tags that may not be written again
+	upstream   http.Handler
 }
 
 // Fault is what happens to one request.
@@ -116,13 +121,25 @@ func (p *Proxy) Forbid(on bool) { p.set(func() { p.forbid = on }) }
 func (p *Proxy) Freeze(tag string) { p.set(func() { p.frozen[tag] = true }) }
 
 // Reset forgets the requests so far.
-func (p *Proxy) Reset() { p.set(func() { p.log = nil }) }
+func (p *Proxy) Reset() { p.set(func() { p.log, p.generation = nil, p.generation+1 }) }
 
 // Requests lists what arrived since the last Reset.
 func (p *Proxy) Requests() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]Request(nil), p.log...)
+}
+
+// Chain is a longest list of these requests of which none began before the one before it was answered: as many may have waited for one another.
+func Chain(requests []Request) []Request {
+	byEnd := slices.SortedFunc(slices.Values(requests), func(a, b Request) int { return a.End.Compare(b.End) })
+	var chain []Request
+	for _, r := range byEnd {
+		if len(chain) == 0 || r.Start.After(chain[len(chain)-1].End) {
+			chain = append(chain, r)
+		}
+	}
+	return chain
 }
 
 // Count is the number of requests that contain what, all for "".
@@ -145,10 +162,16 @@ func (p *Proxy) set(f func()) {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	n := len(p.log)
-	p.log = append(p.log, Request{r.Method, r.URL.Path})
+	p.log = append(p.log, Request{Method: r.Method, Path: r.URL.Path, Start: time.Now()})
+	generation := p.generation
 	decide, delay, login, forbid := p.fault, p.delay, p.login, p.forbid
 	frozen := r.Method == http.MethodPut && p.frozen[r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]]
 	p.mu.Unlock()
+	defer p.set(func() {
+		if p.generation == generation {
+			p.log[n].End = time.Now()
+		}
+	})
 	fault := None
 	if decide != nil {
 		fault = p.decide(decide, n, r)
