@@ -230,7 +230,7 @@ func (q *sequence) afterGap(c command, before digest.Digest, r result) {
 	}
 	q.m.channel, q.backend.channel = q.w.resolve("latest-stable"), q.w.resolveIn("backend", "latest-stable")
 	was, is := q.m.highest(before, false), q.m.highest(q.m.channel, false)
-	if c.args[0] == "publish" && above(was, is) && is != "" {
+	if c.args[0] == "publish" && above(was, is) {
 		q.fatalf("a publication takes the channel from %s to %s", was, is)
 	}
 }

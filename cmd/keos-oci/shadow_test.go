@@ -121,7 +121,7 @@ func (m *shadow) publish(version string) {
 	case isPrerelease(version), m.backwards(version), m.isOff(version):
 	case recorded && m.outside() && m.channel != "" && m.floor() != "" && !above(version, m.floor()):
 	case recorded && m.channel == "" && above(m.floor(), version):
-	case d == m.channel && !(m.highest(d, false) == version && above(version, m.at())):
+	case d == m.channel && (m.highest(d, false) != version || !above(version, m.at())):
 	default:
 		m.moveTo(entry{version, d}, false)
 	}
@@ -203,7 +203,7 @@ func (m *shadow) leave(from, to entry, back bool) {
 				m.off[v] = ""
 			}
 		}
-		if from.digest != "" {
+		if from.digest != "" && from.digest != to.digest {
 			m.off[from.version] = from.digest
 		}
 	}
