@@ -17,7 +17,7 @@ import (
 // kill ends a command at one of its requests. Whoever comes next closes what it began, and names a version.
 func (q *sequence) kill(c command) {
 	q.t.Helper()
-	at := q.random.IntN(25)
+	at := q.random.IntN(16)
 	q.tell("killed at request %d: %s", at, strings.Join(c.args, " "))
 	outside, records := q.m.outside() && q.m.channel != "", len(q.records())
 	a := q.w.start("sequence", c.args...)

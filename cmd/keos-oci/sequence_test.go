@@ -135,9 +135,9 @@ func (q *sequence) run(steps int) {
 // step does one thing.
 func (q *sequence) step() {
 	switch n := q.random.IntN(40); {
-	case n < 10 || len(q.m.versions) == 0 && n < 30:
+	case n < 10 || len(q.m.versions) < 2 && n < 30:
 		q.do(q.release())
-	case n < 14:
+	case n < 15:
 		q.do(q.promote())
 	case n < 17:
 		q.do(q.rollbackTo())
@@ -153,13 +153,13 @@ func (q *sequence) step() {
 		q.publishTopic()
 	case n < 29:
 		q.publishDirty()
-	case n < 31:
-		q.kill([]func() command{q.release, q.promote, q.rollbackTo, q.rollback, q.publish}[q.random.IntN(5)]())
 	case n < 33:
+		q.kill([]func() command{q.release, q.promote, q.rollbackTo, q.rollback, q.publish}[q.random.IntN(5)]())
+	case n < 35:
 		q.versionByHand()
-	case n < 36:
-		q.channelByHand()
 	case n < 38:
+		q.channelByHand()
+	case n < 39:
 		q.deleteVersion()
 	default:
 		q.deleteRecord()
@@ -177,6 +177,16 @@ func (q *sequence) tell(format string, args ...any) {
 
 func (q *sequence) version() string {
 	return frontendVersions()[q.random.IntN(len(frontendVersions()))]
+}
+
+// target is a version to go to: most often one that exists.
+func (q *sequence) target() string {
+	list := q.m.tags()
+	slices.Sort(list)
+	if len(list) == 0 || q.random.IntN(8) == 0 {
+		return q.version()
+	}
+	return list[q.random.IntN(len(list))]
 }
 
 // command is a command line, the exit code that it should have, and what it does where the code is 0.
@@ -259,19 +269,21 @@ func (q *sequence) release() command {
 	if bound, known := q.m.content[version]; q.m.refused[version] || known && bound != of.content {
 		want = 3
 	}
-	return command{[]string{"publish", "frontend", "--version", version, "--commit", of.hash}, want, func() { q.released(version, of) }, ""}
-}
-
-// released demands that a version is what was there with its content before, and notes it.
-func (q *sequence) released(version string, of commit) {
-	q.t.Helper()
-	q.noteVersion(version, of)
-	if !q.gap {
-		q.m.publish(version)
+	c := command{args: []string{"publish", "frontend", "--version", version, "--commit", of.hash}, want: want}
+	moves := q.random.IntN(3) > 0
+	if !moves {
+		c.args = append(c.args, "--no-promote")
 	}
+	c.effect = func() {
+		q.noteVersion(version, of)
+		if moves && !q.gap {
+			q.m.publish(version)
+		}
+	}
+	return c
 }
 
-// noteVersion is the part of a release that comes before the channel.
+// noteVersion demands that a version is what was there with its content before.
 func (q *sequence) noteVersion(version string, of commit) {
 	q.t.Helper()
 	d := q.w.resolve(version)
@@ -300,13 +312,13 @@ func (q *sequence) reusable(content int) bool {
 }
 
 func (q *sequence) promote() command {
-	version := q.version()
+	version := q.target()
 	to := entry{version, q.m.versions[version]}
 	return command{[]string{"promote", "frontend", version}, q.m.promote(version), func() { q.m.moveTo(to, false) }, to.digest}
 }
 
 func (q *sequence) rollbackTo() command {
-	version := q.version()
+	version := q.target()
 	to := entry{version, q.m.versions[version]}
 	return command{[]string{"rollback", "frontend", version, "--allow-prerelease"}, q.m.rollbackTo(version), func() { q.m.moveTo(to, true) }, to.digest}
 }
@@ -377,7 +389,7 @@ func (q *sequence) publishDirty() {
 
 // train promotes both components in one command: both move, or neither.
 func (q *sequence) train() command {
-	version, other := q.version(), append(backendVersions(), "v9.0.0")[q.random.IntN(4)]
+	version, other := q.target(), append(backendVersions(), "v9.0.0")[q.random.IntN(4)]
 	file := filepath.Join(q.t.TempDir(), "train")
 	writeFile(q.t, file, fmt.Sprintf("frontend %s\nbackend %s\n", version, other))
 	codes := []int{q.m.promote(version), q.backend.promote(other)}
