@@ -163,6 +163,8 @@ func (q *sequence) versionByHand() {
 		q.tell("%s by hand, of %s", version, of)
 		q.m.versions[version], q.m.content[version], q.m.unbound[version], q.w.unbound[version] = q.m.versions[of], q.m.content[of], true, true
 		q.w.tagByHand("frontend", of, version)
+		to := q.m.versions[version]
+		q.do(command{[]string{"promote", "frontend", version}, q.m.promote(version), func() { q.m.moveTo(entry{version, to}, false) }, to})
 	case 1:
 		if raw, ok := q.unsigned(); ok {
 			q.refusedByHand(raw, version)

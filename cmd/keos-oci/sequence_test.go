@@ -342,8 +342,11 @@ func (q *sequence) edit() {
 
 // publish publishes main, or an older commit of it: latest follows to a newer commit with other content, and never back.
 func (q *sequence) publish() command {
+	if q.random.IntN(2) == 0 {
+		q.edit()
+	}
 	i := len(q.main) - 1
-	if q.random.IntN(3) == 0 {
+	if q.random.IntN(2) == 0 {
 		i = q.random.IntN(len(q.main))
 	}
 	c := command{args: []string{"publish", "frontend", "--commit", q.main[i].hash}, effect: func() {}}
