@@ -86,7 +86,7 @@ func newObserver(t testing.TB, upstream http.Handler, gate *judge, has *known) *
 	if has != nil {
 		o.known = has.clone()
 	} else {
-		o.known = o.read()
+		o.read()
 	}
 	t.Cleanup(func() {
 		o.mu.Lock()
@@ -99,7 +99,7 @@ func newObserver(t testing.TB, upstream http.Handler, gate *judge, has *known) *
 }
 
 // read reads all tags, and asks the gate about them.
-func (o *observer) read() *known {
+func (o *observer) read() {
 	o.known = &known{map[string]map[string]digest.Digest{}, map[digest.Digest][]digest.Digest{}, map[string]string{}, map[string]digest.Digest{}, map[string]bool{}}
 	for _, name := range components() {
 		o.tags[name] = map[string]digest.Digest{}
@@ -110,7 +110,6 @@ func (o *observer) read() *known {
 		}
 		o.look(name, "the first look")
 	}
-	return o.known
 }
 
 // ask sends a request that is nobody's.
@@ -200,17 +199,17 @@ func (s *status) WriteHeader(code int) {
 	s.ResponseWriter.WriteHeader(code)
 }
 
-// note keeps what a request wrote.
+// note keeps what a request wrote. A manifest that is deleted by its digest takes its tags with it.
 func (o *observer) note(component, name string, made digest.Digest, body []byte) {
 	var m struct{ Subject *ocispec.Descriptor }
-	switch _ = json.Unmarshal(body, &m); {
-	case m.Subject != nil:
+	if _ = json.Unmarshal(body, &m); m.Subject != nil {
 		o.referrers[m.Subject.Digest] = append(slices.Clip(o.referrers[m.Subject.Digest]), made)
-	case made == "":
-		delete(o.tags[component], name)
 	}
-	if made != "" && !strings.Contains(name, ":") {
-		o.tags[component][name] = made
+	switch tags := o.tags[component]; {
+	case made == "":
+		maps.DeleteFunc(tags, func(t string, d digest.Digest) bool { return t == name || d.String() == name })
+	case !strings.Contains(name, ":"):
+		tags[name] = made
 	}
 }
 
