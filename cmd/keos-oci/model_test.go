@@ -271,7 +271,7 @@ func (w *world) judge(actors ...*actor) []string {
 		switch {
 		case at < 0:
 			wrong = append(wrong, a.name+" reports a move that it did not make")
-		case w.writes[at].before != from && (at == 0 || w.writes[at-1].by != another): // which nothing can prevent
+		case w.writes[at].before != from && !w.foreignSince(at, from): // which nothing can prevent
 			wrong = append(wrong, fmt.Sprintf("%s wrote over %s and says that it came from %s", a.name, w.writes[at].before, from))
 		}
 	}
@@ -286,6 +286,20 @@ func (w *world) judge(actors ...*actor) []string {
 		}
 	}
 	return wrong
+}
+
+// foreignSince reports whether another tool wrote the channel between where a command saw it and its write. Where the tool wrote what the command is
+// about to write, the next one takes that command for done, and its move is written over; it sees that when it reads back, and reports it.
+func (w *world) foreignSince(at int, from digest.Digest) bool {
+	for _, x := range slices.Backward(w.writes[:at]) {
+		switch {
+		case x.by == another:
+			return true
+		case x.made == from:
+			return false
+		}
+	}
+	return false
 }
 
 // shelfOf is the content of a registry in which frontend has v1.0.0 and v1.1.0 behind it and is at v1.1.0, with v1.2.0 beside. The commit after them
@@ -329,7 +343,7 @@ func (s *sandbox) shelved(key string) *shelved {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	shelf := &shelved{sandbox: s, file: key, opened: openedKey(key), content: content, away: s.t.TempDir(), gate: newJudge(s.t, key)}
+	shelf := &shelved{sandbox: s, file: key, opened: openedKey(key), content: content, away: s.t.TempDir(), gate: newJudge(key)}
 	upstream, err := content.Handler(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)

@@ -41,6 +41,7 @@ type observer struct {
 	tb       testing.TB
 	upstream http.Handler
 	host     string // where the gate finds the registry
+	client   *registry.Client
 	gate     *judge
 
 	mu     sync.Mutex
@@ -82,7 +83,11 @@ func newObserver(t testing.TB, upstream http.Handler, gate *judge, has *known) *
 	t.Helper()
 	direct := httptest.NewServer(upstream)
 	t.Cleanup(func() { direct.CloseClientConnections(); direct.Close() })
-	o := &observer{tb: t, upstream: upstream, host: strings.TrimPrefix(direct.URL, "http://"), gate: gate}
+	client, err := registry.New(registry.Options{}) // of its own: it remembers of a host and port what the registry there can do
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &observer{tb: t, upstream: upstream, host: strings.TrimPrefix(direct.URL, "http://"), client: client, gate: gate}
 	if has != nil {
 		o.known = has.clone()
 	} else {
@@ -257,20 +262,12 @@ func (o *observer) dependsOn(component, name string) string {
 }
 
 // judge is what keos-oci verify is made of, without its command line.
-type judge struct {
-	client *registry.Client
-	rules  *trust.Rules
-}
+type judge struct{ rules *trust.Rules }
 
 // newJudge verifies with the public half of a key.
-func newJudge(t testing.TB, key string) *judge {
-	t.Helper()
-	client, err := registry.New(registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+func newJudge(key string) *judge {
 	verifier := sign.NewVerifier(sign.VerifierOptions{KeyFiles: []string{publicOf(key)}, NotFound: isNotFound, Unanswered: registry.Unanswered})
-	return &judge{client, &trust.Rules{Verifier: verifier, Remote: func() (string, error) { return "", nil }}}
+	return &judge{&trust.Rules{Verifier: verifier, Remote: func() (string, error) { return "", nil }}}
 }
 
 // publicOf is the public key beside a private one.
@@ -282,7 +279,7 @@ func (j *judge) refuses(o *observer, of, name string) string {
 	if err != nil {
 		return err.Error()
 	}
-	svc := &release.Service{Workspace: workspace, Gate: trust.New(j.rules, j.client, nil), Log: slog.New(slog.DiscardHandler), Concurrency: 1, Now: time.Now}
+	svc := &release.Service{Workspace: workspace, Gate: trust.New(j.rules, o.client, nil), Log: slog.New(slog.DiscardHandler), Concurrency: 1, Now: time.Now}
 	res, err := svc.Verify(o.tb.Context(), release.VerifyRequest{Target: release.Target{Component: of, Tag: name}})
 	switch {
 	case err != nil:
