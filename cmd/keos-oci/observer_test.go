@@ -267,7 +267,7 @@ type judge struct{ rules *trust.Rules }
 // newJudge verifies with the public half of a key.
 func newJudge(key string) *judge {
 	verifier := sign.NewVerifier(sign.VerifierOptions{KeyFiles: []string{publicOf(key)}, NotFound: isNotFound, Unanswered: registry.Unanswered})
-	return &judge{&trust.Rules{Verifier: verifier, Remote: func() (string, error) { return "", nil }}}
+	return &judge{&trust.Rules{Now: time.Now, Verifier: verifier, Remote: func() (string, error) { return "", nil }}}
 }
 
 // publicOf is the public key beside a private one.

@@ -145,7 +145,7 @@ func runWith(ctx context.Context, dir string, input []byte, variables []string, 
 	cmd.Env = append(environment(os.Environ()), variables...)
 	cmd.Stdin = bytes.NewReader(input)
 	// A child that inherited the pipes must not keep us waiting once git was killed.
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 5 * time.Second // machines of CI are busy
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

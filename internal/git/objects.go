@@ -36,7 +36,7 @@ func newObjects(ctx context.Context, dir string) *objects {
 
 func (o *objects) run(ctx context.Context, dir string) (err error) {
 	cmd := exec.CommandContext(ctx, "git", append(safeConfig(), "cat-file", "--batch")...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay, cmd.Stderr = dir, environment(os.Environ()), time.Second, &o.stderr
+	cmd.Dir, cmd.Env, cmd.WaitDelay, cmd.Stderr = dir, environment(os.Environ()), 5*time.Second, &o.stderr
 	if o.in, err = cmd.StdinPipe(); err != nil {
 		return err
 	}
