@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -28,6 +29,10 @@ type app struct {
 	started  bool // a command's own code runs: what fails before that is usage
 	explains bool // verify prints each rule
 	progress *progress
+	critical critical     // what a signal does not cut
+	cause    func() error // why the command ends early, nil when it does not
+	late     func(error)  // is told when --timeout is over; nil tells nobody
+	ending   sync.Mutex
 	cleanup  []func()
 	top      string                                                                      // of the checkout that was opened last
 	compare  func(component string, from, to digest.Digest) (*release.DiffResult, error) // nil where a report tells no sizes
@@ -39,20 +44,19 @@ type globalFlags struct {
 	plainHTTP, plainHTTPAsked               bool
 	concurrency                             int
 	timeout                                 time.Duration
+	registryTimeout, sigstoreTimeout        time.Duration
 	logLevel, logFormat                     string
 	report                                  string
 }
 
 // run executes one command line and gives the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	defer func() {
-		for _, f := range slices.Backward(a.cleanup) {
-			f()
-		}
-	}()
+	defer a.end()
+	a.cause = func() error { return context.Cause(ctx) }
 	cmd := a.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
+	defer a.critical.enter()() // what is left is to say how it ended
 	a.closeProgress()
 	if err == nil {
 		return exitDone
@@ -89,6 +93,8 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	f.StringVarP(&g.output, "output", "o", "text", "text, json or yaml")
 	f.IntVar(&g.concurrency, "concurrency", 16, "components in flight")
 	f.DurationVar(&g.timeout, "timeout", 15*time.Minute, "for the whole command; 0 is no limit")
+	f.DurationVar(&g.registryTimeout, "registry-timeout", time.Minute, "for one request to the registry, repetitions included; blobs: without progress; 0 is no limit")
+	f.DurationVar(&g.sigstoreTimeout, "sigstore-timeout", 30*time.Second, "for one request to Fulcio, Rekor or the identity provider, and twice what TUF has in all; 0 is no limit")
 	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, fit for a comment on a pull request")
@@ -120,9 +126,7 @@ func (a *app) begin(cmd *cobra.Command) error {
 	}
 	a.global.plainHTTPAsked = cmd.Flags().Changed("plain-http")
 	if a.global.timeout > 0 {
-		ctx, cancel := context.WithTimeout(cmd.Context(), a.global.timeout)
-		a.cleanup = append(a.cleanup, cancel)
-		cmd.SetContext(ctx)
+		cmd.SetContext(a.limit(cmd.Context()))
 	}
 	if err := a.openProgress(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -59,18 +60,41 @@ func single(err error) []error {
 // explain writes the error to stderr, with what to do about it where that is known. Each line bears the word error: a
 // registry's answer must not pass for output of ours or for a command to the CI system.
 func (a *app) explain(err error) {
-	for _, e := range single(err) {
+	errs := single(err)
+	if early := a.cause(); early != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) && !strings.Contains(err.Error(), early.Error()) {
+		errs = append(errs, early)
+	}
+	a.say(errs...)
+}
+
+func (a *app) say(errs ...error) {
+	for _, e := range errs {
 		for line := range strings.Lines(e.Error()) {
 			fmt.Fprintln(a.err, a.paint(red, "error:"), printable(strings.TrimSuffix(line, "\n")))
 		}
 	}
-	if h := hint(err); h != "" {
+	if h := hint(errors.Join(errs...)); h != "" {
 		fmt.Fprintln(a.err, a.paint(bold, "hint:"), h)
 	}
 }
 
 func hint(err error) string {
+	var late *registry.TimeoutError
+	var over overtime
+	var authority x509.UnknownAuthorityError
 	switch {
+	case errors.As(err, &over):
+		return "give it more time with --timeout; running the same command again completes what is missing"
+	case errors.As(err, &late) && late.Registry:
+		return "run the same command again; a slow registry needs a larger --registry-timeout"
+	case errors.As(err, &late):
+		return "run the same command again; a slow Sigstore needs a larger --sigstore-timeout"
+	case errors.Is(err, registry.ErrNoRegistry):
+		return "look at the address, and at what is in between: HTTP_PROXY, HTTPS_PROXY, NO_PROXY"
+	case errors.As(err, &authority):
+		return "name the file with the certificate of that authority: --registry-ca FILE"
+	case errors.Is(err, sign.ErrTUF):
+		return "open the way to TUF, or name a file that has the trusted root: --trusted-root FILE"
 	case errors.Is(err, registry.ErrUnauthorized):
 		return "log in with docker login, or check that the token may push to this repository"
 	case errors.Is(err, registry.ErrForbidden):
@@ -79,8 +103,8 @@ func hint(err error) string {
 		return "nothing that was asked for is half done: run the same command again"
 	case errors.Is(err, sign.ErrPassword):
 		return "set COSIGN_PASSWORD"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "give it more time with --timeout; running the same command again completes what is missing"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return "running the same command again completes what is missing"
 	}
 	return ""
 }

@@ -40,6 +40,7 @@ first line of stdout; port 0 picks a free one.`,
 				return err
 			}
 			fmt.Fprintln(a.out, l.Addr())
+			defer a.critical.enter()() // requests under way are answered
 			return embedded.Serve(cmd.Context(), l, dir)
 		},
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ func (a *app) open(ctx context.Context, checkout *git.Checkout, src release.Sour
 	if err != nil {
 		return nil, err
 	}
-	a.cleanup = append(a.cleanup, func() { _ = tree.Close() })
+	a.atEnd(func() { _ = tree.Close() })
 	o, err := a.componentOptions(ctx, checkout, tree)
 	if err != nil {
 		return nil, err
@@ -149,7 +150,8 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 	if err != nil {
 		return nil, err
 	}
-	client, err := registry.New(registry.Options{Scheme: scheme, CAFile: a.global.registryCA, UserAgent: "keos-oci/" + version()})
+	client, err := registry.New(registry.Options{Scheme: scheme, CAFile: a.global.registryCA, UserAgent: "keos-oci/" + version(),
+		Timeout: cmp.Or(a.global.registryTimeout, -1), Log: slog.New(a.progress)})
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +160,8 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 		Log:         slog.New(a.progress),
 		Concurrency: a.global.concurrency,
 		Now:         a.clock(),
+		TempDir:     a.tempDir(),
+		Finishing:   a.finishing,
 		Remotes:     new(check.Remotes),
 	}
 	if w.tree != nil {
@@ -170,8 +174,8 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 	rules := &trust.Rules{Now: a.clock(), Formerly: workspace.Config.Formerly, Prefix: prefix, Mirrors: workspace.Config.Mirrors, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
 	var signer *sign.Signer
 	if s == nil {
-		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot}, NotFound: isNotFound, Unanswered: registry.Unanswered})
-	} else if signer, err = a.sigstore(rules, workspace, s, client.HTTP()); err != nil {
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot, TUF: a.tuf(ctx, client, &signFlags{})}, NotFound: isNotFound, Unanswered: registry.Unanswered})
+	} else if signer, err = a.sigstore(ctx, rules, workspace, s, client); err != nil {
 		return nil, err
 	}
 	svc.Gate = trust.New(rules, client, signer)
@@ -217,6 +221,16 @@ func (a *app) componentOptions(ctx context.Context, checkout *git.Checkout, tree
 	return o, err
 }
 
+// tempDir makes the folder for what a run unpacks and builds, which is removed however the run ends. "" is the system's.
+func (a *app) tempDir() string {
+	dir, err := os.MkdirTemp("", "keos-oci-")
+	if err != nil {
+		return ""
+	}
+	a.atEnd(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // extract writes a file that a commit's config names, such as a public key, where its readers find it. The path is "" where the commit
 // does not have the file.
 func (a *app) extract(tree *git.Tree, file string) (string, error) {
@@ -231,7 +245,7 @@ func (a *app) extract(tree *git.Tree, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a.cleanup = append(a.cleanup, func() { _ = os.RemoveAll(dir) })
+	a.atEnd(func() { _ = os.RemoveAll(dir) })
 	name := filepath.Join(dir, path.Base(filepath.ToSlash(file)))
 	return name, os.WriteFile(name, data, 0o600)
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -30,12 +32,15 @@ type signFlags struct {
 	verifies                      bool // the verb only verifies
 	configured                    bool // the key comes from the config, which serves verbs that sign as well
 	opened                        *sign.PrivateKey
+	tufMirror, tufRoot            string
 }
 
 // bindTrust adds what signing and verification share.
 func (s *signFlags) bindTrust(f *pflag.FlagSet) {
 	f.StringVar(&s.key, "key", "", "cosign key pair instead of keyless: the private key to sign, the public key to verify")
 	f.StringVar(&s.services.TrustedRoot, "trusted-root", "", "trusted_root.json of your own Sigstore (default: the public instance, through TUF)")
+	f.StringVar(&s.tufMirror, "tuf-mirror", "", "TUF repository of your own Sigstore, where the trusted root and the addresses of the services come from; with --tuf-root")
+	f.StringVar(&s.tufRoot, "tuf-root", "", "root.json of that repository that is trusted first")
 }
 
 func (s *signFlags) bindSigner(f *pflag.FlagSet) {
@@ -74,8 +79,12 @@ func (s *signFlags) policy() sign.Policy {
 }
 
 // sigstore makes the signer, and says in rules what signatures are checked with: what flags say first and the config second.
-func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *signFlags, client *http.Client) (*sign.Signer, error) {
+func (a *app) sigstore(ctx context.Context, rules *trust.Rules, workspace *component.Workspace, s *signFlags, client *registry.Client) (*sign.Signer, error) {
+	if (s.tufMirror == "") != (s.tufRoot == "") {
+		return nil, fmt.Errorf("%w: --tuf-mirror and --tuf-root go together", errUsage)
+	}
 	config := workspace.Config.Signing
+	s.services.TUF = a.tuf(ctx, client, s)
 	s.configured = s.key == "" && config.Key != ""
 	flagged := s.key != ""
 	fill(&s.key, config.Key)
@@ -120,13 +129,34 @@ func (a *app) sigstore(rules *trust.Rules, workspace *component.Workspace, s *si
 	if !private && flagged {
 		accepted = config.Keys
 	}
+	part := func(name string) *http.Client {
+		return client.Part(registry.Part{Name: name, Limit: a.global.sigstoreTimeout})
+	}
 	signer := sign.NewSigner(sign.Options{
-		HTTP: client, Services: s.services, Format: sign.Format(s.format),
+		Clients:  sign.Clients{Fulcio: part("Fulcio"), Rekor: part("Rekor"), Timestamps: part("the timestamp authority")},
+		Services: s.services, Format: sign.Format(s.format),
 		Key: key, KeyFiles: accepted, AtHand: atHand, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: isNotFound, Unanswered: registry.Unanswered,
-		Tokens: sign.TokenOptions{HTTP: client, Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
+		Tokens: sign.TokenOptions{HTTP: part("the identity provider"), Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
 	})
 	rules.Verifier = signer.Verifier()
 	return signer, nil
+}
+
+// tuf is where the trusted root comes from when no file has it. It has half the time that other parts of Sigstore have.
+func (a *app) tuf(ctx context.Context, client *registry.Client, s *signFlags) *sign.TUF {
+	o := sign.TUFOptions{Mirror: s.tufMirror, Root: s.tufRoot, Warn: func(note string) { slog.New(a.progress).Warn(note) }}
+	if dir, err := os.UserCacheDir(); err == nil {
+		o.Cache = filepath.Join(dir, "keos-oci", "tuf")
+	}
+	part := client.Part(registry.Part{Name: "TUF", Limit: a.global.sigstoreTimeout / 2, InAll: true})
+	o.Get = func(url string) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		return part.Do(req)
+	}
+	return sign.NewTUF(o)
 }
 
 func isNotFound(err error) bool { return errors.Is(err, registry.ErrNotFound) }
@@ -199,9 +229,13 @@ func (a *app) password() ([]byte, error) {
 	if !a.interactive() {
 		return nil, errors.New("COSIGN_PASSWORD is not set")
 	}
+	terminal := int(a.in.Fd())
+	if state, err := term.GetState(terminal); err == nil {
+		a.atEnd(func() { _ = term.Restore(terminal, state) }) // a signal ends the command while the terminal shows nothing that is typed
+	}
 	fmt.Fprint(a.err, "Password of the private key: ")
 	defer fmt.Fprintln(a.err)
-	return term.ReadPassword(int(a.in.Fd()))
+	return term.ReadPassword(terminal)
 }
 
 func (a *app) interactive() bool {

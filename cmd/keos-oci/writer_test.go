@@ -317,11 +317,12 @@ func (h *house) strip(t testing.TB, d digest.Digest) {
 // outsider signs as the identity that the query describes, or with a key file.
 func (h *house) outsider(query, key string) *sign.Signer {
 	env := h.as(h.st, query).env
-	o := sign.Options{HTTP: http.DefaultClient, Format: sign.Bundle, Now: time.Now, NotFound: isNotFound}
+	o := sign.Options{Format: sign.Bundle, Now: time.Now, NotFound: isNotFound}
 	if key != "" {
 		o.Key = sign.NewPrivateKey(key, func() ([]byte, error) { return []byte("pw"), nil })
 		return sign.NewSigner(o)
 	}
+	o.Clients = sign.Clients{Fulcio: http.DefaultClient, Rekor: http.DefaultClient}
 	o.Services = sign.Services{FulcioURL: h.st.env["SIGSTORE_FULCIO_URL"], RekorURL: h.st.env["SIGSTORE_REKOR_URL"], TrustedRoot: h.st.env["SIGSTORE_TRUSTED_ROOT"]}
 	o.Tokens = sign.TokenOptions{HTTP: http.DefaultClient, Getenv: func(name string) string {
 		for _, e := range slices.Backward(env) {

@@ -117,11 +117,11 @@ func (e *entry) listedInIndex(ctx context.Context) ([]ocispec.Descriptor, error)
 		if err == nil && list != nil {
 			return list, nil
 		}
-		if ctx.Err() != nil || err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+		if ctx.Err() != nil || overdue(err) || err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 			return nil, err
 		}
 		failed = err
-		if err := sleep(ctx, e.client.opts.Retry.orDefault().backoff(min(round+1, 4), nil)); err != nil {
+		if err := sleep(ctx, e.client.opts.Retry.backoff(min(round+1, 4), nil)); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -38,12 +39,23 @@ type Options struct {
 	UserAgent string
 	ReadOnly  bool // ask token servers for pull only
 	Retry     Retry
+	Timeout   time.Duration // of one request to a registry or its token server, with its repetitions: 60 s by default, less than 0 is none
+	Log       *slog.Logger  // says who is waited for; nil says nothing
+}
+
+func (o Options) orDefault() Options {
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
+	}
+	o.Retry = o.Retry.orDefault()
+	return o
 }
 
 // Client opens repositories. It is safe for concurrent use and is made once per run.
 type Client struct {
 	opts      Options
-	http      *http.Client
+	base      *http.Transport // what all parts of the run connect with
+	waits     *waits
 	auth      *auth.Client
 	referrers capabilities
 	unsorted  sync.Map // hosts whose lists of tags do not begin where they are asked to
@@ -51,36 +63,42 @@ type Client struct {
 
 // New makes a Client. It reads CAFile; docker's config is read at the first request that needs a login.
 func New(o Options) (*Client, error) {
-	httpClient, err := NewHTTPClient(o.CAFile, o.Retry)
+	base, err := newTransport(o.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: o, http: httpClient}
-	c.auth = &auth.Client{Client: httpClient, Cache: auth.NewCache(), Credential: cached(dockerLogin())}
+	o = o.orDefault()
+	c := &Client{opts: o, base: base, waits: newWaits(o.Log)}
+	c.auth = &auth.Client{Client: c.Part(Part{Limit: o.Timeout}), Cache: auth.NewCache(), Credential: cached(dockerLogin())}
 	if o.UserAgent != "" {
 		c.auth.SetUserAgent(o.UserAgent)
 	}
 	return c, nil
 }
 
-// NewHTTPClient makes the HTTP client that a whole run shares: registry, token server, Fulcio and Rekor. caFile may be "".
-func NewHTTPClient(caFile string, r Retry) (*http.Client, error) {
+// Part makes an HTTP client for a part of the run, without any login. It shares the client's connections, certificates and retries; the
+// limit is the part's own.
+func (c *Client) Part(p Part) *http.Client {
+	chain := &guarding{&pages{next: &buffering{&viaProxy{c.base}}, part: p}}
+	return &http.Client{Transport: &timed{next: &retrying{next: chain, policy: c.opts.Retry}, part: p, waits: c.waits}}
+}
+
+// newTransport makes what all parts of a run connect with. caFile may be "".
+func newTransport(caFile string) (*http.Transport, error) {
 	pool, err := certPool(caFile)
 	if err != nil {
 		return nil, err
 	}
-	base := &http.Transport{
+	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    10 * time.Second,
-		ResponseHeaderTimeout:  60 * time.Second,
 		MaxResponseHeaderBytes: maxHeaders,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
-	}
-	return &http.Client{Transport: &retrying{next: &guarding{&buffering{base}}, policy: r.orDefault()}}, nil
+	}, nil
 }
 
 func certPool(caFile string) (*x509.CertPool, error) {
@@ -100,9 +118,6 @@ func certPool(caFile string) (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
-
-// HTTP is the client's connection pool with its retries, without any login.
-func (c *Client) HTTP() *http.Client { return c.http }
 
 // Open names a repository; nothing is requested yet.
 func (c *Client) Open(repo name.Repository) *Repository {

@@ -440,11 +440,11 @@ func TestOwnCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ca, trusted := range map[string]bool{file: true, "": false} {
-		client, err := NewHTTPClient(ca, Retry{Attempts: 1})
+		client, err := New(Options{CAFile: ca, Retry: Retry{Attempts: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := client.Get(server.URL + "/v2/")
+		resp, err := client.Part(Part{Name: "test"}).Get(server.URL + "/v2/")
 		if (err == nil) != trusted {
 			t.Errorf("CA %q: %v", ca, err)
 		}
@@ -453,7 +453,7 @@ func TestOwnCertificates(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{filepath.Join(t.TempDir(), "none"), os.Args[0]} {
-		if _, err := NewHTTPClient(bad, Retry{}); err == nil || !strings.Contains(err.Error(), bad) {
+		if _, err := New(Options{CAFile: bad}); err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

@@ -22,20 +22,21 @@ import (
 )
 
 // What a registry may answer, for errors.Is. ErrUnauthorized is a missing or refused login, ErrForbidden a login
-// without the right, ErrUnavailable a fault that did not pass within the retries, ErrImmutable a tag that the registry
-// itself does not let change, ErrMissingBlob a manifest whose blobs are not all there.
+// without the right, ErrUnavailable a fault that did not pass within the retries, ErrNoRegistry an answer of somebody else, ErrImmutable a
+// tag that the registry itself does not let change, ErrMissingBlob a manifest whose blobs are not all there.
 var (
 	ErrNotFound     = errors.New("not found")
 	ErrUnauthorized = errors.New("not logged in")
 	ErrForbidden    = errors.New("forbidden")
 	ErrUnavailable  = errors.New("registry unavailable")
+	ErrNoRegistry   = errors.New("no registry answers")
 	ErrImmutable    = errors.New("the registry holds this tag immutable")
 	ErrMissingBlob  = errors.New("a blob of the manifest is missing")
 )
 
 // Unanswered says whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.
 func Unanswered(err error) bool {
-	for _, open := range []error{ErrUnavailable, ErrUnauthorized, ErrForbidden, ErrInsecure, context.Canceled, context.DeadlineExceeded} {
+	for _, open := range []error{ErrUnavailable, ErrNoRegistry, ErrUnauthorized, ErrForbidden, ErrInsecure, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, open) {
 			return true
 		}
@@ -63,7 +64,7 @@ func (r *Repository) Name() name.Repository { return r.name }
 // and, for a digest, against ref. ErrNotFound when there is no such manifest or no such repository.
 func (r *Repository) Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
 	desc, raw, err := r.manifest(ctx, ref)
-	for attempt := 1; errors.Is(err, errDamaged) && attempt < r.client.opts.Retry.orDefault().Attempts; attempt++ {
+	for attempt := 1; errors.Is(err, errDamaged) && attempt < r.client.opts.Retry.Attempts; attempt++ {
 		desc, raw, err = r.manifest(ctx, ref)
 	}
 	if err != nil {
@@ -240,13 +241,16 @@ func (r *Repository) repeat(ctx context.Context, op func() error) error {
 		if err == nil || attempt == 3 || ctx.Err() != nil || !broken(err) {
 			return err
 		}
-		if err := sleep(ctx, r.client.opts.Retry.orDefault().backoff(attempt, nil)); err != nil {
+		if err := sleep(ctx, r.client.opts.Retry.backoff(attempt, nil)); err != nil {
 			return err
 		}
 	}
 }
 
 func broken(err error) bool {
+	if overdue(err) {
+		return false
+	}
 	return errors.Is(err, errDamaged) || transientStatus(status(err)) || status(err) == 0 && passing(err) ||
 		isCode(err, errcode.ErrorCodeBlobUploadUnknown) || isCode(err, errcode.ErrorCodeBlobUploadInvalid) ||
 		isCode(err, errcode.ErrorCodeDigestInvalid)
@@ -266,6 +270,14 @@ func (r *Repository) fault(verb, ref string, err error) error {
 }
 
 func classify(err error) error {
+	var late *TimeoutError
+	if errors.As(err, &late) {
+		return late // who, and not at which address
+	}
+	var page *PageError
+	if errors.As(err, &page) {
+		return page
+	}
 	err = redact(err)
 	var sentinel error
 	switch code := status(err); {

@@ -62,10 +62,23 @@ func (t *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 		if resp != nil {
 			resp.Body.Close()
 		}
-		if err := sleep(req.Context(), wait); err != nil {
-			return nil, err
+		if interrupted := sleep(req.Context(), wait); interrupted != nil {
+			return nil, after(interrupted, resp, err)
 		}
 	}
+}
+
+// after adds to the end of a part's time what the last try ended with.
+func after(interrupted error, resp *http.Response, err error) error {
+	var late *TimeoutError
+	if !errors.As(interrupted, &late) {
+		return interrupted
+	}
+	last := *late
+	if last.Last = fmt.Sprint(err); err == nil {
+		last.Last = "HTTP " + strconv.Itoa(resp.StatusCode)
+	}
+	return &last
 }
 
 // again says whether a fault may pass. A blob's bytes are not sent again to the same upload: after a broken PUT its
@@ -146,7 +159,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 

@@ -117,6 +117,7 @@ func (m *mover) attempt(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err // nothing is begun yet
 	}
+	defer m.finishing(ctx)()
 	ctx, end := outlive(ctx, finishIn)
 	defer end()
 	for _, e := range m.view.Journal.Unmarked() {

@@ -66,6 +66,7 @@ func (m *mover) close(ctx context.Context, open []tag.Entry) error {
 	if err != nil {
 		return err
 	}
+	defer m.finishing(ctx)()
 	ctx, end := outlive(ctx, finishIn)
 	defer end()
 	if err := m.journal.Store(ctx, signed); err != nil {

@@ -35,7 +35,15 @@ type Service struct {
 	Concurrency int          // components in flight
 	TempDir     string       // where tarballs are unpacked for the gate
 	Now         func() time.Time
-	Remotes     *check.Remotes // renders remote bases, where the config says so
+	Remotes     *check.Remotes                     // renders remote bases, where the config says so
+	Finishing   func(context.Context) (end func()) // is told when a part begins that is finished although the context ends; nil is told nothing
+}
+
+func (s *Service) finishing(ctx context.Context) func() {
+	if s.Finishing == nil {
+		return func() {}
+	}
+	return s.Finishing(ctx)
 }
 
 // Ref is the Git reference that a run publishes: exactly one of Branch and Tag is set.

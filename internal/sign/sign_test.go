@@ -121,7 +121,7 @@ func keySigner(t *testing.T, format Format) (*Signer, *Verifier) {
 	}
 	missing := func(err error) bool { return errors.Is(err, errMissing) }
 	v := NewVerifier(VerifierOptions{NotFound: missing, Unanswered: func(error) bool { return false }, KeyFiles: []string{pub}})
-	s := NewSigner(Options{HTTP: http.DefaultClient, Format: format, Now: time.Now, NotFound: missing, Unanswered: func(error) bool { return false },
+	s := NewSigner(Options{Format: format, Now: time.Now, NotFound: missing, Unanswered: func(error) bool { return false },
 		Key: NewPrivateKey(key, func() ([]byte, error) { return []byte("pw"), nil })})
 	return s, v
 }

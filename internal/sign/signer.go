@@ -3,21 +3,14 @@ package sign
 import (
 	"context"
 	"crypto"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
-	"github.com/go-openapi/runtime"
-	httptransport "github.com/go-openapi/runtime/client"
-	"github.com/go-openapi/strfmt"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	rekor "github.com/sigstore/rekor/pkg/generated/client"
-	"github.com/sigstore/rekor/pkg/generated/client/entries"
-	rekorutil "github.com/sigstore/rekor/pkg/util"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 )
 
@@ -45,9 +38,12 @@ const (
 	Both Format = "both"
 )
 
+// Clients speak to the parts of Sigstore, each within its own limit of time.
+type Clients struct{ Fulcio, Rekor, Timestamps *http.Client }
+
 // Options of a Signer.
 type Options struct {
-	HTTP     *http.Client
+	Clients  Clients
 	Services Services
 	Tokens   TokenOptions
 	Format   Format
@@ -179,37 +175,20 @@ func (s *Signer) prepare() error {
 		if s.ends, s.err = s.opts.Services.resolve(s.opts.Now(), s.key != nil); s.err != nil {
 			return
 		}
-		s.authority = &authority{http: s.opts.HTTP, url: s.ends.fulcio, tokens: s.opts.Tokens, now: s.opts.Now}
-		s.log, s.err = rekorClient(s.opts.HTTP, s.ends.rekor)
+		s.authority = &authority{http: s.opts.Clients.Fulcio, url: s.ends.fulcio, tokens: s.opts.Tokens, now: s.opts.Now}
+		s.log, s.err = rekorClient(s.opts.Clients.Rekor, s.ends.rekor)
 	})
 	return s.err
-}
-
-// rekorClient is rekor/pkg/client.GetRekorClient on the run's own connections and retries.
-func rekorClient(client *http.Client, address string) (*rekor.Rekor, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("rekor URL %q is no URL", address)
-	}
-	if u.Path == "" {
-		u.Path = rekor.DefaultBasePath
-	}
-	rt := httptransport.NewWithClient(u.Host, u.Path, []string{u.Scheme}, client)
-	rt.Consumers["application/json"] = runtime.JSONConsumer()
-	rt.Producers["application/json"] = runtime.JSONProducer()
-	formats := strfmt.NewFormats()
-	formats.Add("signedCheckpoint", &rekorutil.SignedNote{}, rekorutil.SignedCheckpointValidator)
-	return rekor.New(rt, formats), nil
 }
 
 // bundleOptions says who vouches for a signature: the certificate, the log and the timestamp authorities.
 func (s *Signer) bundleOptions(ctx context.Context) (sign.Keypair, sign.BundleOptions, error) {
 	o := sign.BundleOptions{Context: ctx}
 	if s.log != nil {
-		o.TransparencyLogs = []sign.Transparency{sign.NewRekor(&sign.RekorOptions{BaseURL: s.ends.rekor, Client: s.logV1(), Version: s.ends.rekorVersion})}
+		o.TransparencyLogs = []sign.Transparency{s.transparency()}
 		for _, tsa := range s.ends.tsa {
 			o.TimestampAuthorities = append(o.TimestampAuthorities, sign.NewTimestampAuthority(
-				&sign.TimestampAuthorityOptions{URL: tsa, Transport: s.opts.HTTP.Transport}))
+				&sign.TimestampAuthorityOptions{URL: tsa, Transport: s.opts.Clients.Timestamps.Transport, Timeout: -1})) // the client has a limit of its own
 		}
 	}
 	if s.key != nil {
@@ -221,18 +200,4 @@ func (s *Signer) bundleOptions(ctx context.Context) (sign.Keypair, sign.BundleOp
 	}
 	o.CertificateProvider = c
 	return c.keys, o, nil
-}
-
-func (s *Signer) logV1() sign.RekorClient {
-	if s.ends.rekorVersion != 1 {
-		return nil
-	}
-	return s.log.Entries
-}
-
-// conflict says that the log holds this very entry: an answer got lost and the upload was repeated. The entry itself is
-// not in that answer, so the signature is made anew.
-func conflict(err error) bool {
-	var c *entries.CreateLogEntryConflict
-	return errors.As(err, &c)
 }

@@ -8,16 +8,23 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
-	"github.com/sigstore/sigstore-go/pkg/tuf"
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// Services says which Sigstore instance is used; zero fields come from the public instance's TUF root.
+// Services says which Sigstore instance is used; zero fields come from TUF.
 type Services struct {
 	FulcioURL     string
 	RekorURL      string
 	TrustedRoot   string // file
 	SigningConfig string // file
+	TUF           *TUF   // nil is the public instance's, without a copy
+}
+
+func (s Services) tuf() *TUF {
+	if s.TUF == nil {
+		return NewTUF(TUFOptions{})
+	}
+	return s.TUF
 }
 
 // endpoints are the services after all defaults are filled in.
@@ -69,11 +76,12 @@ func (s Services) signingConfig() (*root.SigningConfig, error) {
 	if s.SigningConfig != "" {
 		return root.NewSigningConfigFromPath(s.SigningConfig)
 	}
-	return root.FetchSigningConfigWithOptions(tufOptions())
+	raw, err := s.tuf().target(signingConfig, "signing config")
+	if err != nil {
+		return nil, err
+	}
+	return root.NewSigningConfigFromJSON(raw)
 }
-
-// tufOptions is the public instance's root, refreshed once a day as cosign does.
-func tufOptions() *tuf.Options { return tuf.DefaultOptions().WithCacheValidity(1) }
 
 // trust loads what certificates and log entries are checked against, once.
 type trust struct {
@@ -85,16 +93,22 @@ type trust struct {
 
 func (t *trust) load() (root.TrustedMaterial, error) {
 	t.once.Do(func() {
-		if t.services.TrustedRoot != "" {
-			t.material, t.err = root.NewTrustedRootFromPath(t.services.TrustedRoot)
-		} else {
-			t.material, t.err = root.FetchTrustedRootWithOptions(tufOptions())
-		}
-		if t.err != nil {
+		if t.material, t.err = t.read(); t.err != nil {
 			t.err = fmt.Errorf("sigstore trusted root: %w", t.err)
 		}
 	})
 	return t.material, t.err
+}
+
+func (t *trust) read() (root.TrustedMaterial, error) {
+	if t.services.TrustedRoot != "" {
+		return root.NewTrustedRootFromPath(t.services.TrustedRoot)
+	}
+	raw, err := t.services.tuf().target(trustedRoot, "trusted root")
+	if err != nil {
+		return nil, err
+	}
+	return root.NewTrustedRootFromJSON(raw)
 }
 
 // keyMaterial trusts one public key for all times.

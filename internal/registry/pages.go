@@ -1,0 +1,149 @@
+package registry
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// PageError reports an answer that is not the part's own, such as the page of a login or a proxy. It is ErrNoRegistry.
+type PageError struct{ text string }
+
+func (e *PageError) Error() string { return e.text }
+
+// Is makes errors.Is find ErrNoRegistry.
+func (e *PageError) Is(target error) bool { return target == ErrNoRegistry }
+
+// pages keeps answers of somebody else from being taken for the part's: a page in HTML is no list of tags, and a web server that knows
+// no such path does not say that the repository is empty.
+type pages struct {
+	next http.RoundTripper
+	part Part
+
+	hosts sync.Map // host -> whether its /v2/ answers as a registry's does
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *pages) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil || referrersOf(req) { // GHCR leads those who ask for referrers to a page: it has no referrers API
+		return resp, err
+	}
+	switch {
+	case resp.StatusCode < http.StatusMultipleChoices && isHTML(resp):
+		err = t.page(req)
+	case resp.StatusCode == http.StatusNotFound && isRegistry(req) && !isJSON(resp):
+		err = t.absent(req, resp)
+	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// page says who answers with a page, and where redirects led.
+func (t *pages) page(req *http.Request) error {
+	if !isRegistry(req) {
+		return &PageError{fmt.Sprintf("the answer of %s is an HTML page: a login page or a proxy?", t.part.who(req))}
+	}
+	asked := first(req)
+	led := ""
+	if !strings.EqualFold(asked.URL.Host, req.URL.Host) {
+		led = " at " + req.URL.Host
+	}
+	return &PageError{fmt.Sprintf("the answer of %s is an HTML page%s, not a registry's: a login page or a proxy?", t.part.who(asked), led)}
+}
+
+// absent looks closer at a 404 that is not in a registry's form. Registries write an error in JSON, but not in the answer to HEAD, where
+// a proxy may set any content type, and some say it in plain text.
+func (t *pages) absent(req *http.Request, resp *http.Response) error {
+	if req.Response != nil || !names(req) {
+		return nil
+	}
+	if isHTML(resp) {
+		if req.Method != http.MethodHead {
+			return t.page(req)
+		}
+		again, err := t.get(req, req.URL.Path)
+		if err != nil || isJSON(again) {
+			return err
+		}
+		if isHTML(again) {
+			return t.page(req)
+		}
+	}
+	known, ok := t.hosts.Load(req.URL.Host)
+	if !ok {
+		root, err := t.get(req, "/v2/")
+		if err != nil {
+			return err
+		}
+		known = root.StatusCode != http.StatusNotFound && !isHTML(root)
+		t.hosts.Store(req.URL.Host, known)
+	}
+	if known != true {
+		return &PageError{t.part.who(req) + " is no registry: it does not know the path /v2/, as registries do"}
+	}
+	return nil
+}
+
+// get asks for another path in the same way. The body of the answer was read.
+func (t *pages) get(req *http.Request, path string) (*http.Response, error) {
+	again := req.Clone(req.Context())
+	again.Method, again.URL.Path, again.URL.RawPath, again.URL.RawQuery = http.MethodGet, path, "", ""
+	again.Body, again.GetBody, again.ContentLength = nil, nil, 0
+	resp, err := t.next.RoundTrip(again)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(data))
+	return resp, err
+}
+
+// names reports whether a request is about what a tag or a repository has.
+func names(req *http.Request) bool {
+	read := req.Method == http.MethodGet || req.Method == http.MethodHead
+	return read && strings.HasPrefix(req.URL.Path, "/v2/") && (strings.Contains(req.URL.Path, "/manifests/") || strings.HasSuffix(req.URL.Path, "/tags/list"))
+}
+
+func referrersOf(req *http.Request) bool {
+	return isRegistry(req) && strings.Contains(first(req).URL.Path, "/referrers/")
+}
+
+func isHTML(resp *http.Response) bool { return mediaType(resp) == "text/html" }
+
+func isJSON(resp *http.Response) bool {
+	kind := mediaType(resp)
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
+}
+
+func mediaType(resp *http.Response) string {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+// viaProxy says that a connection goes through a proxy when it fails: then it is the proxy that may be down.
+type viaProxy struct{ base *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t *viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(req)
+	if err == nil || t.base.Proxy == nil || req.Context().Err() != nil {
+		return resp, err
+	}
+	proxy, failed := t.base.Proxy(req)
+	if failed != nil || proxy == nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("through the proxy %s: %w", proxy.Host, err) // the host alone: a proxy's URL may have a password
+}

@@ -1,0 +1,315 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
+)
+
+// impatient is a registry that is given little time.
+func impatient(t *testing.T, limit time.Duration, f http.HandlerFunc) *Repository {
+	t.Helper()
+	client, err := New(Options{Timeout: limit, Retry: Retry{Wait: time.Millisecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.Open(mustRepo(t, registrytest.NewProxy(t, f).Host()+"/a"))
+}
+
+// drip sends a few bytes now and then, for as long as somebody listens.
+func drip(w http.ResponseWriter, r *http.Request) {
+	for r.Context().Err() == nil {
+		_, _ = io.WriteString(w, " ")
+		w.(http.Flusher).Flush()
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestDeadline: whatever a registry does instead of answering, the request ends in time, and the error says who did not answer.
+func TestDeadline(t *testing.T) {
+	const limit = 300 * time.Millisecond
+	blob := ocispec.Descriptor{Digest: digest.FromString("x"), Size: 9 << 20}
+	tags := func(ctx context.Context, r *Repository) error { _, err := r.Tags(ctx); return err }
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		ask    func(context.Context, *Repository) error
+		want   string
+	}{
+		"says nothing":           {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, tags, " did not answer within 0.3 s"},
+		"sends bytes for ever":   {drip, tags, " did not answer within 0.3 s"},
+		"is slow to be disabled": {func(w http.ResponseWriter, _ *http.Request) { time.Sleep(120 * time.Millisecond); w.WriteHeader(503) }, tags, "0.3 s"},
+		"asks to come back": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "30"); w.WriteHeader(429) }, tags,
+			" gave no answer of use within 0.3 s: the last try ended with HTTP 429"},
+		"stops in a blob": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(blob.Size))
+			_, _ = w.Write(make([]byte, 1<<20))
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}, func(ctx context.Context, r *Repository) error { _, err := r.Blob(ctx, blob, 1<<30); return err }, " did not answer within 0.3 s"},
+		"drips a blob": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(blob.Size))
+			drip(w, r)
+		},
+			func(ctx context.Context, r *Repository) error { _, err := r.Blob(ctx, blob, 1<<30); return err }, " did not answer within 0.3 s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := impatient(t, limit, c.answer)
+			start := time.Now()
+			err := c.ask(t.Context(), r)
+			var late *TimeoutError
+			if !errors.As(err, &late) || !strings.Contains(err.Error(), "the registry 127.0.0.1:") || !strings.Contains(err.Error(), c.want) {
+				t.Error(err)
+			}
+			if !errors.Is(err, ErrUnavailable) || !Unanswered(err) || errors.Is(err, context.DeadlineExceeded) || !late.Registry {
+				t.Errorf("of no use to callers: %#v", err)
+			}
+			if took := time.Since(start); took > 2*limit+time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// TestSlowLine: a blob that takes longer than the limit gets through as long as it makes progress, up and down.
+func TestSlowLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chunk := make([]byte, minProgress)
+		slow := roundTrip(func(req *http.Request) (*http.Response, error) {
+			for {
+				time.Sleep(30 * time.Second)
+				if err := context.Cause(req.Context()); err != nil {
+					return nil, err
+				}
+				if _, err := io.ReadFull(req.Body, chunk); err != nil {
+					return &http.Response{StatusCode: http.StatusCreated, Body: http.NoBody}, nil
+				}
+			}
+		})
+		ctx := context.WithValue(t.Context(), contactKey{}, contact{"r.example", false})
+		put := func(kind string) error {
+			req, err := http.NewRequestWithContext(ctx, http.MethodPut, "https://r.example/v2/a/blobs/uploads/1", bytes.NewReader(make([]byte, 20*minProgress)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", kind)
+			resp, err := (&timed{next: slow, part: Part{Limit: time.Minute}, waits: newWaits(nil)}).RoundTrip(req)
+			if err == nil {
+				resp.Body.Close()
+			}
+			return err
+		}
+		if err := put("application/octet-stream"); err != nil {
+			t.Error(err)
+		}
+		if err := put("application/json"); err == nil || err.Error() != "the registry r.example did not answer within 60 s" {
+			t.Errorf("what is no blob: %v", err)
+		}
+	})
+}
+
+// TestPartInAll: several requests have one limit together, and a part without a limit has none.
+func TestPartInAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := roundTrip(func(req *http.Request) (*http.Response, error) {
+			select {
+			case <-req.Context().Done():
+				return nil, context.Cause(req.Context())
+			case <-time.After(7 * time.Second):
+				return &http.Response{Body: http.NoBody}, nil
+			}
+		})
+		ask := func(part *timed) (n int, err error) {
+			for n = range 5 {
+				req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://tuf.example/1.root.json", nil)
+				if _, err = part.RoundTrip(req); err != nil { //nolint:bodyclose // it has none
+					return n, err
+				}
+			}
+			return n, nil
+		}
+		start := time.Now()
+		n, err := ask(&timed{next: slow, part: Part{Name: "TUF", Limit: 15 * time.Second, InAll: true}, waits: newWaits(nil)})
+		if n != 2 || err == nil || err.Error() != "TUF at tuf.example did not answer within 15 s" || time.Since(start) != 15*time.Second {
+			t.Error(n, err, time.Since(start))
+		}
+		if _, err := ask(&timed{next: slow, part: Part{Name: "TUF"}, waits: newWaits(nil)}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestWaitIsTold: who is waited for is said after 10 s and every 30 s, once for all requests to one part.
+func TestWaitIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))
+		hang := roundTrip(func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		})
+		part := &timed{next: hang, part: Part{Name: "Rekor", Limit: 50 * time.Second}, waits: newWaits(log)}
+		done := make(chan error)
+		for range 3 {
+			go func() {
+				req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://log.example/api", nil)
+				_, err := part.RoundTrip(req) //nolint:bodyclose // it has none
+				done <- err
+			}()
+		}
+		for range 3 {
+			if err := <-done; err == nil || err.Error() != "Rekor at log.example did not answer within 50 s" {
+				t.Error(err)
+			}
+		}
+		time.Sleep(time.Hour)
+		want := "level=INFO msg=\"still waiting for Rekor at log.example: 10 s\"\nlevel=INFO msg=\"still waiting for Rekor at log.example: 40 s\"\n"
+		if said.String() != want {
+			t.Errorf("got %s want %s", said.String(), want)
+		}
+	})
+}
+
+// TestPages: only a registry says that something is not there.
+func TestPages(t *testing.T) {
+	html := func(w http.ResponseWriter, code int) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, "<html>Please log in</html>")
+	}
+	text := func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusNotFound)
+	}
+	unknown := func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"NAME_UNKNOWN"}]}`)
+	}
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   error // nil: the repository is empty
+		words  string
+	}{
+		"a page":                   {func(w http.ResponseWriter, _ *http.Request) { html(w, 200) }, ErrNoRegistry, "is an HTML page, not a registry's: a login page or a proxy?"},
+		"a page that is not found": {func(w http.ResponseWriter, _ *http.Request) { html(w, 404) }, ErrNoRegistry, "is an HTML page"},
+		"a way to a page": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/login" {
+				html(w, 200)
+				return
+			}
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}, ErrNoRegistry, "is an HTML page"},
+		"a server that is no registry": {func(w http.ResponseWriter, _ *http.Request) { text(w) }, ErrNoRegistry, "does not know the path /v2/"},
+		"a registry in plain text": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v2/" {
+				text(w)
+			}
+		}, nil, ""},
+		"a registry with a login in plain text": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v2/" {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			text(w)
+		}, nil, ""},
+		"a registry": {func(w http.ResponseWriter, _ *http.Request) { unknown(w) }, nil, ""},
+		"a registry whose proxy makes HEAD a page": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				html(w, 404)
+				return
+			}
+			unknown(w)
+		}, nil, ""},
+		"a page that forbids":        {func(w http.ResponseWriter, _ *http.Request) { html(w, 403) }, ErrForbidden, ""},
+		"a page that wants a login":  {func(w http.ResponseWriter, _ *http.Request) { html(w, 401) }, ErrUnauthorized, ""},
+		"a page of a broken gateway": {func(w http.ResponseWriter, _ *http.Request) { html(w, 502) }, ErrUnavailable, ""},
+		"a token server with a page": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				html(w, 200)
+				return
+			}
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="x"`, r.Host))
+			w.WriteHeader(http.StatusUnauthorized)
+		}, ErrNoRegistry, "the answer of the token server"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, registrytest.NewProxy(t, c.answer).Host(), "a")
+			tags, err := r.Tags(t.Context())
+			if c.want == nil && (err != nil || len(tags) != 0) || c.want != nil && (!errors.Is(err, c.want) || !strings.Contains(err.Error(), c.words)) {
+				t.Error("list:", tags, err)
+			}
+			want := c.want
+			if want == nil {
+				want = ErrNotFound
+			}
+			if _, err := r.Resolve(t.Context(), "v1"); !errors.Is(err, want) || want != ErrNotFound && (errors.Is(err, ErrNotFound) || !Unanswered(err)) {
+				t.Error("ask:", err)
+			}
+			if _, _, err := r.Manifest(t.Context(), "v1"); !errors.Is(err, want) || !strings.Contains(err.Error(), c.words) {
+				t.Error("read:", err)
+			}
+		})
+	}
+}
+
+// TestOneLookAtTheRoot: a registry that answers in plain text is looked at once more, once in a run.
+func TestOneLookAtTheRoot(t *testing.T) {
+	var looks atomic.Int64
+	r := answering(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/v2/" {
+			looks.Add(1)
+			return
+		}
+		http.Error(w, "not found", http.StatusNotFound)
+	})
+	for range 3 {
+		if _, err := r.Resolve(t.Context(), "v1"); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	if looks.Load() != 1 {
+		t.Error(looks.Load())
+	}
+}
+
+// TestDeadProxy: the error names the proxy, and not its password.
+func TestDeadProxy(t *testing.T) {
+	dead := registrytest.NewProxy(t, http.NotFoundHandler())
+	dead.Close()
+	for _, scheme := range []Scheme{HTTP, HTTPS} {
+		client, err := New(Options{Scheme: scheme, Retry: Retry{Attempts: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.base.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: dead.Host(), User: url.UserPassword("me", "s3cr3t")})
+		_, err = client.Open(mustRepo(t, "registry.example.com/a")).Tags(t.Context())
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "through the proxy "+dead.Host()) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Error(scheme, err)
+		}
+	}
+}
