@@ -25,6 +25,9 @@ type credential struct {
 	leafPEM  []byte
 	chainPEM []byte
 	who      Signed
+
+	asked time.Time     // when it was asked for, by a clock that does not jump
+	lasts time.Duration // from then on
 }
 
 // GetCertificate implements sigstore-go's sign.CertificateProvider with the certificate that is there already.
@@ -50,7 +53,7 @@ const renewBefore = time.Minute
 func (a *authority) credential(ctx context.Context) (*credential, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.current != nil && a.current.leaf.NotAfter.Sub(a.now()) > renewBefore {
+	if a.current != nil && a.current.lasts-a.now().Sub(a.current.asked) > renewBefore {
 		return a.current, nil
 	}
 	if a.failed != nil {
@@ -73,7 +76,7 @@ func (a *authority) request(ctx context.Context) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	sub, err := subject(token, a.now())
+	sub, err := token.subject(a.now())
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +92,30 @@ func (a *authority) request(ctx context.Context) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := a.fulcio(ctx, token, pub, proof)
+	asked := a.now()
+	chain, at, err := a.fulcio(ctx, token.text, pub, proof)
 	if err != nil {
-		return nil, fmt.Errorf("certificate from %s: %w", a.url, err)
+		return nil, fmt.Errorf("certificate from Fulcio at %s: %w", a.url, token.refused(err))
 	}
-	return newCredential(keys, chain)
+	c, err := newCredential(keys, chain)
+	if err != nil {
+		return nil, fmt.Errorf("certificate from Fulcio at %s: %w", a.url, err)
+	}
+	c.asked, c.lasts = asked, lifetime(c.leaf, at)
+	return c, nil
 }
 
-func (a *authority) fulcio(ctx context.Context, token, pub string, proof []byte) ([]string, error) {
+// lifetime is how long a certificate counts, whatever this machine's clock says: until its end by the clock of who gave it. Some
+// authorities let it begin in the past.
+func lifetime(leaf *x509.Certificate, at clock) time.Duration {
+	whole := leaf.NotAfter.Sub(leaf.NotBefore)
+	if at.there.IsZero() {
+		return whole
+	}
+	return min(whole, leaf.NotAfter.Sub(at.there))
+}
+
+func (a *authority) fulcio(ctx context.Context, token, pub string, proof []byte) ([]string, clock, error) {
 	body, err := json.Marshal(map[string]any{
 		"credentials": map[string]string{"oidcIdentityToken": token},
 		"publicKeyRequest": map[string]any{
@@ -105,28 +124,29 @@ func (a *authority) fulcio(ctx context.Context, token, pub string, proof []byte)
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, clock{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(a.url, "/")+"/api/v2/signingCert", bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, clock{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	type chained struct {
 		Chain struct{ Certificates []string }
 	}
 	var answer struct{ SignedCertificateEmbeddedSct, SignedCertificateDetachedSct chained }
-	if err := call(a.http, req, &answer); err != nil {
-		return nil, err
+	at, err := call(a.http, req, &answer)
+	if err != nil {
+		return nil, at, err
 	}
 	chain := answer.SignedCertificateEmbeddedSct.Chain.Certificates
 	if len(chain) == 0 {
 		chain = answer.SignedCertificateDetachedSct.Chain.Certificates
 	}
 	if len(chain) == 0 {
-		return nil, errors.New("the answer holds no certificate")
+		return nil, at, errors.New("the answer has no certificate")
 	}
-	return chain, nil
+	return chain, at, nil
 }
 
 func newCredential(keys *sign.EphemeralKeypair, chain []string) (*credential, error) {
@@ -142,7 +162,7 @@ func newCredential(keys *sign.EphemeralKeypair, chain []string) (*credential, er
 	if err != nil {
 		return nil, err
 	}
-	return &credential{keys, leaf, []byte(chain[0]), []byte(strings.Join(chain[1:], "")), who}, nil
+	return &credential{keys: keys, leaf: leaf, leafPEM: []byte(chain[0]), chainPEM: []byte(strings.Join(chain[1:], "")), who: who}, nil
 }
 
 func certificateOf(cert *x509.Certificate) (Signed, error) {

@@ -18,8 +18,11 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// ErrPassword reports a private key that its password does not open.
-var ErrPassword = errors.New("wrong password for the private key")
+// ErrPassword reports a private key that its password does not open, ErrKey a file that is no key, or not the kind that is needed.
+var (
+	ErrPassword = errors.New("wrong password for the private key")
+	ErrKey      = errors.New("wrong key file")
+)
 
 // keypair signs with a key that outlives the run. It implements sigstore-go's sign.Keypair.
 type keypair struct {
@@ -47,8 +50,11 @@ func loadKey(file string, password func() ([]byte, error)) (*keypair, error) {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
 	block, _ := pem.Decode(raw)
+	if block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY") {
+		return nil, fmt.Errorf("%w: %s is a public key, and signing needs the private one", ErrKey, file)
+	}
 	if block == nil || block.Type != cosign.SigstorePrivateKeyPemType && block.Type != cosign.CosignPrivateKeyPemType {
-		return nil, fmt.Errorf("%s is no cosign private key: make one with keos-oci generate-key-pair, or import yours with cosign import-key-pair", file)
+		return nil, fmt.Errorf("%w: %s is no cosign private key: make one with keos-oci generate-key-pair, or import yours with cosign import-key-pair", ErrKey, file)
 	}
 	pass, err := password()
 	if err != nil {
@@ -139,7 +145,7 @@ func IsPrivateKey(file string) (bool, error) {
 	}
 	block, _ := pem.Decode(raw)
 	if block == nil {
-		return false, fmt.Errorf("key %s is not in PEM form", file)
+		return false, fmt.Errorf("%w: %s has no key in PEM form", ErrKey, file)
 	}
 	return strings.HasSuffix(block.Type, "PRIVATE KEY"), nil
 }

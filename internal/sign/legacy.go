@@ -21,6 +21,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
+	"github.com/sigstore/rekor/pkg/tle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore/pkg/signature/payload"
 )
@@ -132,8 +133,11 @@ func (s *Signer) logLegacy(ctx context.Context, sig, body, pem []byte) (*cosignb
 	h := sha256.New()
 	h.Write(body)
 	entry, err := cosign.TLogUpload(ctx, s.log, sig, h, pem)
+	if err == nil {
+		_, err = tle.GenerateTransparencyLogEntry(*entry) // which looks at all of it
+	}
 	if err != nil {
-		return nil, err
+		return nil, logFault(s.ends.rekor, err)
 	}
 	return cosignbundle.EntryToBundle(entry), nil
 }

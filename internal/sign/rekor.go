@@ -14,6 +14,7 @@ import (
 	"github.com/go-openapi/runtime"
 	httptransport "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	tiles "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	rekor "github.com/sigstore/rekor/pkg/generated/client"
@@ -39,7 +40,7 @@ func rekorClient(client *http.Client, address string) (*rekor.Rekor, error) {
 	formats := strfmt.NewFormats()
 	formats.Add("signedCheckpoint", &rekorutil.SignedNote{}, rekorutil.SignedCheckpointValidator)
 	log := rekor.New(rt, formats)
-	log.Entries = &logV1{log.Entries, address}
+	log.Entries = &logV1{log.Entries}
 	return log, nil
 }
 
@@ -54,24 +55,43 @@ func (s *Signer) transparency() sign.Transparency {
 	} else {
 		o.ClientV2 = &logV2{s.opts.Clients.Rekor, s.ends.rekor}
 	}
-	return sign.NewRekor(o)
+	return &named{sign.NewRekor(o), s.ends.rekor}
+}
+
+// named says of faults which log they are of.
+type named struct {
+	sign.Transparency
+	url string
+}
+
+// GetTransparencyLogEntry implements sign.Transparency.
+func (n *named) GetTransparencyLogEntry(ctx context.Context, pem []byte, b *protobundle.Bundle) error {
+	return logFault(n.url, n.Transparency.GetTransparencyLogEntry(ctx, pem, b))
+}
+
+func logFault(address string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return fmt.Errorf("log entry from Rekor at %s: %w", address, err)
 }
 
 // logV1 is a Rekor v1 log. It takes no answer for an entry that has not all that an entry has: those who use the answer would panic.
-type logV1 struct {
-	entries.ClientService
-	url string
-}
+type logV1 struct{ entries.ClientService }
 
 // CreateLogEntry uploads an entry.
 func (l *logV1) CreateLogEntry(params *entries.CreateLogEntryParams, opts ...entries.ClientOption) (*entries.CreateLogEntryCreated, error) {
 	resp, err := l.ClientService.CreateLogEntry(params, opts...)
 	if err != nil {
-		return nil, l.fault(err)
+		return nil, err
 	}
 	entry, err := only(resp.Payload)
 	if err != nil {
-		return nil, l.fault(err)
+		return nil, err
 	}
 	resp.Payload = models.LogEntry{resp.ETag: entry} // where a proxy took the header away, the entry is found all the same
 	return resp, nil
@@ -80,13 +100,10 @@ func (l *logV1) CreateLogEntry(params *entries.CreateLogEntryParams, opts ...ent
 // GetLogEntryByUUID reads an entry.
 func (l *logV1) GetLogEntryByUUID(params *entries.GetLogEntryByUUIDParams, opts ...entries.ClientOption) (*entries.GetLogEntryByUUIDOK, error) {
 	resp, err := l.ClientService.GetLogEntryByUUID(params, opts...)
-	if err != nil {
-		return nil, l.fault(err)
+	if err == nil {
+		_, err = only(resp.Payload)
 	}
-	if _, err := only(resp.Payload); err != nil {
-		return nil, l.fault(err)
-	}
-	return resp, nil
+	return resp, err
 }
 
 // only is the one entry of an answer.
@@ -102,22 +119,6 @@ func only(payload models.LogEntry) (models.LogEntryAnon, error) {
 
 func complete(p *models.InclusionProof) bool {
 	return p.RootHash != nil && p.LogIndex != nil && p.TreeSize != nil && p.Checkpoint != nil
-}
-
-// fault names the log, and keeps a conflict apart.
-func (l *logV1) fault(err error) error {
-	if conflict(err) {
-		return err
-	}
-	return logFault(l.url, err)
-}
-
-func logFault(address string, err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	return fmt.Errorf("log entry from Rekor at %s: %w", address, err)
 }
 
 // conflict says that the log holds this very entry: an answer got lost and the upload was repeated. The entry itself is
@@ -143,11 +144,7 @@ func (l *logV2) Add(ctx context.Context, entry any) (*protorekor.TransparencyLog
 	if err != nil {
 		return nil, err
 	}
-	logged, err := l.post(ctx, body)
-	if err != nil {
-		return nil, logFault(l.url, err)
-	}
-	return logged, nil
+	return l.post(ctx, body)
 }
 
 func (l *logV2) post(ctx context.Context, body []byte) (*protorekor.TransparencyLogEntry, error) {
@@ -166,7 +163,7 @@ func (l *logV2) post(ctx context.Context, body []byte) (*protorekor.Transparency
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusCreated {
-		return nil, &httpError{resp.StatusCode, message(raw)}
+		return nil, &httpError{status: resp.StatusCode, message: message(raw)}
 	}
 	var logged protorekor.TransparencyLogEntry
 	if err := protojson.Unmarshal(raw, &logged); err != nil {

@@ -3,7 +3,6 @@ package sign
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -292,10 +291,14 @@ func TestKeyFaults(t *testing.T) {
 	if _, err := loadKey(write("k.key", private), wrong); !errors.Is(err, ErrPassword) {
 		t.Error(err)
 	}
-	for _, file := range []string{write("k.pub", public), write("junk", []byte("junk")), filepath.Join(dir, "none")} {
-		if _, err := loadKey(file, wrong); err == nil || errors.Is(err, ErrPassword) {
+	for file, want := range map[string]string{write("k.pub", public): "is a public key, and signing needs the private one", write("junk", []byte("junk")): "is no cosign private key",
+		filepath.Join(dir, "none"): "no such file"} {
+		if _, err := loadKey(file, wrong); err == nil || errors.Is(err, ErrPassword) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
+	}
+	if _, err := IsPrivateKey(filepath.Join(dir, "junk")); !errors.Is(err, ErrKey) {
+		t.Error(err)
 	}
 	if private, err := IsPrivateKey(filepath.Join(dir, "k.key")); err != nil || !private {
 		t.Error(private, err)
@@ -316,14 +319,14 @@ func TestTokenSources(t *testing.T) {
 		t.Error(err)
 	}
 	env["SIGSTORE_ID_TOKEN"] = "from env"
-	if got, err := o.token(t.Context()); err != nil || got != "from env" {
+	if got, err := o.token(t.Context()); err != nil || got.text != "from env" {
 		t.Error(got, err)
 	}
 	o.File = filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(o.File, []byte("from file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := o.token(t.Context()); err != nil || got != "from file" {
+	if got, err := o.token(t.Context()); err != nil || got.text != "from file" {
 		t.Error(got, err)
 	}
 	o.File = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl"
@@ -335,11 +338,11 @@ func TestTokenSources(t *testing.T) {
 		"a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c": "expired", // {"sub":"s","exp":1699999999}
 		"a.b": "no JWT", "a.!.c": "no JWT", "a.eA.c": "no JSON", "a.e30.c": "no subject",
 	} {
-		if _, err := subject(token, now); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), token) {
+		if _, err := (idToken{text: token}).subject(now); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), token) {
 			t.Errorf("%s: %v", token, err)
 		}
 	}
-	if got, err := subject("a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c", now.Add(-time.Hour)); err != nil || got != "s" {
+	if got, err := (idToken{text: "a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c"}).subject(now.Add(-time.Hour)); err != nil || got != "s" {
 		t.Error(got, err)
 	}
 }
@@ -348,7 +351,7 @@ func TestTokenSources(t *testing.T) {
 func TestCertificateIsRenewedInTime(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	a := &authority{now: func() time.Time { return now }, tokens: TokenOptions{Getenv: func(string) string { return "" }}}
-	a.current = &credential{leaf: &x509.Certificate{NotAfter: now.Add(10 * time.Minute)}}
+	a.current = &credential{asked: now, lasts: 10 * time.Minute}
 	first := a.current
 	for _, c := range []struct {
 		after time.Duration

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +71,7 @@ func NewTUF(o TUFOptions) *TUF {
 func (t *TUF) Notes() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]string(nil), t.notes...)
+	return slices.Clone(t.notes)
 }
 
 // target reads a file: from TUF, else its last good copy.
@@ -92,9 +93,11 @@ func (t *TUF) target(name, what string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w (%w)", ErrTUF, err, failed)
 	}
 	note := fmt.Sprintf("the %s of %s is used, because TUF cannot be reached: %v", what, kept.Confirmed.UTC().Format(time.DateOnly), err)
-	t.notes = append(t.notes, note)
-	if t.opts.Warn != nil {
-		t.opts.Warn(note)
+	if !slices.Contains(t.notes, note) {
+		t.notes = append(t.notes, note)
+		if t.opts.Warn != nil {
+			t.opts.Warn(note)
+		}
 	}
 	return kept.Data, nil
 }

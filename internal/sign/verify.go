@@ -99,6 +99,14 @@ func (v *Verifier) loadKeys() ([]publicKey, error) {
 	return list, nil
 }
 
+// Notes says what else is to be known of how signatures were checked: that an older trusted root was used.
+func (v *Verifier) Notes() []string {
+	if v.opts.Services.TUF == nil {
+		return nil
+	}
+	return v.opts.Services.TUF.Notes()
+}
+
 // ReadKeys reads the key files now, for a mistake in their names to be one of usage.
 func (v *Verifier) ReadKeys() error {
 	_, err := v.keys()

@@ -36,6 +36,7 @@ func (g *Gate) Judge(ctx context.Context, q Question) Verdict {
 			break
 		}
 	}
+	j.out.Notes = append(j.out.Notes, g.Verifier.Notes()...)
 	j.out.pass = Pass{q.Component, q.Artifact, q.Tags}
 	return j.out
 }
