@@ -85,6 +85,8 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, &over):
 		return "give it more time with --timeout; running the same command again completes what is missing"
+	case errors.Is(err, sign.ErrTUF):
+		return "open the way to TUF, or name a file that has the trusted root: --trusted-root FILE"
 	case errors.As(err, &late) && late.Registry:
 		return "run the same command again; a slow registry needs a larger --registry-timeout"
 	case errors.As(err, &late):
@@ -93,8 +95,6 @@ func hint(err error) string {
 		return "look at the address, and at what is in between: HTTP_PROXY, HTTPS_PROXY, NO_PROXY"
 	case errors.As(err, &authority):
 		return "name the file with the certificate of that authority: --registry-ca FILE"
-	case errors.Is(err, sign.ErrTUF):
-		return "open the way to TUF, or name a file that has the trusted root: --trusted-root FILE"
 	case errors.Is(err, registry.ErrUnauthorized):
 		return "log in with docker login, or check that the token may push to this repository"
 	case errors.Is(err, registry.ErrForbidden):

@@ -99,6 +99,9 @@ func (a *app) sigstore(ctx context.Context, rules *trust.Rules, workspace *compo
 	if err != nil {
 		return nil, err
 	}
+	if flagged && !private && !s.verifies {
+		return nil, fmt.Errorf("%w: %s is a public key, and signing needs the private one", sign.ErrKey, s.key)
+	}
 	var accepted []string
 	switch {
 	case flagged && !private:
@@ -123,11 +126,8 @@ func (a *app) sigstore(ctx context.Context, rules *trust.Rules, workspace *compo
 		return nil, rules.Verifier.ReadKeys()
 	}
 	var key *sign.PrivateKey
-	if private || flagged { // a public key that a flag names cannot sign, and the signer says so
+	if private {
 		key = s.privateKey(a)
-	}
-	if !private && flagged {
-		accepted = config.Keys
 	}
 	part := func(name string) *http.Client {
 		return client.Part(registry.Part{Name: name, Limit: a.global.sigstoreTimeout})

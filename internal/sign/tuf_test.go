@@ -1,8 +1,6 @@
 package sign
 
 import (
-	"crypto"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,63 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/theupdateframework/go-tuf/v2/metadata"
+	"github.com/stratio/keos-oci/internal/sign/tuftest"
 )
-
-// tufRepository makes a TUF repository of some files in a folder, and answers with its root.json.
-func tufRepository(t *testing.T, dir string, files map[string]string) string {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := metadata.KeyFromPublicKey(private.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := signature.LoadSigner(private, crypto.Hash(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	expires := time.Now().AddDate(0, 0, 7).UTC()
-	root, targets := metadata.Root(expires), metadata.Targets(expires)
-	for _, role := range []string{metadata.ROOT, metadata.TIMESTAMP, metadata.SNAPSHOT, metadata.TARGETS} {
-		if err := root.Signed.AddKey(key, role); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, content := range files {
-		if targets.Signed.Targets[name], err = metadata.TargetFile().FromBytes(name, []byte(content)); err != nil {
-			t.Fatal(err)
-		}
-		targets.Signed.Targets[name].Path = name
-		sum := targets.Signed.Targets[name].Hashes["sha256"]
-		place := filepath.Join(dir, "targets", sum.String()+"."+name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(place), 0o755), os.WriteFile(place, []byte(content), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write := func(name string, sign func(signature.Signer) (*metadata.Signature, error), toFile func(string, bool) error) {
-		if _, err := sign(signer); err != nil {
-			t.Fatal(err)
-		}
-		if err := toFile(filepath.Join(dir, name), false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	snapshot, timestamp := metadata.Snapshot(expires), metadata.Timestamp(expires)
-	write("1.root.json", root.Sign, root.ToFile)
-	write("1.targets.json", targets.Sign, targets.ToFile)
-	write("1.snapshot.json", snapshot.Sign, snapshot.ToFile)
-	write("timestamp.json", timestamp.Sign, timestamp.ToFile)
-	return filepath.Join(dir, "1.root.json")
-}
 
 // TestCopiesOfTUF: what TUF vouched for last is used while TUF is down, and only that.
 func TestCopiesOfTUF(t *testing.T) {
 	repository, cache := t.TempDir(), filepath.Join(t.TempDir(), "keos-oci", "tuf")
-	root := tufRepository(t, repository, map[string]string{trustedRoot: "the root", signingConfig: "the config"})
+	root := tuftest.Repository(t, repository, map[string]string{trustedRoot: "the root", signingConfig: "the config"})
 	server := httptest.NewServer(http.FileServer(http.Dir(repository)))
 	t.Cleanup(server.Close)
 	now, down := time.Now(), false
@@ -143,7 +91,7 @@ func TestCopiesOfTUF(t *testing.T) {
 	}
 	// A copy says nothing about another first root, though the mirror has the same address.
 	_ = os.WriteFile(file, good, 0o600)
-	root = tufRepository(t, t.TempDir(), nil)
+	root = tuftest.Repository(t, t.TempDir(), nil)
 	if _, err := ask(t); !errors.Is(err, ErrTUF) {
 		t.Error("a copy of what another root vouched for:", err)
 	}
@@ -152,7 +100,7 @@ func TestCopiesOfTUF(t *testing.T) {
 // TestTUFIsVerified: what a mirror changes is not used, and is not kept.
 func TestTUFIsVerified(t *testing.T) {
 	repository, cache := t.TempDir(), t.TempDir()
-	root := tufRepository(t, repository, map[string]string{trustedRoot: "the root"})
+	root := tuftest.Repository(t, repository, map[string]string{trustedRoot: "the root"})
 	for _, changed := range []string{"targets", "timestamp.json", "1.snapshot.json"} {
 		t.Run(changed, func(t *testing.T) {
 			t.Setenv("HOME", t.TempDir())
