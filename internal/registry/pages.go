@@ -1,9 +1,7 @@
 package registry
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -36,7 +34,7 @@ func (t *pages) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case resp.StatusCode < http.StatusMultipleChoices && isHTML(resp):
 		err = t.page(req)
-	case resp.StatusCode == http.StatusNotFound && isRegistry(req) && !isJSON(resp):
+	case resp.StatusCode == http.StatusNotFound && isRegistry(req) && !inJSON(mediaType(resp)):
 		err = t.absent(req, resp)
 	}
 	if err != nil {
@@ -69,21 +67,21 @@ func (t *pages) absent(req *http.Request, resp *http.Response) error {
 		if req.Method != http.MethodHead {
 			return t.page(req)
 		}
-		again, err := t.get(req, req.URL.Path)
-		if err != nil || isJSON(again) {
+		_, kind, err := t.get(req, req.URL.Path)
+		if err != nil || inJSON(kind) {
 			return err
 		}
-		if isHTML(again) {
+		if kind == html {
 			return t.page(req)
 		}
 	}
 	known, ok := t.hosts.Load(req.URL.Host)
 	if !ok {
-		root, err := t.get(req, "/v2/")
+		status, kind, err := t.get(req, "/v2/")
 		if err != nil {
 			return err
 		}
-		known = root.StatusCode != http.StatusNotFound && !isHTML(root)
+		known = status != http.StatusNotFound && kind != html
 		t.hosts.Store(req.URL.Host, known)
 	}
 	if known != true {
@@ -92,19 +90,17 @@ func (t *pages) absent(req *http.Request, resp *http.Response) error {
 	return nil
 }
 
-// get asks for another path in the same way. The body of the answer was read.
-func (t *pages) get(req *http.Request, path string) (*http.Response, error) {
+// get asks for another path in the same way, and answers with the status and the media type.
+func (t *pages) get(req *http.Request, path string) (status int, kind string, err error) {
 	again := req.Clone(req.Context())
 	again.Method, again.URL.Path, again.URL.RawPath, again.URL.RawQuery = http.MethodGet, path, "", ""
 	again.Body, again.GetBody, again.ContentLength = nil, nil, 0
 	resp, err := t.next.RoundTrip(again)
 	if err != nil {
-		return nil, err
+		return 0, "", err
 	}
-	data, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	resp.Body = io.NopCloser(bytes.NewReader(data))
-	return resp, err
+	return resp.StatusCode, mediaType(resp), nil
 }
 
 // names reports whether a request is about what a tag or a repository has.
@@ -117,12 +113,11 @@ func referrersOf(req *http.Request) bool {
 	return isRegistry(req) && strings.Contains(first(req).URL.Path, "/referrers/")
 }
 
-func isHTML(resp *http.Response) bool { return mediaType(resp) == "text/html" }
+const html = "text/html"
 
-func isJSON(resp *http.Response) bool {
-	kind := mediaType(resp)
-	return kind == "application/json" || strings.HasSuffix(kind, "+json")
-}
+func isHTML(resp *http.Response) bool { return mediaType(resp) == html }
+
+func inJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }
 
 func mediaType(resp *http.Response) string {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
