@@ -253,7 +253,7 @@ func situations() map[string]situation {
 			s.env = without(s.env, "COSIGN_PASSWORD")
 			return nil
 		}, want: []string{"cosign.key: COSIGN_PASSWORD is not set"}},
-		"no key given":               {verb: []string{"verify", "frontend:v1.0.0"}, breaks: trustsSomebody, want: []string{"pass --key"}},
+		"no key given":               {verb: []string{"verify", "frontend:v1.0.0"}, breaks: trustsSomebody, want: []string{"no key is given to check it with"}},
 		"no key given - the history": {verb: []string{"history", "frontend"}, breaks: trustsSomebody, want: []string{"cannot-check"}},
 		"no key given - the status":  {verb: []string{"status", "frontend"}, breaks: trustsSomebody, want: []string{"cannot tell"}},
 		"no key given - going back":  {verb: []string{"rollback", "frontend"}, breaks: trustsSomebody, want: []string{"--key"}},
@@ -306,6 +306,7 @@ func TestCannotTell(t *testing.T) {
 	junk := filepath.Join(t.TempDir(), "junk")
 	writeFile(t, junk, "junk")
 	files := strings.NewReplacer("KEY", h.key, "PUB", h.pub, "STRANGE", h.strange, "JUNK", junk, "NONE", filepath.Join(t.TempDir(), "none.key"))
+	t.Run("an outage of TUF", h.outage)
 	for name, c := range situations() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -366,11 +367,10 @@ func (c situation) judge(t *testing.T, r result, took time.Duration, host string
 	}
 }
 
-// TestOutage: the last good trusted root lets verification and rollback go on while TUF is down, and results say so.
-func TestOutage(t *testing.T) {
-	h := newNightHouse(t)
-	s := h.keyless
-	s.env = append(s.env, "XDG_CACHE_HOME=")
+// outage: the last good trusted root lets verification and rollback go on while TUF is down, and results say so.
+func (h *nightHouse) outage(t *testing.T) {
+	s := h.keyless.copyOf(t)
+	s.env = append(s.env[:len(s.env):len(s.env)], "HOME="+t.TempDir(), "XDG_CACHE_HOME=")
 	mirror := registrytest.NewProxy(t, http.FileServer(http.Dir(h.tufFiles)))
 	flags := []string{"--tuf-mirror", mirror.URL, "--tuf-root", h.tufRoot, "--sigstore-timeout", "2s"}
 	run := func(args ...string) result { return s.run(append(args, flags...)...) }
@@ -386,7 +386,7 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What TUF's own client remembers is taken away, as after a day.
-	if err := os.RemoveAll(filepath.Join(homeOf(s), ".sigstore")); err != nil {
+	if err := os.RemoveAll(filepath.Join(variable(s.env, "HOME"), ".sigstore")); err != nil {
 		t.Fatal(err)
 	}
 	note := fmt.Sprintf("the trusted root of %s is used, because TUF cannot be reached: http://%s", time.Now().UTC().Format(time.DateOnly), address.Host)
@@ -403,11 +403,12 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-func homeOf(s *sandbox) (home string) {
-	for _, e := range s.env {
-		if dir, ok := strings.CutPrefix(e, "HOME="); ok {
-			home = dir
+// variable is the value of a variable; the last one counts.
+func variable(env []string, name string) (value string) {
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
 		}
 	}
-	return home
+	return value
 }

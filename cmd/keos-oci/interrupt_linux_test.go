@@ -240,6 +240,8 @@ func phases() map[string]phase {
 // TestInterrupt: Ctrl-C ends each verb within a second, whatever it waits for, and leaves nothing behind.
 func TestInterrupt(t *testing.T) {
 	h := newNightHouse(t)
+	t.Run("moves", h.moves)
+	t.Run("terminated", h.terminated)
 	files := strings.NewReplacer("KEY", h.key, "PUB", h.pub)
 	for name, p := range phases() {
 		t.Run(name, func(t *testing.T) {
@@ -282,19 +284,10 @@ func (h *nightHouse) copied(t *testing.T, keyless bool) *sandbox {
 	return &s
 }
 
-// variable is the value of a variable; the last one counts.
-func variable(env []string, name string) (value string) {
-	for _, e := range env {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			value = v
-		}
-	}
-	return value
-}
-
-// TestInterruptMove: Ctrl-C while the channel is being moved waits for what was begun, and the result says what is true. The second
+// moves: Ctrl-C while the channel is being moved waits for what was begun, and the result says what is true. The second
 // one ends at once.
-func TestInterruptMove(t *testing.T) {
+func (h *nightHouse) moves(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault  registrytest.Fault
 		second bool
@@ -308,7 +301,7 @@ func TestInterruptMove(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, key, pub := night(t)
+			s := h.keyed.copyOf(t)
 			came := make(chan struct{}, 100)
 			s.registry.FaultAt(func(_ int, r *http.Request) registrytest.Fault {
 				if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest-stable") {
@@ -320,7 +313,7 @@ func TestInterruptMove(t *testing.T) {
 				}
 				return registrytest.None
 			})
-			term := s.typed(t, "rollback", "frontend", "--key", key)
+			term := s.typed(t, "rollback", "frontend", "--key", h.key)
 			term.until(t, "the channel", func() bool { return len(came) > 0 })
 			term.types(t, ctrlC)
 			if c.second {
@@ -333,7 +326,7 @@ func TestInterruptMove(t *testing.T) {
 			s.registry.FaultAt(nil)
 			if c.code == exitDone {
 				s.at(t, "v1.1.0")
-				if h := s.journal(t, pub); h.Standing != tag.Settled {
+				if h := s.journal(t, h.pub); h.Standing != tag.Settled {
 					t.Errorf("%+v", h)
 				}
 			}
@@ -341,9 +334,9 @@ func TestInterruptMove(t *testing.T) {
 	}
 }
 
-// TestTerminated: SIGTERM is what CI systems send. It reaches the command alone, and not the programs that it started.
-func TestTerminated(t *testing.T) {
-	h := newNightHouse(t)
+// terminated: SIGTERM is what CI systems send. It reaches the command alone, and not the programs that it started.
+func (h *nightHouse) terminated(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(*testing.T, *nightHouse, *sandbox) (func(*terminal) bool, []string){
 		"git": inGit, "the registry": asked("/tags/list"), "the password": prompted,
 	} {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -137,7 +138,10 @@ func (t *viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	proxy, failed := t.base.Proxy(req)
-	if failed != nil || proxy == nil {
+	if failed != nil {
+		return nil, errors.New("HTTP_PROXY or HTTPS_PROXY is not the URL of a proxy") // the reason would show its password
+	}
+	if proxy == nil {
 		return nil, err
 	}
 	return nil, fmt.Errorf("through the proxy %s: %w", proxy.Host, err) // the host alone: a proxy's URL may have a password

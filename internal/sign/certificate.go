@@ -95,11 +95,11 @@ func (a *authority) request(ctx context.Context) (*credential, error) {
 	asked := a.now()
 	chain, at, err := a.fulcio(ctx, token.text, pub, proof)
 	if err != nil {
-		return nil, fmt.Errorf("certificate from Fulcio at %s: %w", a.url, token.refused(err))
+		return nil, fmt.Errorf("certificate from Fulcio at %s: %w", shown(a.url), token.refused(err))
 	}
 	c, err := newCredential(keys, chain)
 	if err != nil {
-		return nil, fmt.Errorf("certificate from Fulcio at %s: %w", a.url, err)
+		return nil, fmt.Errorf("certificate from Fulcio at %s: %w", shown(a.url), err)
 	}
 	c.asked, c.lasts = asked, lifetime(c.leaf, at)
 	return c, nil

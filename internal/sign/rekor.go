@@ -77,7 +77,7 @@ func logFault(address string, err error) error {
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	return fmt.Errorf("log entry from Rekor at %s: %w", address, err)
+	return fmt.Errorf("log entry from Rekor at %s: %w", shown(address), err)
 }
 
 // logV1 is a Rekor v1 log. It takes no answer for an entry that has not all that an entry has: those who use the answer would panic.

@@ -140,7 +140,7 @@ func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]
 	raw, status, err := f.read(address, limit)
 	switch {
 	case err != nil:
-		f.failed = fmt.Errorf("%s: %w", address, err)
+		f.failed = fmt.Errorf("%s: %w", shown(address), err)
 		return nil, f.failed
 	case status != http.StatusOK: // TUF's client looks for a newer root until there is none
 		return nil, &metadata.ErrDownloadHTTP{StatusCode: status, URL: address}
@@ -148,6 +148,15 @@ func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]
 		return nil, &metadata.ErrDownloadLengthMismatch{Msg: fmt.Sprintf("%s has more than %d bytes", address, limit)}
 	}
 	return raw, nil
+}
+
+// shown is an address without its password.
+func shown(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "an address that is no URL"
+	}
+	return u.Redacted()
 }
 
 func (f *fetcher) read(address string, limit int64) ([]byte, int, error) {
