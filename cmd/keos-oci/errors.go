@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
@@ -61,10 +62,22 @@ func single(err error) []error {
 // registry's answer must not pass for output of ours or for a command to the CI system.
 func (a *app) explain(err error) {
 	errs := single(err)
-	if early := a.cause(); early != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) && !strings.Contains(err.Error(), early.Error()) {
-		errs = append(errs, early)
+	if early := a.early(err); early != nil {
+		errs = append(slices.Clip(errs), early)
 	}
 	a.say(errs...)
+}
+
+// early is the signal or the --timeout that ended the command, nil where that is not why it failed, or is said already.
+func (a *app) early(err error) error {
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if !ended || a.cause == nil {
+		return nil
+	}
+	if cause := a.cause(); cause != nil && !strings.Contains(err.Error(), cause.Error()) {
+		return cause
+	}
+	return nil
 }
 
 func (a *app) say(errs ...error) {
