@@ -55,8 +55,8 @@ func (l *Journal) ReadRelease(ctx context.Context, version string) (Release, err
 		return r, fmt.Errorf("%w: %s is not a record", ErrInvalidRecord, name)
 	}
 	st, signed, err := l.statement([]byte(m.Annotations[recordBundle]))
-	if errors.Is(err, sign.ErrCannotCheck) && !errors.Is(err, sign.ErrOtherKey) { // a key that is not accepted writes no records here
-		return r, err
+	if errors.Is(err, sign.ErrCannotCheck) {
+		return r, fmt.Errorf("%s: %w", name, err)
 	}
 	if err != nil {
 		return r, fmt.Errorf("%w: %s: %w", ErrInvalidRecord, name, err)

@@ -257,7 +257,7 @@ func (j *judgement) release(version string, record journal.Release, err error) {
 	case err == nil:
 		j.out.Bound = true
 		j.met("release", fmt.Sprintf("%s is this digest, by a record of %s", version, record.Signer))
-	case errors.Is(err, journal.ErrNoRecord), errors.Is(err, journal.ErrInvalidRecord):
+	case recordless(err):
 		j.out.Bound = j.boundByRef(version)
 		note := fmt.Sprintf("%s: %v", version, err)
 		if j.out.Bound {

@@ -112,6 +112,7 @@ func (p Pass) release(version, commit string, now time.Time) journal.Release {
 	return journal.Release{Component: p.component.Name, Version: version, Digest: p.artifact.Descriptor.Digest, Commit: commit, Time: now.UTC().Truncate(time.Second)}
 }
 
+// recordless reports whether there is no release record that counts here. One that another key signed does not.
 func recordless(err error) bool {
-	return errors.Is(err, journal.ErrNoRecord) || errors.Is(err, journal.ErrInvalidRecord)
+	return errors.Is(err, journal.ErrNoRecord) || errors.Is(err, journal.ErrInvalidRecord) || errors.Is(err, sign.ErrOtherKey)
 }
