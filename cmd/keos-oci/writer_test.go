@@ -792,7 +792,7 @@ func strangersSignatures(otherKey string) []attack {
 		}
 		refused := wrongIdentity
 		if who.key != "" {
-			refused = "no signature is valid"
+			refused = "signed with another key"
 		}
 		attacks = append(attacks, attack{name: "signed on other content, by " + name, only: mode, do: func(t *testing.T, h *house) []digest.Digest {
 			bad := h.forge(t, "latest", h.otherLayer(t), "latest", "v3.0.0")
@@ -923,12 +923,16 @@ func releaseRecords(otherKey string) []attack {
 		if who.key != "" {
 			mode = "keyed"
 		}
+		invalid := "invalid release record"
+		if who.key != "" {
+			invalid = "signed with another key"
+		}
 		attacks = append(attacks, attack{name: "record signed by " + name, only: mode, do: func(t *testing.T, h *house) []digest.Digest {
 			by := h.outsider(who.query, who.key)
 			h.records(t, by, "v2.0.0", h.good["v1.0.0"])
 			h.records(t, by, "v3.0.0", h.good["v1.0.0"])
 			return nil
-		}, answers: map[string]string{"verify v2.0.0": "0 invalid release record", "rollback v1.0.0; promote v2.0.0": "3 nothing signed says | 0",
+		}, answers: map[string]string{"verify v2.0.0": "0 " + invalid, "rollback v1.0.0; promote v2.0.0": "3 nothing signed says | 0",
 			"release v2.0.0; rollback v1.0.0; promote v2.0.0": "0", "release v3.0.0": `0 "reused": "latest"`}})
 	}
 	return attacks

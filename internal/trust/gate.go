@@ -50,11 +50,12 @@ type Gate struct {
 
 	mu   sync.Mutex
 	open map[string]*registry.Repository
+	keys map[string]bool // components of which the key at hand is known to have signed records, or not
 }
 
 // New makes a Gate on the repositories that client opens. signer may be nil where nothing is signed.
 func New(rules *Rules, client *registry.Client, signer *sign.Signer) *Gate {
-	return &Gate{Rules: rules, signer: signer, client: client, open: map[string]*registry.Repository{}}
+	return &Gate{Rules: rules, signer: signer, client: client, open: map[string]*registry.Repository{}, keys: map[string]bool{}}
 }
 
 // Open names a repository; nothing is requested yet.

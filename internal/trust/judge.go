@@ -212,7 +212,7 @@ func (j *judgement) signature(ctx context.Context, found sign.Found, unread erro
 		err = unread
 	}
 	if err == nil {
-		err = j.unmet(found)
+		err = j.otherKey(ctx, j.Component, j.unmet(found))
 	}
 	if err == nil {
 		err = j.legacy(ctx)
