@@ -76,6 +76,7 @@ func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff)
 	case built.Size() == 0:
 		g.warnEmpty(variant)
 	}
+	g.checkRendered(ctx, variant, built, read)
 	g.checkEqual(ctx, variant, built, equal)
 }
 

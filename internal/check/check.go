@@ -66,6 +66,7 @@ const (
 	RuleImageUpdate = "image-automation"
 	RuleRemote      = "remote"
 	RuleFilter      = "git-filter"
+	RuleDeprecated  = "deprecated"
 )
 
 // Finding is one thing the gate saw. File is relative to the workspace; Line counts from 1 and is 0 when the whole file

@@ -49,6 +49,7 @@ func (g *gate) inspect(name string) error {
 	docs, err := parse(data)
 	if isKustomization(name) {
 		g.kusts[path.Dir(name)] = newKustomization(name, docs, data)
+		g.warnDeprecated(name, data, docs)
 	}
 	if err != nil {
 		s.lines(string(data), top(), "")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func inTurn(ctx context.Context, build func() (resmap.ResMap, error)) (resmap.Re
 	}
 	done := make(chan result, 1)
 	go func() {
-		built, err := recovered(build)
+		built, err := quietly(build)
 		<-kustomizeTurn
 		done <- result{built, err}
 	}()
@@ -75,6 +76,19 @@ func inTurn(ctx context.Context, build func() (resmap.ResMap, error)) (resmap.Re
 	case r := <-done:
 		return r.built, r.err
 	}
+}
+
+// quietly keeps kustomize from writing about deprecated fields to the process's stderr, over and over: they are a finding. One build runs at a time.
+func quietly(build func() (resmap.ResMap, error)) (resmap.ResMap, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	stderr := os.Stderr
+	os.Stderr = null
+	defer func() { os.Stderr = stderr }()
+	return recovered(build)
 }
 
 // recovered makes an error of kustomize's panics on some invalid objects, as Flux does.
@@ -166,8 +180,16 @@ func refuse(name string, data []byte) string {
 // that isolate builds which bring a schema of their own. Here the schema is loaded when first needed and thrown away only
 // after such a build; a test holds both to the same output.
 func build(fs filesys.FileSystem, root, dir string) (resmap.ResMap, error) {
+	return buildWith(fs, root, dir, func(manifest []byte) ([]byte, error) { return manifest, nil })
+}
+
+// buildWith is build with a change to the folder's kustomization, in memory only.
+func buildWith(fs filesys.FileSystem, root, dir string, change func([]byte) ([]byte, error)) (resmap.ResMap, error) {
 	generator := fluxkustomize.NewGenerator(root, unstructured.Unstructured{})
 	manifest, file, _, err := generator.GenerateManifest(dir)
+	if err == nil {
+		manifest, err = change(manifest)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -306,14 +306,16 @@ func TestReference(t *testing.T) {
 		{name: "unreachable kustomizations too", files: map[string]string{"staging/kustomization.yaml": listsA, "staging/a.yaml": configMap,
 			"other/kustomization.yml": "components:\n- gone\n"}, want: []string{"error reference other/kustomization.yml:2"}},
 		{name: "every field", files: map[string]string{"staging/Kustomization": everyField("gone")}, want: everyLine()},
-		{name: "every field, all there", files: map[string]string{"other/Kustomization": everyField("f.yaml"), "other/f.yaml": configMap}},
+		{name: "every field, all there", files: map[string]string{"other/Kustomization": everyField("f.yaml"), "other/f.yaml": configMap},
+			want: []string{"warning deprecated other/Kustomization:3"}},
 		{name: "remote in an inline plugin", files: map[string]string{"staging/kustomization.yaml": listsA + "transformers:\n" + inline,
 			"staging/a.yaml": configMap}, want: refused("8")},
 		{name: "remote in a plugin's file", files: map[string]string{"staging/kustomization.yaml": listsA + "transformers:\n- t.yaml\n",
 			"staging/a.yaml": configMap, "staging/t.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: x}\npath: http://x/p\n"},
 			want: []string{"error reference staging/t.yaml:4"}},
 		{name: "inline patches are no paths", files: map[string]string{"staging/kustomization.yaml": listsA +
-			"patchesStrategicMerge:\n- |-\n" + indented(configMap), "staging/a.yaml": configMap}},
+			"patchesStrategicMerge:\n- |-\n" + indented(configMap), "staging/a.yaml": configMap},
+			want: []string{"warning deprecated staging/kustomization.yaml:3"}},
 	})
 }
 
@@ -351,7 +353,7 @@ func everyLine() []string {
 	for _, line := range []int{2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16, 18, 19, 20, 22, 23, 24} {
 		out = append(out, fmt.Sprintf("error reference staging/Kustomization:%d", line))
 	}
-	return out
+	return slices.Insert(out, 1, "warning deprecated staging/Kustomization:3")
 }
 
 // TestReferencesThatCannotBeTold: kustomize reads JSON, and of what YAML allows beyond that it makes something of its own.

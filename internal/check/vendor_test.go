@@ -100,7 +100,7 @@ func TestVendor(t *testing.T) {
 	if text := string(got.Contents["components/web/staging/"+base]); !strings.Contains(text, "name: far-a") {
 		t.Error(text)
 	}
-	if findings := run(t, c, Options{}); len(findings) != 0 {
+	if findings := run(t, c, Options{}); len(findings) != 1 || short(findings[0]) != "warning deprecated other/kustomization.yaml:1" {
 		t.Error(show(findings))
 	}
 	objects, count, err := Render(t.Context(), c.Unpacked, "staging", false)

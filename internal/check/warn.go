@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -260,4 +262,32 @@ func (g *gate) consumed() map[string]bool {
 		}
 	}
 	return out
+}
+
+// quotedField is a field in kustomize's words about deprecated ones.
+var quotedField = regexp.MustCompile(`'(\w+)' is deprecated`)
+
+// warnDeprecated tells once for each kustomization of the fields that kustomize will drop.
+func (g *gate) warnDeprecated(name string, data []byte, docs []*yaml.Node) {
+	var k types.Kustomization
+	if k.Unmarshal(data) != nil { // the build says what is wrong
+		return
+	}
+	var fields []string
+	if said := k.CheckDeprecatedFields(); said != nil {
+		for _, text := range *said {
+			if m := quotedField.FindStringSubmatch(text); m != nil {
+				fields = append(fields, m[1])
+			}
+		}
+	}
+	if len(fields) == 0 {
+		return
+	}
+	line := 0
+	for _, doc := range docs {
+		line = max(line, lineOfKey(doc, fields[0]))
+	}
+	g.report(Finding{Severity: Warning, Rule: RuleDeprecated, File: name, Line: line, Message: "uses fields that kustomize will drop: " + strings.Join(fields, ", "),
+		Fix: "run kustomize edit fix in its folder"})
 }

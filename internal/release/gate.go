@@ -158,11 +158,14 @@ type CheckedComponent struct {
 	err error
 }
 
-// Err joins what went wrong with any component, nil when all passed.
+// Err joins what went wrong with any component, nil when all passed. Findings are in the result, and only counted here.
 func (r *CheckResult) Err() error {
 	var failures Failures
 	for _, c := range r.Components {
-		if c.err != nil {
+		var refused *RefusedError
+		if errors.As(c.err, &refused) {
+			failures = append(failures, fmt.Errorf("%s is %w: %d findings", c.Name, ErrRefused, len(refused.Findings)))
+		} else if c.err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", c.Name, c.err))
 		}
 	}
