@@ -28,6 +28,7 @@ type app struct {
 
 	started  bool // a command's own code runs: what fails before that is usage
 	explains bool // verify prints each rule
+	unnamed  bool // the command asks no registry, and need not know one
 	progress *progress
 	critical critical     // what a signal does not cut
 	cause    func() error // why the command ends early, nil when it does not

@@ -13,6 +13,7 @@ refused with file and line; what may surprise on a cluster is a warning.`,
   keos-oci check frontend -o json`,
 		ValidArgsFunction: a.completeComponents,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.unnamed = true
 			svc, err := a.service(cmd.Context(), nil)
 			if err != nil {
 				return err

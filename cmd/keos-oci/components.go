@@ -50,6 +50,7 @@ func (a *app) componentsCmd() *cobra.Command {
 		if explain != "" && a.global.output == formatMatrix {
 			return fmt.Errorf("%w: --explain prints text, json or yaml", errUsage)
 		}
+		a.unnamed = a.global.output != formatMatrix // whose jobs ask the registry
 		svc, err := a.service(cmd.Context(), nil)
 		if err != nil {
 			return err
@@ -74,15 +75,22 @@ func (a *app) componentsCmd() *cobra.Command {
 		if a.global.output == formatMatrix {
 			return a.printMatrix(set, shards)
 		}
-		return a.print(newComponentsResult(svc.Workspace.Registry, set))
+		return a.print(newComponentsResult(svc.Workspace, set))
 	}
 	return cmd
 }
 
-func newComponentsResult(registry string, set component.Set) *componentsResult {
-	res := &componentsResult{Registry: registry, Components: make([]componentEntry, len(set))}
+// newComponentsResult leaves the repositories out where it is not known where they are.
+func newComponentsResult(w *component.Workspace, set component.Set) *componentsResult {
+	res := &componentsResult{Components: make([]componentEntry, len(set))}
 	for i, c := range set {
 		res.Components[i] = componentEntry{c.Name, c.Kind, c.Dir, c.Root, c.Paths, c.Repository.String(), orEmpty(c.Variants), orEmpty(c.Phases), c.GitTag}
+		if !w.Named() {
+			res.Components[i].Repository = ""
+		}
+	}
+	if w.Named() {
+		res.Registry = w.Registry
 	}
 	return res
 }

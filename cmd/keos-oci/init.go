@@ -80,6 +80,7 @@ func (a *app) propose(ctx context.Context, flags initFlags) error {
 	if err != nil {
 		return err
 	}
+	options.Unnamed = flags.workflows == "" // which log in to it
 	proposal, err := scaffold.Propose(options, ask)
 	if proposal == nil {
 		return err
@@ -163,9 +164,12 @@ type foundLayout struct {
 func newInitResult(top string, p *scaffold.Proposal, flags initFlags) (*initResult, error) {
 	res := &initResult{Found: []foundLayout{}, Files: []generatedFile{}, Notes: p.Notes}
 	for _, r := range p.Readings {
-		list := newComponentsResult(r.Workspace.Registry, r.Workspace.Components)
+		list := newComponentsResult(r.Workspace, r.Workspace.Components)
 		res.Found = append(res.Found, foundLayout{Layout: r.Layout, By: r.By, Rule: r.Rule, Reasons: orEmpty(r.Reasons), Chosen: r.Chosen,
 			Registry: list.Registry, Components: list.Components, Config: string(r.Config)})
+		if !r.Workspace.Named() && r.Chosen {
+			res.Notes = append(res.Notes, "it is not known yet where to publish: set registry in keos-oci.yaml, or pass --registry HOST/PREFIX")
+		}
 	}
 	if p.Chosen() == nil {
 		return res, res.undecided(flags)
@@ -323,7 +327,7 @@ func componentTable(list []componentEntry) shown {
 	fmt.Fprintln(w, "COMPONENT\tKIND\tVARIANTS\tPHASES\tGIT TAG\tREPOSITORY")
 	for _, c := range list {
 		say(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, c.Kind, cmp.Or(strings.Join(c.Variants, ","), "-"), cmp.Or(strings.Join(c.Phases, ","), "-"),
-			strings.Replace(c.GitTag, "{version}", "X.Y.Z", 1), c.Repository)
+			strings.Replace(c.GitTag, "{version}", "X.Y.Z", 1), cmp.Or(c.Repository, "?"))
 	}
 	_ = w.Flush() // into memory
 	return shown(b.String())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func (a *app) printText(result any) error {
 	case *componentsResult:
 		fmt.Fprintln(w, "COMPONENT\tKIND\tVARIANTS\tREPOSITORY")
 		for _, c := range r.Components {
-			say(w, "%s\t%s\t%s\t%s\n", c.Name, c.Kind, strings.Join(c.Variants, ","), c.Repository)
+			say(w, "%s\t%s\t%s\t%s\n", c.Name, c.Kind, strings.Join(c.Variants, ","), cmp.Or(c.Repository, "?"))
 		}
 	case *release.ExplainResult:
 		fmt.Fprintln(w, "ARTIFACT\tFILE\tWHY")

@@ -125,7 +125,7 @@ func (a *app) open(ctx context.Context, checkout *git.Checkout, src release.Sour
 	if err != nil {
 		return nil, err
 	}
-	o.NewFleet = newFleet
+	o.NewFleet, o.Unnamed = newFleet, a.unnamed
 	workspace, err := component.Load(o)
 	return &opened{checkout, tree, workspace}, err
 }

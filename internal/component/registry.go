@@ -12,6 +12,12 @@ import (
 // maxRepository is how long a repository with its host may be, by the distribution spec's advice.
 const maxRepository = 255
 
+// unnamed stands for a registry that is not known. No such host exists (RFC 2606, section 2).
+const unnamed = "registry.invalid/unnamed"
+
+// Named reports whether it is known where the components are published.
+func (w *Workspace) Named() bool { return w.Registry != unnamed }
+
 // registry decides which prefix all repositories start with, and how their host is spoken to: by the option, the config file, or
 // the default for the Git remote.
 func (s *settings) registry(o Options) (scheme, prefix string, err error) {
@@ -30,6 +36,9 @@ func (s *settings) registry(o Options) (scheme, prefix string, err error) {
 		return scheme, prefix, s.doc.err()
 	}
 	prefix, err = defaultPrefix(o.RemoteURL)
+	if err != nil && o.Unnamed {
+		return "", unnamed, nil
+	}
 	if err != nil {
 		return "", "", fmt.Errorf("%w: no registry: set registry in %s or pass --registry HOST/PREFIX: %w", ErrConfig, ConfigFile, err)
 	}

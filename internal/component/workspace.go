@@ -31,6 +31,7 @@ type Options struct {
 	Registry   string                       // HOST/PREFIX with or without a scheme, instead of the config file's
 	Files      []string                     // the files Git tracks, relative to Dir; no others count
 	RemoteURL  func() (string, error)       // address of the Git remote; asked only where no registry is given
+	Unnamed    bool                         // the registry need not be known: nothing is asked of it
 	NewFleet   bool                         // a checkout in which nothing is found is a fleet that has no cluster yet
 }
 

@@ -199,7 +199,9 @@ func (p *proposer) beside(existing []byte) (*Proposal, error) {
 func (p *proposer) compare(ws *component.Workspace, existing []byte) {
 	for _, by := range []By{ByLayer, ByApp} {
 		other := &proposer{options: p.options, ask: p.ask, survey: p.survey}
-		other.options.Registry, other.ask.By = ws.Address(), by
+		if other.ask.By = by; ws.Named() {
+			other.options.Registry = ws.Address()
+		}
 		proposed, err := other.fresh()
 		if err != nil || proposed.Chosen() == nil {
 			continue
