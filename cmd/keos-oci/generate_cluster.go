@@ -18,7 +18,6 @@ type clusterFlags struct {
 	cluster  flux.Cluster
 	settings []string
 	fleetPin string
-	replace  bool
 }
 
 func (a *app) generateClusterCmd() *cobra.Command {
@@ -73,7 +72,6 @@ func (c *clusterFlags) bind(cmd *cobra.Command) {
 	f.StringVar(&c.fleetPin, "pin-fleet", "", "hold the fleet itself to a version or a digest")
 	f.StringVar(&c.cluster.Workflow, "signer-workflow", "", "regular expression of the workflow that signs components, without .yaml (default any)")
 	f.StringVar(&c.cluster.GitRef, "signer-ref", "", "regular expression of the Git ref on which it runs (default the channel's)")
-	f.BoolVar(&c.replace, "overwrite", false, "write over the files of a cluster that there is already")
 	d := &c.cluster.Flux
 	f.StringVar(&d.Version, "flux-version", "", `Flux to install (default "2.x")`)
 	f.StringVar(&d.Registry, "flux-registry", "", `registry of Flux's images (default "ghcr.io/fluxcd")`)
@@ -170,6 +168,6 @@ func (a *app) checkNew(c *clusterFlags) error {
 	if err := c.cluster.CheckNew(known); err != nil {
 		return err
 	}
-	c.output.mustBeNew = !c.replace
+	c.output.mustBeNew = true
 	return nil
 }

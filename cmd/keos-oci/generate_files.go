@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/pflag"
 
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/release"
 )
@@ -21,12 +22,15 @@ type outputFlags struct {
 	dir       string
 	check     bool
 	mustBeNew bool // what is there already and differs is somebody else's
+	overwrite bool // and is written over all the same
+	edits     bool // the content is that of the file with a change in its place
 	notes     []string
 }
 
 func (o *outputFlags) bind(f *pflag.FlagSet, dir string) {
 	f.StringVar(&o.dir, "dir", "", dir+" (default: print)")
 	f.BoolVar(&o.check, "check", false, "with --dir: change nothing, and exit with 3 where a file differs")
+	f.BoolVar(&o.overwrite, "overwrite", false, "with --dir: also over files that a person wrote or edited")
 }
 
 // generateResult is what the generate commands did. Content is there where nothing was to be written.
@@ -35,9 +39,10 @@ type generateResult struct {
 	Notes []string        `json:"notes,omitempty"`
 
 	printed bool
+	marks   bool // files bear the line by which edits of a person are known
 }
 
-// generatedFile is one file: created, updated, unchanged, differs (and was only compared) or printed.
+// generatedFile is one file: created, updated, unchanged, kept (somebody added to it), differs (and was only compared) or printed.
 type generatedFile struct {
 	Path    string   `json:"path,omitempty"`
 	Status  string   `json:"status"`
@@ -46,6 +51,8 @@ type generatedFile struct {
 	Removed []string `json:"removed,omitempty"`
 	Content string   `json:"content,omitempty"`
 	Diff    string   `json:"diff,omitempty"`
+
+	theirs bool // a person wrote it, or edited what is generated
 }
 
 // The states of a generated file.
@@ -53,13 +60,14 @@ const (
 	fileCreated   = "created"
 	fileUpdated   = "updated"
 	fileUnchanged = "unchanged"
+	fileKept      = "kept"
 	fileDiffers   = "differs"
 	filePrinted   = "printed"
 )
 
 // finishFiles prints, compares or writes files, and tells what it did. A change is the only file's.
 func (a *app) finishFiles(o outputFlags, files []flux.File, change *flux.Change) error {
-	res := &generateResult{Notes: o.notes, printed: o.dir == ""}
+	res := &generateResult{Notes: o.notes, printed: o.dir == "", marks: !o.edits}
 	if o.dir == "" {
 		if o.check {
 			return fmt.Errorf("%w: --check compares with files: name their folder with --dir", errUsage)
@@ -84,7 +92,7 @@ func (a *app) finishFiles(o outputFlags, files []flux.File, change *flux.Change)
 		return a.finish(res, res.differences())
 	}
 	if err := res.taken(o); err != nil {
-		return err
+		return errors.Join(err, a.finish(res, nil))
 	}
 	if err := res.write(root, files); err != nil {
 		return err
@@ -116,16 +124,32 @@ func (r *generateResult) compare(root *os.Root, files []flux.File) error {
 			out.Status = fileCreated
 		case err != nil:
 			return err
-		case !bytes.Equal(before, f.Content):
+		case !r.marks && !bytes.Equal(before, f.Content):
 			out.Status = fileUpdated
+		case r.marks:
+			out.Status, out.theirs = stateOfFile(before, f.Content)
 		}
-		if out.Status != fileUnchanged {
-			_, hunks, _ := bytes.Cut(diff.Diff(f.Path, before, f.Path+" (generated)", f.Content), []byte("\n"))
+		if out.Status != fileUnchanged && out.Status != fileKept {
+			body, _, _ := fileset.Body(before)
+			_, hunks, _ := bytes.Cut(diff.Diff(f.Path, body, f.Path+" (generated)", f.Content), []byte("\n"))
 			out.Diff = string(hunks)
 		}
 		r.Files = append(r.Files, out)
 	}
 	return nil
+}
+
+// stateOfFile says what becomes of a file that is there, and whether it is not ours to write.
+func stateOfFile(before, generated []byte) (status string, theirs bool) {
+	switch fileset.Compare(before, generated) {
+	case fileset.Same:
+		return fileUnchanged, false
+	case fileset.Kept:
+		return fileKept, false
+	case fileset.Theirs:
+		return fileUpdated, true
+	}
+	return fileUpdated, false
 }
 
 func readIn(root *os.Root, name string) ([]byte, error) {
@@ -141,7 +165,7 @@ func readIn(root *os.Root, name string) ([]byte, error) {
 func (r *generateResult) differences() error {
 	var names []string
 	for i := range r.Files {
-		if f := &r.Files[i]; f.Status != fileUnchanged {
+		if f := &r.Files[i]; f.Status != fileUnchanged && f.Status != fileKept {
 			f.Status = fileDiffers
 			names = append(names, f.Path)
 		}
@@ -152,10 +176,22 @@ func (r *generateResult) differences() error {
 	return fmt.Errorf("%w from what would be generated: %s", release.ErrDiffers, strings.Join(names, ", "))
 }
 
-// taken refuses to write over files of something that is there already.
+// taken refuses to write over files of something that is there already, and over what a person wrote.
 func (r *generateResult) taken(o outputFlags) error {
+	var theirs []string
+	for i := range r.Files {
+		f := &r.Files[i]
+		if f.theirs && !o.overwrite {
+			f.Status = fileDiffers
+			theirs = append(theirs, path.Join(o.dir, f.Path))
+		}
+	}
+	if len(theirs) > 0 && !o.mustBeNew {
+		return fmt.Errorf("%w: a person wrote %s, or edited what is generated there: take over by hand what the diff shows, or write over it with --overwrite, which loses the rest",
+			flux.ErrTaken, strings.Join(theirs, " and "))
+	}
 	for _, f := range r.Files {
-		if o.mustBeNew && f.Status == fileUpdated {
+		if o.mustBeNew && !o.overwrite && (f.Status == fileUpdated || f.theirs) {
 			return fmt.Errorf("%w: %s is there and differs: choose another name, compare with --check, or write over it with --overwrite", flux.ErrTaken, path.Join(o.dir, f.Path))
 		}
 	}
@@ -174,9 +210,12 @@ func (r *generateResult) write(root *os.Root, files []flux.File) (err error) {
 	}()
 	for i, f := range files {
 		r.Files[i].Diff = ""
-		if r.Files[i].Status == fileUnchanged {
+		if r.Files[i].Status == fileUnchanged || r.Files[i].Status == fileKept {
 			beside = append(beside, "")
 			continue
+		}
+		if r.marks {
+			f.Content = fileset.Mark(f.Content)
 		}
 		if err := root.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/flux"
 )
 
@@ -81,6 +82,6 @@ func (a *app) repin(p flux.Pairs, file string, o outputFlags) error {
 	if err != nil {
 		return err
 	}
-	o.dir = filepath.Dir(file)
-	return a.finishFiles(o, []flux.File{{Path: filepath.Base(file), Content: after}}, &flux.Change{Updated: changed})
+	o.dir, o.edits = filepath.Dir(file), true
+	return a.finishFiles(o, []flux.File{{Path: filepath.Base(file), Content: fileset.Edit(before, after)}}, &flux.Change{Updated: changed})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/flux"
 )
 
@@ -233,8 +234,8 @@ func (a *app) editInputs(edit flux.Edit, o outputFlags) error {
 			return err
 		}
 	}
-	o.dir = filepath.Dir(edit.File)
-	return a.finishFiles(o, []flux.File{{Path: filepath.Base(edit.File), Content: change.Content}}, &change)
+	o.dir, o.edits = filepath.Dir(edit.File), true
+	return a.finishFiles(o, []flux.File{{Path: filepath.Base(edit.File), Content: fileset.Edit(before, change.Content)}}, &change)
 }
 
 func (a *app) generatePoliciesCmd() *cobra.Command {
