@@ -19,6 +19,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/registry/registrytest"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
@@ -508,4 +509,33 @@ func TestMirror(t *testing.T) {
 	if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Sequence != 5 {
 		t.Errorf("%+v", h)
 	}
+}
+
+// TestPublishUnread: a record that the registry does not give stops a publication from moving the channel, with 1, and no promotion.
+func TestPublishUnread(t *testing.T) {
+	s, key, pub := rolledBack(t)
+	newest := s.journal(t, pub).Moves[0].Tag
+	s.component("frontend", "new")
+	s.commit("new")
+	broken := func(_ int, r *http.Request) registrytest.Fault {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, newest) {
+			return registrytest.InternalError
+		}
+		return registrytest.None
+	}
+	s.registry.FaultAt(broken)
+	r := s.run("publish", "frontend", "--key", key, "--version", "v1.3.0")
+	if r.code != 1 || !strings.Contains(r.stderr, "v1.3.0 is published, but latest-stable did not follow: record "+newest+" cannot be checked") {
+		t.Errorf("%v", r)
+	}
+	s.at(t, "v1.1.0")
+	s.registry.FaultAt(broken)
+	if r := s.run("status", "frontend", "--key", pub); r.code != 1 || !strings.Contains(r.stdout, "cannot-check") {
+		t.Errorf("%v", r)
+	}
+	if r := s.must("promote", "frontend", "v1.3.0", "--key", key); !strings.Contains(r.stdout, "the move goes on without it, and says so on record") {
+		t.Errorf("%v", r)
+	}
+	s.at(t, "v1.3.0")
+	s.must("status", "frontend", "--key", pub, "--exit-code")
 }

@@ -257,24 +257,27 @@ func (j Journal) ignored(what string) bool {
 	return slices.ContainsFunc(j.Entries, func(e Entry) bool { return e.Err == nil && slices.Contains(e.Ignores, what) })
 }
 
-// gaps are the records that a later one names as the one before it, and that are gone, by the later one. Whether the oldest record that was read
-// has one before it is not known where older ones were left out.
+// gaps are the records that a later one names as the one before it, and that are gone, by the later one.
 func (j Journal) gaps() []Entry {
 	known := map[digest.Digest]bool{}
 	for _, e := range j.Entries {
 		known[e.Digest] = true
 	}
-	oldest := len(j.Entries) - 1
-	for oldest >= 0 && j.Entries[oldest].Err != nil {
-		oldest--
-	}
 	var list []Entry
 	for i, e := range j.Entries {
-		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (i != oldest || !j.Partial) && !j.ignored(e.Previous.String()) {
+		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (!j.Partial || j.readPast(i)) && !j.ignored(e.Previous.String()) {
 			list = append(list, e)
 		}
 	}
 	return list
+}
+
+// readPast reports whether the record before entry i would be among those that were read: an older one is. Records of the first release have no
+// numbers, and are in the order of their time.
+func (j Journal) readPast(i int) bool {
+	return slices.ContainsFunc(j.Entries[i+1:], func(older Entry) bool {
+		return older.Err == nil && (j.Entries[i].Sequence == 0 || older.Sequence < j.Entries[i].Sequence-1)
+	})
 }
 
 // Why the newest record of a journal is not known for sure: ErrInvalid and ErrGap are both ErrDoubt.
@@ -457,7 +460,7 @@ func (j Journal) Findings() []string {
 	var list []string
 	followers := map[digest.Digest][]string{}
 	for i, e := range j.Entries {
-		if e.counts() && e.Previous != "" && j.closed(i) == "" { // who gave way left a fork, and lost nothing
+		if e.counts() && e.Previous != "" && j.closed(i) == "" && !j.ignored(e.Tag) { // who gave way left a fork, and lost nothing
 			followers[e.Previous] = append(followers[e.Previous], e.Tag)
 		}
 	}
@@ -477,7 +480,7 @@ func (j Journal) Twice() [][2]Entry {
 	var list [][2]Entry
 	seen := map[int]Entry{}
 	for i, e := range j.Entries {
-		if e.Err != nil || e.Sequence == 0 || !e.Moves() || j.closed(i) != "" {
+		if e.Err != nil || e.Sequence == 0 || !e.Moves() || j.closed(i) != "" || j.ignored(e.Tag) {
 			continue
 		}
 		if newer, there := seen[e.Sequence]; there {
