@@ -72,19 +72,20 @@ func TestJournals(t *testing.T) {
 	for name, c := range map[string]struct {
 		harm   func(t *testing.T, s *sandbox, c *crowd)
 		status string // what status says
-		code   int    // of status --exit-code, and of a publication of a new version
+		code   int    // of status --exit-code
+		doubt  bool   // publications move nothing
 	}{
-		"nothing":               {func(*testing.T, *sandbox, *crowd) {}, "settled", 0},
-		"50 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(time.Minute))...) }, "settled, invalid record", 3},
-		"50 older junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(-time.Hour))...) }, "settled", 0},
+		"nothing":               {func(*testing.T, *sandbox, *crowd) {}, "settled", 0, false},
+		"50 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(time.Minute))...) }, "settled, invalid record", 3, true},
+		"50 older junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(-time.Hour))...) }, "settled", 0, false},
 		"5000 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) {
 			c.add(junk(), junkTags(5000, moves[0].Time.Add(time.Millisecond))...)
-		}, "settled, invalid record", 3},
-		"the newest record is gone":  {gone(0), "moved outside", 3},
-		"one in the middle is gone":  {gone(1), "settled, gap", 3},
-		"the oldest record is gone":  {gone(3), "settled", 0}, // the newest is known for sure; history and audit tell
-		"the newest one is damaged":  {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[0].Tag) }, "moved outside, invalid record", 3},
-		"one in the middle, damaged": {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[1].Tag) }, "settled, gap", 3},
+		}, "settled, invalid record", 3, true},
+		"the newest record is gone":  {gone(0), "moved outside", 3, false},
+		"one in the middle is gone":  {gone(1), "settled, gap", 3, true},
+		"the oldest record is gone":  {gone(3), "settled", 0, true}, // status looks at the newest alone
+		"the newest one is damaged":  {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[0].Tag) }, "moved outside, invalid record", 3, true},
+		"one in the middle, damaged": {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[1].Tag) }, "settled", 0, true}, // status reads the newest alone
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -101,14 +102,14 @@ func TestJournals(t *testing.T) {
 				t.Error(r)
 			}
 			r := s.run("publish", "frontend", "--key", key, "--version", "v1.2.0") // the bad release's job, once more
-			if want := c.code * min(1, strings.Count(c.status, "invalid")+strings.Count(c.status, "gap")); r.code != want {
-				t.Errorf("publish of v1.2.0: want %d: %v", want, r)
+			if (r.code == 3) != c.doubt || r.code != 0 && r.code != 3 {
+				t.Errorf("publish of v1.2.0: %v", r)
 			}
 			s.at(t, "v1.1.0")
 			s.component("frontend", "new")
 			s.commit("new")
 			next := s.run("publish", "frontend", "--key", key, "--version", "v1.3.0")
-			if strings.Contains(c.status, "invalid") || strings.Contains(c.status, "gap") {
+			if c.doubt {
 				if next.code != 3 || !strings.Contains(next.stderr, "v1.3.0 is published, but latest-stable did not follow: the journal is in doubt") {
 					t.Errorf("a new version: %v", next)
 				}

@@ -111,6 +111,11 @@ func (l *Journal) read(ctx context.Context, tags Tags, limit, least int, points 
 		}
 	}
 	j.Partial = tags.After != "" || len(j.Entries) < len(all)
+	for _, e := range j.Entries {
+		if e.Err == nil && e.PreviousTag > tags.After && !slices.Contains(all, e.PreviousTag) {
+			j.Absent = append(j.Absent, e.PreviousTag)
+		}
+	}
 	return j, nil
 }
 

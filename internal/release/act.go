@@ -76,7 +76,7 @@ func (m *mover) newRecord(action tag.Action, to tag.Target, previous tag.Entry) 
 		at = previous.Time.Add(time.Millisecond) // another machine's clock is ahead; the order of records is that of the moves
 	}
 	return tag.Record{Component: m.component.Name, Channel: m.channel.Name, Action: action, Version: to.Version, To: to.Digest, Time: at,
-		Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest, Sequence: previous.Sequence + 1, Request: m.Request}
+		Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest, PreviousTag: previous.Tag, Sequence: previous.Sequence + 1, Request: m.Request}
 }
 
 // act moves the channel by the protocol of moves (docs/guides/moves.md). Who meets a move that began at the same time gives way, waits a

@@ -199,7 +199,10 @@ func (s *Service) judge(ctx context.Context, c component.Component, out *Channel
 
 // standing adds what the newest records say.
 func (s *Service) standing(ctx context.Context, l *journal.Journal, records journal.Tags, repo trust.Repository, c component.Component, out *ChannelStatus) error {
-	j, err := l.Recent(ctx, records, newestOf, out.Digest)
+	j, err := l.Recent(ctx, records, 1, out.Digest)
+	if newest, ok := j.Newest(); err == nil && ok && newest.Previous != "" && newest.PreviousTag == "" {
+		j, err = l.Recent(ctx, records, 2, out.Digest) // a record of an earlier version of keos-oci: whether the one before it is there is seen by reading it
+	}
 	if err != nil {
 		return err
 	}
@@ -223,9 +226,6 @@ func (s *Service) standing(ctx context.Context, l *journal.Journal, records jour
 	}
 	return nil
 }
-
-// newestOf is how many records status reads of a channel: enough to see a gap or a record that somebody broke.
-const newestOf = 2
 
 // doubts adds why the newest record is not known for sure.
 func (s *Service) doubts(j tag.Journal, out *ChannelStatus) {

@@ -42,6 +42,7 @@ type Record struct {
 	RunURL      string        `json:"runURL,omitempty"`
 	Reason      string        `json:"reason,omitempty"`
 	Previous    digest.Digest `json:"previous,omitempty"` // the newest record that the writer saw
+	PreviousTag string        `json:"previousTag,omitempty"`
 	Sequence    int           `json:"sequence,omitempty"` // one more than that record's; records of the first release have none
 	Request     string        `json:"request,omitempty"`  // a command that is repeated says the same; records of the first release have none
 
@@ -91,6 +92,7 @@ type Journal struct {
 	Names   digest.Digest // what the channel points to
 	Entries []Entry
 	Partial bool
+	Absent  []string // tags of records that those which were read name as the ones before them, and that the registry does not list
 }
 
 // recordTag is <channel>.<UTC time to the millisecond>.<4 hex>; channels may hold dots, so it is read from its end.
@@ -265,7 +267,7 @@ func (j Journal) gaps() []Entry {
 	}
 	var list []Entry
 	for i, e := range j.Entries {
-		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (!j.Partial || j.readPast(i)) && !j.ignored(e.Previous.String()) {
+		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (!j.Partial || j.readPast(i) || slices.Contains(j.Absent, e.PreviousTag)) && !j.ignored(e.Previous.String()) {
 			list = append(list, e)
 		}
 	}
