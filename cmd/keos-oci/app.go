@@ -26,9 +26,10 @@ type app struct {
 	now      func() time.Time                   // nil is the system's clock
 	global   globalFlags
 
-	started  bool // a command's own code runs: what fails before that is usage
-	explains bool // verify prints each rule
-	unnamed  bool // the command asks no registry, and need not know one
+	started  bool      // a command's own code runs: what fails before that is usage
+	explains bool      // verify prints each rule
+	unnamed  bool      // the command asks no registry, and need not know one
+	rekor    *sign.Log // that audit searches; nil where none is named
 	progress *progress
 	critical critical     // what a signal does not cut
 	cause    func() error // why the command ends early, nil when it does not

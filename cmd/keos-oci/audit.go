@@ -31,6 +31,7 @@ each channel, which a mover has signed. Keep it outside the registry: in the cac
 		Example: `  keos-oci audit
   keos-oci audit --anchor anchor.json                      has anything been taken away since?
   keos-oci audit --anchor anchor.json --write-anchor       the same, and keep what is there now
+  keos-oci audit --rekor-url https://rekor.sigstore.dev    also what the log knows and the registry lacks
   keos-oci audit frontend -o json`,
 		ValidArgsFunction: a.completeComponents,
 	}
@@ -39,6 +40,7 @@ each channel, which a mover has signed. Keep it outside the registry: in the cac
 	f.StringVar(&write, "write-anchor", "", "write the newest records to the file of --anchor, or to this one; what was taken away stays in the file")
 	f.Lookup("write-anchor").NoOptDefVal = sameFile
 	signing.bindVerifier(f)
+	f.StringVar(&signing.services.RekorURL, "rekor-url", "", "transparency log to ask what movers signed that is not here (default from the config, else none); one that can be searched, such as https://rekor.sigstore.dev")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if write == sameFile && anchor.file == "" {
 			return fmt.Errorf("%w: --write-anchor: say the file, with --anchor FILE or --write-anchor=FILE", errUsage)
@@ -54,7 +56,7 @@ each channel, which a mover has signed. Keep it outside the registry: in the cac
 		if err != nil {
 			return err
 		}
-		req.Components = names
+		req.Components, req.Rekor = names, a.rekor
 		res, err := svc.Audit(cmd.Context(), req)
 		if err != nil {
 			return err
@@ -78,6 +80,9 @@ func (a *app) printAudit(w io.Writer, r *release.AuditResult) {
 		for _, f := range c.Unknown {
 			say(w, "%s\t%s\t%s\t%s\n", a.paint(yellow, "?"), c.Name, f.Tag, f.Message)
 		}
+	}
+	for _, n := range r.Notes {
+		say(w, "%s: %s\n", a.paint(bold, "note"), n)
 	}
 	s := r.Summary
 	say(w, "%d versions, %d records and %d channels: %d findings, %d unknown\n", s.Versions, s.Records, s.Channels, s.Findings, s.Unknown)

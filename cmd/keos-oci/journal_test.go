@@ -6,11 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -539,4 +545,84 @@ func TestPublishUnread(t *testing.T) {
 	}
 	s.at(t, "v1.3.0")
 	s.must("status", "frontend", "--key", pub, "--exit-code")
+}
+
+// searchable is a log in front of another one that answers searches, as Rekor does with an index: for the digests that a statement is about.
+func searchable(t *testing.T, upstream string) *httptest.Server {
+	t.Helper()
+	target, err := url.Parse(upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	index := map[string][]string{}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.URL.Path == "/api/v1/index/retrieve" {
+			var asked struct{ Hash string }
+			_ = json.Unmarshal(body, &asked)
+			mu.Lock()
+			defer mu.Unlock()
+			_ = json.NewEncoder(w).Encode(slices.Concat([]string{}, index[asked.Hash]))
+			return
+		}
+		rec := httptest.NewRecorder()
+		proxy.ServeHTTP(rec, r)
+		if r.URL.Path == "/api/v1/log/entries" && rec.Code == http.StatusCreated {
+			var entry struct {
+				Spec struct{ ProposedContent struct{ Envelope string } }
+			}
+			var envelope struct{ Payload []byte }
+			var statement struct {
+				Subject []struct{ Digest map[string]string }
+			}
+			var made map[string]any
+			err := errors.Join(json.Unmarshal(body, &entry), json.Unmarshal([]byte(entry.Spec.ProposedContent.Envelope), &envelope), json.Unmarshal(envelope.Payload, &statement),
+				json.Unmarshal(rec.Body.Bytes(), &made))
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			for id := range made {
+				key := "sha256:" + statement.Subject[0].Digest["sha256"]
+				index[key] = append(index[key], id)
+			}
+			mu.Unlock()
+		}
+		maps.Copy(w.Header(), rec.Header())
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// TestAuditAsksTheLog: the log knows of a record that somebody deleted.
+func TestAuditAsksTheLog(t *testing.T) {
+	st := sigstore(t)
+	log := searchable(t, st.env["SIGSTORE_REKOR_URL"])
+	own := *st
+	own.env = maps.Clone(st.env)
+	own.env["SIGSTORE_REKOR_URL"] = log.URL
+	s := shelf(t, &own)
+	s.must(append([]string{"rollback", "frontend"}, own.flags()...)...)
+	if r := s.must("audit", "--rekor-url", log.URL); !strings.Contains(r.stdout, "0 findings, 0 unknown") {
+		t.Errorf("nothing is missing: %v", r)
+	}
+	newest := s.history(t).Moves[0]
+	s.untag(t, newest.Tag, tag.DoneTag(newest.Tag))
+	s.crane(t, "v2.0.0") // as it was before
+	s.must("audit")
+	r := s.run("audit", "--rekor-url", log.URL)
+	if r.code != 3 || !strings.Contains(r.stdout, "not-here") || !strings.Contains(r.stdout, "publish.yaml@refs/heads/main") {
+		t.Errorf("a deleted record: %v", r)
+	}
+	if r := s.must("audit", "--rekor-url", st.env["SIGSTORE_REKOR_URL"]); !strings.Contains(r.stdout, "note: the transparency log has no search index") {
+		t.Errorf("a log without an index: %v", r)
+	}
+	if r := s.run("audit", "--rekor-url", "http://127.0.0.1:1"); r.code != 1 || !strings.Contains(r.stderr, "Rekor") {
+		t.Errorf("no log: %v", r)
+	}
 }

@@ -178,6 +178,9 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 	} else if signer, err = a.sigstore(ctx, rules, workspace, s, client); err != nil {
 		return nil, err
 	}
+	if s != nil && s.services.RekorURL != "" {
+		a.rekor = sign.NewLog(client.Part(registry.Part{Name: "Rekor", Limit: a.global.sigstoreTimeout}), s.services.RekorURL)
+	}
 	svc.Gate = trust.New(rules, client, signer)
 	return svc, nil
 }

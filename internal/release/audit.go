@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -23,6 +24,7 @@ import (
 type AuditRequest struct {
 	Components []string        // all for none
 	Anchor     *journal.Anchor // what journals are compared with; nil for nothing
+	Rekor      *sign.Log       // is asked for what movers signed and is not here; nil for none
 	KeepHeads  bool            // put the newest records into the anchor, but of journals that lack what it has
 }
 
@@ -31,6 +33,7 @@ type AuditResult struct {
 	Registry   string             `json:"registry"`
 	Components []AuditedComponent `json:"components"`
 	Summary    AuditSummary       `json:"summary"`
+	Notes      []string           `json:"notes,omitempty"`
 }
 
 // AuditSummary counts what was judged, and what came of it.
@@ -52,7 +55,8 @@ type AuditedComponent struct {
 	Findings   []AuditFinding `json:"findings"`
 	Unknown    []AuditFinding `json:"unknown,omitempty"`
 
-	failed []error
+	failed     []error
+	unsearched bool // the log cannot be searched
 }
 
 // AuditFinding is something that somebody should look at. Code is one of a small, stable set of words.
@@ -84,12 +88,18 @@ func (s *Service) Audit(ctx context.Context, req AuditRequest) (*AuditResult, er
 	if err != nil {
 		return nil, err
 	}
+	if req.Rekor != nil {
+		s.Gate.Verifier.Remember()
+	}
 	res := &AuditResult{Registry: s.Workspace.Registry, Components: make([]AuditedComponent, len(set))}
 	s.each(ctx, set, func(ctx context.Context, i int, c component.Component) {
 		a := &audit{Service: s, AuditRequest: req, component: c, repo: s.Open(c.Repository), out: &res.Components[i]}
 		*a.out = AuditedComponent{Name: c.Name, Repository: c.Repository.String(), Findings: []AuditFinding{}}
 		a.run(ctx)
 	})
+	if slices.ContainsFunc(res.Components, func(c AuditedComponent) bool { return c.unsearched }) {
+		res.Notes = append(res.Notes, sign.ErrNoIndex.Error()+": whether it knows of records that are not here was not looked at")
+	}
 	for _, c := range res.Components {
 		res.Summary.Versions += c.Versions
 		res.Summary.Records += c.Records
@@ -124,6 +134,46 @@ func (a *audit) run(ctx context.Context) {
 	}
 	a.versions(ctx)
 	a.deleted(ctx)
+	if a.Rekor != nil {
+		a.search(ctx)
+	}
+}
+
+// search asks the log what movers signed about the versions, and looks whether it is here.
+func (a *audit) search(ctx context.Context) {
+	digests := map[digest.Digest]bool{}
+	for _, d := range a.digests {
+		digests[d] = true
+	}
+	for _, m := range a.moved {
+		digests[m.To] = true
+	}
+	delete(digests, "")
+	for d := range digests {
+		entries, err := a.Rekor.About(ctx, d)
+		if errors.Is(err, sign.ErrNoIndex) {
+			a.out.unsearched = true
+			return
+		}
+		if err != nil {
+			a.unknown(d.String(), err)
+			return
+		}
+		for _, e := range entries {
+			if !a.Gate.Verifier.Saw(e.Payload) && a.moves(e.Signed) {
+				a.find("not-here", "", d, "find out whether somebody deleted a record or a signature; a command that was killed before it wrote them leaves such an entry, too",
+					"%s signed something about it on %s, log entry %s, that is neither a signature nor a record here", e.Signed, e.Time.Format(time.RFC3339), e.ID)
+			}
+		}
+	}
+}
+
+// moves reports whether somebody may, or might, move a channel of the component.
+func (a *audit) moves(who sign.Signed) bool {
+	return slices.ContainsFunc(a.component.Channels.From(component.FromVersion), func(ch component.Channel) bool {
+		movers, err := a.Gate.Movers(a.component, ch)
+		return err == nil && movers.Judge(who) == nil
+	})
 }
 
 func (a *audit) find(code, name string, d digest.Digest, do, format string, args ...any) {
@@ -151,7 +201,7 @@ func (a *audit) channel(ctx context.Context, ch component.Channel) {
 		return
 	}
 	a.out.Channels++
-	v := a.Gate.Judge(ctx, trust.Question{Component: a.component, Tags: []string{ch.Name}, Version: version, Artifact: at})
+	v := a.Gate.Judge(ctx, trust.Question{Component: a.component, Tags: []string{ch.Name}, Version: version, Artifact: at, All: a.Rekor != nil})
 	switch v.Answer {
 	case trust.Refused:
 		a.find(Code(v.Err), ch.Name, at.Descriptor.Digest, "clusters refuse it: roll back, or publish again", "%v", v.Err)
@@ -264,7 +314,7 @@ func (a *audit) judgeVersion(ctx context.Context, version string) (out judgedVer
 		return judgedVersion{err: err}
 	}
 	out.digest = at.Descriptor.Digest
-	out.verdict = a.Gate.Judge(ctx, trust.Question{Component: a.component, Tags: []string{version}, Artifact: at})
+	out.verdict = a.Gate.Judge(ctx, trust.Question{Component: a.component, Tags: []string{version}, Artifact: at, All: a.Rekor != nil})
 	if slices.Contains(a.tags, tag.ReleaseTag(version)) {
 		out.released, out.err = a.Gate.Released(ctx, a.component, version)
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -49,10 +50,13 @@ type VerifierOptions struct {
 // Verifier checks signatures as a cluster would: certificates offline against a trusted root, key pairs with public keys.
 // It is safe for concurrent use.
 type Verifier struct {
-	opts  VerifierOptions
-	trust trust
-	own   func() (crypto.PublicKey, error) // of the key that the run signs with; nil where there is none
-	keys  func() ([]publicKey, error)
+	opts      VerifierOptions
+	trust     trust
+	own       func() (crypto.PublicKey, error) // of the key that the run signs with; nil where there is none
+	keys      func() ([]publicKey, error)
+	remembers atomic.Bool // whether payloads are kept
+	payloads  sync.Map    // hashes of the statements that were found valid
+
 	fresh sync.Map // bundles that this run has just made and checked, by freshBundle: they are looked at once more in their list
 }
 
@@ -329,6 +333,7 @@ func (v *Verifier) verify(raw []byte, keyless bool, artifact verify.ArtifactPoli
 	if result.Signature == nil || result.Signature.Certificate == nil {
 		return nil, Signed{}, errors.New("the bundle has no certificate")
 	}
+	v.remember(&b)
 	signed := certified(*result.Signature.Certificate)
 	for _, at := range result.VerifiedTimestamps {
 		if signed.Time.IsZero() || at.Timestamp.Before(signed.Time) {
@@ -363,6 +368,7 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 		}
 		result, err := verifier.Verify(b, verify.NewPolicy(artifact, verify.WithKey()))
 		if err == nil {
+			v.remember(b)
 			return result, Signed{Identity: Identity{Key: k.name}, Format: Bundle}, nil
 		}
 		failed = errors.Join(failed, err)
