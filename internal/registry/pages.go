@@ -33,7 +33,7 @@ func (t *pages) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	switch {
-	case resp.StatusCode < http.StatusMultipleChoices && isHTML(resp):
+	case resp.StatusCode < http.StatusMultipleChoices && isHTML(resp) && hasContent(req):
 		err = t.page(req)
 	case resp.StatusCode == http.StatusNotFound && isRegistry(req) && !inJSON(mediaType(resp)):
 		err = t.absent(req, resp)
@@ -102,6 +102,15 @@ func (t *pages) get(req *http.Request, path string) (status int, kind string, er
 	}
 	resp.Body.Close()
 	return resp.StatusCode, mediaType(resp), nil
+}
+
+// hasContent reports whether an answer is read. Those to writes are not, and Quay calls them HTML; what blobs are is told by their digest.
+func hasContent(req *http.Request) bool {
+	if !isRegistry(req) {
+		return true
+	}
+	read := req.Method == http.MethodGet || req.Method == http.MethodHead
+	return read && !strings.Contains(first(req).URL.Path, "/blobs/")
 }
 
 // names reports whether a request is about what a tag or a repository has.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/stratio/keos-oci/internal/registry/embedded"
 	"github.com/stratio/keos-oci/internal/registry/registrytest"
 )
 
@@ -317,5 +320,36 @@ func TestDeadProxy(t *testing.T) {
 		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "through the proxy "+dead.Host()) || strings.Contains(err.Error(), "s3cr3t") {
 			t.Error(scheme, err)
 		}
+	}
+}
+
+// TestAnswersToWrites: some registries call the text of their answers to writes HTML, and blobs as well. Nobody reads it.
+func TestAnswersToWrites(t *testing.T) {
+	upstream, err := embedded.Handler(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := registrytest.NewProxy(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		upstream.ServeHTTP(rec, r)
+		maps.Copy(w.Header(), rec.Header())
+		if read := r.Method == http.MethodGet || r.Method == http.MethodHead; !read || strings.Contains(r.URL.Path, "/blobs/") {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		}
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	}))
+	r := open(t, proxy.Host(), "a")
+	empty := ocispec.DescriptorEmptyJSON
+	if err := r.PushBlob(t.Context(), empty, empty.Data); err != nil {
+		t.Fatal(err)
+	}
+	raw := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageManifest + `","config":{"mediaType":"` + empty.MediaType + `","digest":"` + empty.Digest.String() + `","size":2},"layers":[]}`)
+	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	if err := r.Tag(t.Context(), desc, raw, "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := r.Blob(t.Context(), empty, 10); err != nil || string(data) != "{}" {
+		t.Error(string(data), err)
 	}
 }
