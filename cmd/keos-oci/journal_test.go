@@ -326,7 +326,7 @@ func newestRecord(t *testing.T, l *journal.Journal, points digest.Digest) tag.En
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := l.Read(t.Context(), tags, 1, points)
+	j, err := l.Read(t.Context(), &tags, 1, points)
 	newest, ok := j.Newest()
 	if err != nil || !ok {
 		t.Fatal(err, ok)
@@ -443,6 +443,19 @@ func TestForgedAnchor(t *testing.T) {
 	}
 }
 
+// relabel points v1.0.0 to what v1.1.0 is.
+func relabel(t *testing.T, s *sandbox) {
+	t.Helper()
+	repo := open(t, s, "frontend")
+	desc, raw, err := repo.Manifest(t.Context(), "v1.1.0")
+	if err == nil {
+		err = repo.Tag(t.Context(), desc, raw, "v1.0.0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestAudit: each kind of harm is a finding, with what to do.
 func TestAudit(t *testing.T) {
 	origin, _, pub := rolledBack(t)
@@ -464,16 +477,8 @@ func TestAudit(t *testing.T) {
 			}
 			s.untag(t, strings.Replace(d.String(), ":", "-", 1))
 		},
-		"relabelled": func(t *testing.T, s *sandbox) {
-			repo := open(t, s, "frontend")
-			desc, raw, err := repo.Manifest(t.Context(), "v1.1.0")
-			if err == nil {
-				err = repo.Tag(t.Context(), desc, raw, "v1.0.0")
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		},
+		"relabelled": relabel,
+		"changed":    func(t *testing.T, s *sandbox) { relabel(t, s); s.untag(t, "release.v1.0.0") },
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()

@@ -60,49 +60,67 @@ func Open(o Options) *Journal { return &Journal{o} }
 type Tags struct {
 	Names []string
 	After string // "" for all
+
+	set map[string]bool // of Names
 }
 
 // Has reports whether a record was there when the tags were listed. Of what is older than the list, it assumes so.
-func (t Tags) Has(record string) bool { return record <= t.After || slices.Contains(t.Names, record) }
+func (t Tags) Has(record string) bool { return record <= t.After || t.set[record] }
 
 // Tags lists the tags of the records of the last 30 days. What a registry has beside them costs nothing, where it begins lists as it is asked to.
 func (l *Journal) Tags(ctx context.Context) (Tags, error) {
 	return l.list(ctx, tag.RecordsAfter(l.o.Channel, l.o.Now().Add(-recent)))
 }
 
+// Again lists the same part of the records once more.
+func (l *Journal) Again(ctx context.Context, before Tags) (Tags, error) {
+	return l.list(ctx, before.After)
+}
+
 func (l *Journal) list(ctx context.Context, after string) (Tags, error) {
-	names, whole, err := l.o.Repo.TagsBetween(ctx, after, l.o.Channel+"/") // the byte behind the dot
-	if whole {
+	first := l.o.Channel + "."
+	names, whole, err := l.o.Repo.TagsBetween(ctx, max(after, first), l.o.Channel+"/") // the byte behind the dot
+	if whole || after <= first {
 		after = ""
 	}
-	return Tags{names, after}, err
+	return TagsOf(names, after), err
+}
+
+// TagsOf is a list that was read already: of all tags, or of those behind one.
+func TagsOf(names []string, after string) Tags {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return Tags{names, after, set}
 }
 
 // Read gives the newest records, verified: limit valid ones, or all, and at least as many as it takes to know what the channel's newest
-// move is. points is what the channel points to. Invalid records are read past; maxRead bounds how many.
-func (l *Journal) Read(ctx context.Context, tags Tags, limit int, points digest.Digest) (tag.Journal, error) {
+// move is. points is what the channel points to. Where the tags are not enough, all records are listed, and tags is that list then. Invalid
+// records are read past; maxRead bounds how many.
+func (l *Journal) Read(ctx context.Context, tags *Tags, limit int, points digest.Digest) (tag.Journal, error) {
 	return l.read(ctx, tags, limit, limit, points)
 }
 
 // Recent is Read that lists no more records than it takes to know what the channel's newest move is.
-func (l *Journal) Recent(ctx context.Context, tags Tags, limit int, points digest.Digest) (tag.Journal, error) {
+func (l *Journal) Recent(ctx context.Context, tags *Tags, limit int, points digest.Digest) (tag.Journal, error) {
 	return l.read(ctx, tags, limit, 1, points)
 }
 
-func (l *Journal) read(ctx context.Context, tags Tags, limit, least int, points digest.Digest) (tag.Journal, error) {
-	all, marks := tag.RecordTags(tags.Names, l.o.Channel), marksOf(tags.Names)
+func (l *Journal) read(ctx context.Context, tags *Tags, limit, least int, points digest.Digest) (tag.Journal, error) {
+	all := tag.RecordTags(tags.Names, l.o.Channel)
 	j, chain := tag.Journal{Names: points}, chain{}
 	for next := limit; !j.Suffices(limit, Enough); next = min(max(16, 2*next), maxBatch) {
 		if len(j.Entries) == len(all) && tags.After != "" && !j.Suffices(least, Enough) {
-			older, err := l.list(ctx, l.o.Channel+".")
+			older, err := l.list(ctx, "")
 			if err != nil {
 				return j, err
 			}
-			all, marks = append(all, before(tag.RecordTags(older.Names, l.o.Channel), tags.After)...), marksOf(older.Names)
-			tags.After = ""
+			behind := before(older.Names, tags.After)
+			all, *tags = append(all, tag.RecordTags(behind, l.o.Channel)...), TagsOf(append(behind, tags.Names...), "")
 		}
 		end := min(len(j.Entries)+next, len(all), maxRead)
-		batch, err := l.entries(ctx, all[len(j.Entries):end], marks)
+		batch, err := l.entries(ctx, all[len(j.Entries):end], *tags)
 		if err != nil {
 			return j, err
 		}
@@ -112,21 +130,21 @@ func (l *Journal) read(ctx context.Context, tags Tags, limit, least int, points 
 	}
 	j.Partial = tags.After != "" || len(j.Entries) < len(all)
 	for _, e := range j.Entries {
-		if e.Err == nil && e.PreviousTag > tags.After && !slices.Contains(all, e.PreviousTag) {
+		if e.Err == nil && e.PreviousTag != "" && !tags.Has(e.PreviousTag) {
 			j.Absent = append(j.Absent, e.PreviousTag)
 		}
 	}
 	return j, nil
 }
 
-// before picks the records that are older than a list begins.
-func before(records []string, after string) []string {
-	return slices.DeleteFunc(records, func(r string) bool { return r > after })
+// before picks the tags before the beginning of a list.
+func before(tags []string, after string) []string {
+	return slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return t > after })
 }
 
-// unread reports whether none of the records could be read or checked: the next ones would have the same fate.
+// unread reports whether the registry gave none of the records: it would not give the next ones either.
 func unread(batch []found) bool {
-	return !slices.ContainsFunc(batch, func(f found) bool { return !f.Unchecked })
+	return !slices.ContainsFunc(batch, func(f found) bool { return f.Digest != "" })
 }
 
 // found is a record, and what it claims to be where that is not checked.
@@ -178,31 +196,21 @@ const maxRepeats = 8
 
 // Entry reads one record, whatever the channel points to.
 func (l *Journal) Entry(ctx context.Context, name string, tags Tags) (tag.Entry, error) {
-	list, err := l.entries(ctx, []string{name}, marksOf(tags.Names))
+	list, err := l.entries(ctx, []string{name}, tags)
 	if err != nil {
 		return tag.Entry{}, err
 	}
 	return list[0].Entry, nil
 }
 
-func marksOf(tags []string) map[string]bool {
-	marks := map[string]bool{}
-	for _, t := range tags {
-		if tag.IsDoneTag(t) {
-			marks[t] = true
-		}
-	}
-	return marks
-}
-
-func (l *Journal) entries(ctx context.Context, names []string, marks map[string]bool) ([]found, error) {
+func (l *Journal) entries(ctx context.Context, names []string, tags Tags) ([]found, error) {
 	list := make([]found, len(names))
 	var group errgroup.Group
 	group.SetLimit(32)
 	for i, name := range names {
 		group.Go(func() error {
 			list[i] = l.entry(ctx, name)
-			list[i].Marked = marks[tag.DoneTag(name)]
+			list[i].Marked = tags.set[tag.DoneTag(name)]
 			return nil
 		})
 	}

@@ -183,7 +183,7 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 	deadline := m.Now().Add(seenIn)
 	for {
 		asked := m.Now()
-		tags, err := m.journal.Tags(ctx)
+		tags, err := m.journal.Again(ctx, m.records)
 		if err != nil {
 			if err = m.tolerate("the list of tags", err); err != nil {
 				return asked, m.withdraw(ctx, false, fmt.Errorf("%w; nothing was moved", err))
@@ -193,7 +193,7 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 		if err := m.yield(ctx, tags); err != nil {
 			return asked, err
 		}
-		if slices.Contains(tags.Names, m.signed.move.Tag) {
+		if tags.Has(m.signed.move.Tag) {
 			return asked, nil
 		}
 		if m.Now().After(deadline) {

@@ -212,8 +212,8 @@ func (a *audit) channel(ctx context.Context, ch component.Channel) {
 
 // journal judges the records of a channel, and answers with the version that they say the channel points to.
 func (a *audit) journal(ctx context.Context, ch component.Channel, points digest.Digest) string {
-	l := a.Gate.Journal(a.component, ch)
-	j, err := l.Read(ctx, journal.Tags{Names: a.tags}, len(a.tags)+1, points)
+	l, tags := a.Gate.Journal(a.component, ch), journal.TagsOf(a.tags, "")
+	j, err := l.Read(ctx, &tags, len(a.tags)+1, points)
 	if err != nil {
 		a.unknown(ch.Name, err)
 		return ""
@@ -337,10 +337,10 @@ func (a *audit) tell(version string, v judgedVersion) {
 		a.find(Code(err), version, v.digest, "find out who wrote the tag; clusters refuse it", "%v", err)
 	case v.verdict.Answer == trust.CannotTell:
 		a.unknown(version, err)
-	case !v.verdict.Bound:
-		a.find("no-record", version, v.digest, "publish the version again with equal content, which writes the record", "nothing signed says which digest it is")
 	case moved && m.To != v.digest && m.Action != tag.ActionRollback:
 		a.find("changed", version, v.digest, "point the tag to what was released", "record %s says that it was %s", m.Tag, m.To)
+	case !v.verdict.Bound:
+		a.find("no-record", version, v.digest, "publish the version again with equal content, which writes the record", "nothing signed says which digest it is")
 	}
 }
 

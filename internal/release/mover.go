@@ -336,7 +336,7 @@ func (m *mover) readJournal(ctx context.Context) (err error) {
 	case m.version == "":
 		read, limit = m.journal.Read, journal.Enough
 	}
-	if m.view.Journal, err = read(ctx, m.records, limit, m.view.Digest); err != nil {
+	if m.view.Journal, err = read(ctx, &m.records, limit, m.view.Digest); err != nil {
 		return err
 	}
 	if m.view.Before, err = m.journal.Done(ctx, m.records, m.view.Journal, m.Request, m.action, m.version); err != nil {
@@ -448,7 +448,7 @@ func (m *mover) bound(ctx context.Context) error {
 		return nil
 	}
 	if m.action == tag.ActionRollback && m.view.Journal.Partial {
-		all, err := m.journal.Read(ctx, m.records, journal.Enough, m.view.Digest)
+		all, err := m.journal.Read(ctx, &m.records, journal.Enough, m.view.Digest)
 		if err == nil && all.Moved(m.target.Version, m.target.Digest) {
 			return nil
 		}

@@ -36,7 +36,7 @@ type Service struct {
 	TempDir     string       // where tarballs are unpacked for the gate
 	Now         func() time.Time
 	Remotes     *check.Remotes                     // renders remote bases, where the config says so
-	Finishing   func(context.Context) (end func()) // is told when a part begins that is finished although the context ends; nil is told nothing
+	Finishing   func(context.Context) (end func()) // is called when a part begins that is finished although the context ends; may be nil
 }
 
 func (s *Service) finishing(ctx context.Context) func() {

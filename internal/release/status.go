@@ -199,9 +199,9 @@ func (s *Service) judge(ctx context.Context, c component.Component, out *Channel
 
 // standing adds what the newest records say.
 func (s *Service) standing(ctx context.Context, l *journal.Journal, records journal.Tags, repo trust.Repository, c component.Component, out *ChannelStatus) error {
-	j, err := l.Recent(ctx, records, 1, out.Digest)
+	j, err := l.Recent(ctx, &records, 1, out.Digest)
 	if newest, ok := j.Newest(); err == nil && ok && newest.Previous != "" && newest.PreviousTag == "" {
-		j, err = l.Recent(ctx, records, 2, out.Digest) // a record of an earlier version of keos-oci: whether the one before it is there is seen by reading it
+		j, err = l.Recent(ctx, &records, 2, out.Digest) // a record of an earlier version of keos-oci: whether the one before it is there is seen by reading it
 	}
 	if err != nil {
 		return err
@@ -302,7 +302,7 @@ func (s *Service) History(ctx context.Context, name, channel string, limit int) 
 	if err != nil {
 		return nil, err
 	}
-	j, err := l.Read(ctx, tags, limit, names)
+	j, err := l.Read(ctx, &tags, limit, names)
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (s *Service) versionAt(ctx context.Context, c component.Component, ch compo
 	if err != nil {
 		return "", err
 	}
-	j, err := l.Recent(ctx, records, 1, d)
+	j, err := l.Recent(ctx, &records, 1, d)
 	if err != nil {
 		return "", err
 	}
@@ -206,7 +206,7 @@ func (s *Service) before(ctx context.Context, c component.Component, ch componen
 	if err != nil {
 		return nil, err
 	}
-	j, err := l.Read(ctx, tags, journal.Enough, now)
+	j, err := l.Read(ctx, &tags, journal.Enough, now)
 	if err != nil {
 		return nil, err
 	}

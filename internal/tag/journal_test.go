@@ -412,6 +412,11 @@ func TestDoubts(t *testing.T) {
 			t.Errorf("%s: %s, want %q", name, got, c.want)
 		}
 	}
+	twice := four()
+	twice.Entries[0].Sequence = 3
+	if list := twice.Twice(); len(list) != 1 || list[0][0].Tag != "r3" || list[0][1].Tag != "r2" {
+		t.Errorf("a number that is used twice: %v", list)
+	}
 	if list := skipping(four()).Twice(); list != nil {
 		t.Errorf("who could not read a record gave his own its number: %v", list)
 	}
