@@ -33,7 +33,7 @@ type app struct {
 	progress *progress
 	critical critical     // what a signal does not cut
 	cause    func() error // why the command ends early, nil when it does not
-	late     func(error)  // is told when --timeout is over; nil tells nobody
+	late     func(error)  // is called when --timeout is over; may be nil
 	ending   sync.Mutex
 	cleanup  []func()
 	top      string                                                                      // of the checkout that was opened last

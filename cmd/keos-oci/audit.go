@@ -24,7 +24,7 @@ func (a *app) auditCmd() *cobra.Command {
 		Use:   "audit [COMPONENT…]",
 		Short: "Judge every version, release record, channel and record of a move",
 		Long: `Asks of everything in the registry what verify asks of one artifact, and looks whether something is missing: signatures, versions,
-records. Exit code 3 if something is not as it should be, 1 if something could not be told.
+records. The exit code is 3 if something is not as it should be, and 1 if something could not be checked.
 
 Whoever can write to the registry can delete the newest records, too, and what is left looks whole. An anchor is a file with the newest record of
 each channel, which a mover has signed. Keep it outside the registry: in the cache of CI or in the fleet repository.`,

@@ -164,7 +164,7 @@ const (
 	sameCommand  = "run the same command again"
 )
 
-// situations are what can be broken. {host} stands for the registry's address.
+// situations are what can be broken. {host} is replaced by the address of the registry.
 func situations() map[string]situation {
 	return map[string]situation{
 		// The registry.

@@ -42,7 +42,7 @@ type generateResult struct {
 	marks   bool // files bear the line by which edits of a person are known
 }
 
-// generatedFile is one file: created, updated, unchanged, kept (somebody added to it), differs (and was only compared) or printed.
+// generatedFile is one file. Status is created, updated, unchanged, kept (somebody added to it), differs (nothing was written) or printed.
 type generatedFile struct {
 	Path    string   `json:"path,omitempty"`
 	Status  string   `json:"status"`

@@ -66,12 +66,11 @@ func (a *app) supervise(args []string, signals <-chan os.Signal) int {
 	return code
 }
 
-// await waits for a command that was told to end, as long as it may take. It reports whether the command ended by itself, or by a
-// second signal.
+// await waits until the command ends, for as long as that may take. ended is false when the command is still running then.
 func (a *app) await(done <-chan int, signals <-chan os.Signal) (code int, ended bool) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	told, idle := time.Now(), time.Now()
+	asked, idle := time.Now(), time.Now()
 	for {
 		select {
 		case code := <-done:
@@ -84,7 +83,7 @@ func (a *app) await(done <-chan int, signals <-chan os.Signal) (code int, ended 
 			return exitFailed, true
 		case <-tick.C:
 		}
-		if a.critical.busy() && time.Since(told) < finishIn {
+		if a.critical.busy() && time.Since(asked) < finishIn {
 			idle = time.Now()
 		}
 		if time.Since(idle) > endIn {
@@ -93,7 +92,7 @@ func (a *app) await(done <-chan int, signals <-chan os.Signal) (code int, ended 
 	}
 }
 
-// overtime is told when --timeout is over.
+// overtime gives the channel on which the error arrives when --timeout is over.
 func (a *app) overtime() <-chan error {
 	over := make(chan error, 1)
 	a.late = func(err error) { over <- err }
@@ -148,7 +147,7 @@ func (c *critical) once() bool {
 	return first
 }
 
-// finishing is told when a part of a move begins that is finished in spite of a signal. It says so when one comes.
+// finishing counts a part of a move that begins and is finished in spite of a signal, and warns when a signal comes.
 func (a *app) finishing(ctx context.Context) func() {
 	end := a.critical.enter()
 	stop := context.AfterFunc(ctx, func() {

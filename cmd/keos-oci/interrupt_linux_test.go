@@ -85,12 +85,12 @@ func (term *terminal) String() string {
 }
 
 // until waits for a condition.
-func (term *terminal) until(t *testing.T, what string, holds func() bool) {
+func (term *terminal) until(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	for start := time.Now(); !holds(); time.Sleep(5 * time.Millisecond) {
+	for start := time.Now(); !met(); time.Sleep(5 * time.Millisecond) {
 		select {
 		case <-term.ended:
-			if holds() {
+			if met() {
 				return
 			}
 			t.Fatalf("%s: it ended before: %v", what, term)

@@ -41,7 +41,7 @@ type TUFOptions struct {
 	Root   string                                   // file: its root.json that is trusted first
 	Cache  string                                   // folder for the last good copies
 	Get    func(url string) (*http.Response, error) // asks the mirror, within a limit of time
-	Warn   func(string)                             // is told when a copy is used
+	Warn   func(string)                             // is called with a note when a copy is used
 	Now    func() time.Time
 }
 
