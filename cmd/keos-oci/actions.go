@@ -12,7 +12,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/stratio/keos-oci/internal/check"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/release"
 )
 
@@ -109,7 +109,7 @@ func brief(result any) any {
 
 // annotate marks what was found in the files of a pull request.
 func (a *app) annotate(result any) {
-	var findings []check.Finding
+	var findings []finding.Finding
 	switch r := result.(type) {
 	case *release.CheckResult:
 		findings = append(findings, r.Warnings...)
@@ -120,7 +120,7 @@ func (a *app) annotate(result any) {
 		for _, c := range r.Components {
 			findings = append(findings, c.Warnings...)
 			for _, held := range c.Held {
-				findings = append(findings, check.Finding{Severity: check.Warning, Rule: "held", Message: c.Name + ": " + held})
+				findings = append(findings, finding.Finding{Severity: finding.Warning, Rule: "held", Message: c.Name + ": " + held})
 			}
 			if c.Error != nil {
 				findings = append(findings, c.Error.Findings...)
@@ -134,9 +134,9 @@ func (a *app) annotate(result any) {
 
 // annotation is a command to the runner, which takes percent signs, line breaks and, in its properties, colons and commas
 // as its own.
-func (a *app) annotation(f check.Finding) string {
+func (a *app) annotation(f finding.Finding) string {
 	level := "warning"
-	if f.Severity == check.Error {
+	if f.Severity == finding.Error {
 		level = "error"
 	}
 	property := strings.NewReplacer("%", "%25", "\n", "%0A", ":", "%3A", ",", "%2C")

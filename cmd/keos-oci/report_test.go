@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stratio/keos-oci/internal/check"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/release"
 )
@@ -18,7 +18,7 @@ func TestReportsAreTextAlone(t *testing.T) {
 	evil := "x | <img src=x> `y` **z** [a](http://b) @team\n::set-output name=a::b\n| zz"
 	a := &app{err: os.Stderr, getenv: func(string) string { return "" }}
 	for what, text := range map[string]string{
-		"check": a.markdown(&release.CheckResult{Components: []release.CheckedComponent{{Name: "shop", Status: "refused", Findings: []check.Finding{{Severity: check.Error, File: evil, Message: evil}}}}}),
+		"check": a.markdown(&release.CheckResult{Components: []release.CheckedComponent{{Name: "shop", Status: "refused", Findings: []finding.Finding{{Severity: finding.Error, File: evil, Message: evil}}}}}),
 		"publish": a.markdown(&release.PublishResult{Ref: "refs/heads/" + evil, Components: []release.PublishedComponent{{Name: "shop", Repository: "ghcr.io/org/apps/shop", Status: "failed",
 			Error: &release.Problem{Code: "failed", Message: evil}, Notes: []string{evil}}}}),
 		"move": a.markdown(&release.MoveResult{Components: []release.MovedComponent{{Name: "shop", FromVersion: evil, Notes: []string{evil}}}}),
@@ -32,7 +32,7 @@ func TestReportsAreTextAlone(t *testing.T) {
 	if text := a.markdown(&release.PublishResult{Components: []release.PublishedComponent{{Name: "shop", Repository: "ghcr.io/org/apps/shop"}}}); !strings.Contains(text, "[shop](https://ghcr.io/org/apps/shop)") {
 		t.Errorf("no link:\n%s", text)
 	}
-	line := a.annotation(check.Finding{Severity: check.Error, Rule: "reference", File: "a,b:c\nd", Line: 3, Message: "100%\n::error::x"})
+	line := a.annotation(finding.Finding{Severity: finding.Error, Rule: "reference", File: "a,b:c\nd", Line: 3, Message: "100%\n::error::x"})
 	if line != "::error file=a%2Cb%3Ac%0Ad,line=3,title=keos-oci reference::100%25%0A::error::x" {
 		t.Error(line)
 	}

@@ -14,7 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/stratio/keos-oci/internal/check"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/release"
 )
 
@@ -124,7 +124,7 @@ func TestErrorsAndLogsDoNotSteer(t *testing.T) {
 		}
 		slog.New(a.progress).Warn(hostile, "component", hostile, "error", errors.New(hostile))
 		a.explain(release.Failures{errors.New(hostile), errors.New("one\n" + hostile)})
-		errs.WriteString(a.annotation(check.Finding{File: hostile, Rule: "x", Message: hostile, Fix: hostile}))
+		errs.WriteString(a.annotation(finding.Finding{File: hostile, Rule: "x", Message: hostile, Fix: hostile}))
 		if bad := steering(errs.String()); bad != "" {
 			t.Errorf("%s: %q is in %q", format, bad, errs.String())
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // maxMessage bounds what is repeated of kustomize's errors, in characters.
@@ -53,7 +55,7 @@ func (g *gate) unread() []string {
 
 func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff) {
 	if !g.dirs[variant] {
-		g.report(Finding{Severity: Error, Rule: RuleBuild, File: variant, Message: "the variant has no files in the artifact",
+		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: variant, Message: "the variant has no files in the artifact",
 			Fix: "create it, or take it out of the variants"})
 		return
 	}
@@ -96,7 +98,7 @@ func (g *gate) reportHazards(read closure) bool {
 		}
 		docs, _ := parse(data)
 		if message, line := hazard(docs); message != "" {
-			g.report(Finding{Severity: Error, Rule: RuleBuild, File: name, Line: line, Message: message,
+			g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: name, Line: line, Message: message,
 				Fix: "write it out flat"})
 			found = true
 		}
@@ -106,8 +108,8 @@ func (g *gate) reportHazards(read closure) bool {
 
 // explain turns kustomize's error, a nest of sentences around the one that matters, into a finding at the place that has
 // to be edited.
-func (g *gate) explain(err error, variant string, read closure) Finding {
-	f := Finding{Severity: Error, Rule: RuleBuild, File: variant}
+func (g *gate) explain(err error, variant string, read closure) finding.Finding {
+	f := finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: variant}
 	if file, line, fault := g.syntaxError(read); fault != "" {
 		f.File, f.Line, f.Message = file, line, fault
 		return f
@@ -207,7 +209,7 @@ func (g *gate) kustomizationAt(message, variant string) string {
 }
 
 // locate finds the line of what a message names: a resource in the kustomization's list, an unknown field, a file.
-func (g *gate) locate(f *Finding) {
+func (g *gate) locate(f *finding.Finding) {
 	k := g.kusts[path.Dir(f.File)]
 	if match := regexp.MustCompile(`resources from '([^']*)'`).FindStringSubmatch(f.Message); match != nil && k != nil {
 		for _, r := range k.refs {
@@ -256,7 +258,7 @@ func lineOfKey(n *yaml.Node, key string) int {
 
 // locateObject finds the object that a message names by kustomize's id (Kind.version.group/name.namespace), in the last
 // file that has it: the patch without a target, the second of two equal ids.
-func (g *gate) locateObject(f *Finding, read closure) {
+func (g *gate) locateObject(f *finding.Finding, read closure) {
 	match := regexp.MustCompile(`\b([A-Z]\w*)\.[^/\s"]*/([^\s"]+)\.(?:\[noNs\]|[\w-]+)`).FindStringSubmatch(f.Message)
 	if match == nil {
 		return

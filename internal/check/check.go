@@ -6,7 +6,6 @@
 package check
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -14,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/fluxcd/pkg/sourceignore/gitignore"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // Component is one component as it would be published.
@@ -42,60 +43,9 @@ type Options struct {
 // Allowance lets plaintext secrets pass in the files that match Path, a gitignore-like glob relative to the workspace.
 type Allowance struct{ Path, Reason string }
 
-// Severity tells whether a finding stops the publication.
-type Severity string
-
-// The severities: an Error refuses the component, a Warning only tells.
-const (
-	Error   Severity = "error"
-	Warning Severity = "warning"
-)
-
-// The rules, as they stand in Finding.Rule.
-const (
-	RuleBuild       = "build"
-	RuleEqual       = "equal"
-	RuleReference   = "reference"
-	RuleSecret      = "secret"
-	RulePrivateKey  = "private-key"
-	RuleDotenv      = "dotenv"
-	RuleSize        = "size"
-	RuleEmpty       = "empty"
-	RuleAPIVersion  = "api-version"
-	RuleSubstitute  = "substitution"
-	RuleImageUpdate = "image-automation"
-	RuleRemote      = "remote"
-	RuleFilter      = "git-filter"
-	RuleDeprecated  = "deprecated"
-)
-
-// Finding is one thing the gate saw. File is relative to the workspace; Line counts from 1 and is 0 when the whole file
-// is meant.
-type Finding struct {
-	Severity Severity `json:"severity"`
-	Rule     string   `json:"rule"`
-	File     string   `json:"file"`
-	Line     int      `json:"line,omitempty"`
-	Message  string   `json:"message"`
-	Fix      string   `json:"fix,omitempty"`
-}
-
-// String is the finding as one line: "file:line: message (rule); fix".
-func (f Finding) String() string {
-	where := f.File
-	if f.Line > 0 {
-		where = fmt.Sprintf("%s:%d", f.File, f.Line)
-	}
-	text := fmt.Sprintf("%s: %s (%s)", where, f.Message, f.Rule)
-	if f.Fix != "" {
-		text += "; " + f.Fix
-	}
-	return text
-}
-
 // Run inspects c and returns what it found, sorted by file and line. The error is a fault of the machine (an unreadable
 // folder) or of ctx, never one of the component.
-func Run(ctx context.Context, c Component, o Options) ([]Finding, error) {
+func Run(ctx context.Context, c Component, o Options) ([]finding.Finding, error) {
 	g := newGate(c, o)
 	for _, name := range c.Files {
 		if err := ctx.Err(); err != nil {
@@ -132,8 +82,8 @@ type gate struct {
 	sources   map[string][]string // by kind and name, the files with Flux sources
 	variables *variables
 	allow     []gitignore.Pattern
-	findings  []Finding
-	seen      map[Finding]bool
+	findings  []finding.Finding
+	seen      map[finding.Finding]bool
 }
 
 func newGate(c Component, o Options) *gate {
@@ -143,7 +93,7 @@ func newGate(c Component, o Options) *gate {
 		files: make(map[string]bool, len(c.Files)), dirs: map[string]bool{".": true},
 		kusts: map[string]*kustomization{}, broken: map[string]bool{}, risky: map[string]bool{},
 		vendored: map[string]bool{}, stands: map[string]Vendored{}, sources: map[string][]string{},
-		variables: newVariables(), seen: map[Finding]bool{},
+		variables: newVariables(), seen: map[finding.Finding]bool{},
 	}
 	for _, name := range c.Files {
 		g.files[name] = true
@@ -171,7 +121,7 @@ func (g *gate) workspacePath(name string) string { return path.Join(g.c.Root, na
 
 // report adds a finding whose File is relative to the root. Two variants meet the same fault in their common base: it is
 // told once.
-func (g *gate) report(f Finding) {
+func (g *gate) report(f finding.Finding) {
 	if base, ok := g.stands[f.File]; ok { // which only the artifact has
 		f.Message = fmt.Sprintf("%s, rendered as %s, line %d: %s", base.URL, path.Base(f.File), f.Line, f.Message)
 		f.File, f.Line = relative(g.c.Root, base.File), base.Line
@@ -184,11 +134,8 @@ func (g *gate) report(f Finding) {
 	g.findings = append(g.findings, f)
 }
 
-func (g *gate) sorted() []Finding {
-	slices.SortStableFunc(g.findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule),
-			cmp.Compare(a.Message, b.Message))
-	})
+func (g *gate) sorted() []finding.Finding {
+	finding.Sort(g.findings)
 	return g.findings
 }
 

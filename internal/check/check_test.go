@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 func emptyKustomization() unstructured.Unstructured { return unstructured.Unstructured{} }
@@ -28,7 +30,7 @@ func write(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-func run(t testing.TB, c Component, o Options) []Finding {
+func run(t testing.TB, c Component, o Options) []finding.Finding {
 	t.Helper()
 	findings, err := Run(t.Context(), c, o)
 	if err != nil {
@@ -37,12 +39,12 @@ func run(t testing.TB, c Component, o Options) []Finding {
 	return findings
 }
 
-func errorsOf(findings []Finding) []Finding {
-	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Severity != Error })
+func errorsOf(findings []finding.Finding) []finding.Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.Severity != finding.Error })
 }
 
 // show is findings as text, one per line.
-func show(findings []Finding) string {
+func show(findings []finding.Finding) string {
 	var lines []string
 	for _, f := range findings {
 		lines = append(lines, f.String())

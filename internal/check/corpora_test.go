@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	fluxkustomize "github.com/fluxcd/pkg/kustomize"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // corpora finds the real repositories, which are not part of this one.
@@ -109,7 +111,7 @@ func TestRunOnRealRepositories(t *testing.T) {
 		}
 		for _, f := range findings {
 			t.Logf("%s %s: %s", f.Severity, filepath.Base(c.Workspace), f)
-			if f.Severity == Error {
+			if f.Severity == finding.Error {
 				errors = append(errors, filepath.Base(c.Workspace)+"/"+f.File+" "+f.Rule)
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/resmap"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // treeDiff is how the checkout below the root differs from the unpacked tarball, as far as a build could see.
@@ -95,14 +97,14 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 		message = "builds from the artifact but not in the checkout: " + g.redact(innermost(g.hidePaths(err.Error(), root)), g.closure(variant))
 	}
 	if err != nil && len(g.c.Vendored) > 0 {
-		g.report(Finding{Severity: Error, Rule: RuleRemote, File: variant, Message: message, Fix: "run it again; where a remote base cannot be built a second time, " + keepBase})
+		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: variant, Message: message, Fix: "run it again; where a remote base cannot be built a second time, " + keepBase})
 		return
 	}
 	fix := "commit what the variant needs, and remove or ignore nothing that it reads"
 	if len(g.c.Vendored) > 0 {
 		fix += "; if the remote base has not just moved, " + keepBase
 	}
-	g.report(Finding{Severity: Error, Rule: RuleEqual, File: variant, Message: message + g.describe(variant, diff), Fix: fix})
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleEqual, File: variant, Message: message + g.describe(variant, diff), Fix: fix})
 }
 
 // buildThere builds a variant in the checkout, where a rendered base is fetched once more.

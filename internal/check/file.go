@@ -16,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 const (
@@ -31,7 +33,7 @@ const (
 func (g *gate) inspect(name string) error {
 	data, err := g.read(name)
 	if errors.Is(err, errTooLarge) {
-		g.report(Finding{Severity: Error, Rule: RuleSize, File: name, Message: err.Error(),
+		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleSize, File: name, Message: err.Error(),
 			Fix: "keep it out of the artifact (artifact.ignore)"})
 		return nil
 	}
@@ -71,7 +73,7 @@ func (g *gate) inspect(name string) error {
 func (g *gate) checkFilter(name string, data []byte) {
 	for prefix, filter := range map[string]string{"version https://git-lfs.github.com/spec/": "a Git LFS pointer", "\x00GITCRYPT\x00": "encrypted by git-crypt"} {
 		if bytes.HasPrefix(data, []byte(prefix)) {
-			g.report(Finding{Severity: Error, Rule: RuleFilter, File: name, Message: "this is " + filter + ", not the file's content",
+			g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleFilter, File: name, Message: "this is " + filter + ", not the file's content",
 				Fix: "commit the file itself, or keep it out of the artifact (artifact.ignore)"})
 		}
 	}

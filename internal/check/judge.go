@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	fluxkustomize "github.com/fluxcd/pkg/kustomize"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // checkReferences looks at every reference of every kustomization, reachable from a variant or not.
@@ -37,7 +39,7 @@ func (g *gate) checkPluginConfig(dir, name string, visited map[string]bool) {
 	if k := g.kusts[name]; k != nil {
 		if k.alters { // and with it the files that plugins name, out of sight
 			g.broken[name], g.broken[dir] = true, true
-			g.report(Finding{Severity: Error, Rule: RuleReference, File: k.file, Line: 1, Message: "patches or replaces parts of plugins' configuration, so that the files that they name cannot be told",
+			g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.file, Line: 1, Message: "patches or replaces parts of plugins' configuration, so that the files that they name cannot be told",
 				Fix: "write the configuration out in the files that it lists"})
 		}
 		for _, r := range k.refs {
@@ -74,7 +76,7 @@ func (g *gate) checkReference(dir string, k *kustomization, r reference) {
 		return
 	}
 	g.broken[path.Dir(k.file)] = true
-	g.report(Finding{Severity: Error, Rule: RuleReference, File: k.file, Line: r.line,
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.file, Line: r.line,
 		Message: fmt.Sprintf("%s: %s %s", r.field, shareable(r.path), message), Fix: fix})
 }
 

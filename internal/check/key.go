@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 const (
@@ -23,7 +25,7 @@ func (s *scanner) keys(data []byte, p position) {
 	left := maxKeys
 	for at := range indexes(data, []byte(pemBegin)) {
 		if label := pemLabel(data[at+len(pemBegin):]); strings.Contains(label, "PRIVATE KEY") {
-			s.report(RulePrivateKey, p.line(lineAt(data, at)), "a private key ("+label+")", keyAdvice)
+			s.report(finding.RulePrivateKey, p.line(lineAt(data, at)), "a private key ("+label+")", keyAdvice)
 			if left--; left == 0 {
 				return
 			}
@@ -31,14 +33,14 @@ func (s *scanner) keys(data []byte, p position) {
 	}
 	for at := range indexes(data, []byte(ageSecret)) {
 		if isKeyBody(data[at+len(ageSecret):]) {
-			s.report(RulePrivateKey, p.line(lineAt(data, at)), "an age secret key", keyAdvice)
+			s.report(finding.RulePrivateKey, p.line(lineAt(data, at)), "an age secret key", keyAdvice)
 			if left--; left == 0 {
 				return
 			}
 		}
 	}
 	if at := bytes.Index(data, []byte("PuTTY-User-Key-File-")); at >= 0 && bytes.Contains(data, []byte("Private-Lines:")) {
-		s.report(RulePrivateKey, p.line(lineAt(data, at)), "a private key (PuTTY)", keyAdvice)
+		s.report(finding.RulePrivateKey, p.line(lineAt(data, at)), "a private key (PuTTY)", keyAdvice)
 	}
 }
 
@@ -209,7 +211,7 @@ func (s *scanner) keyFile(data []byte) {
 	if len(bytes.TrimSpace(data)) == 0 || isPublic(data) || isEncryptedFile(data) || bytes.Contains(data, []byte("PRIVATE KEY")) {
 		return // a PEM block has its own finding, with its line
 	}
-	s.report(RulePrivateKey, 0, fmt.Sprintf("%s is named like a private key and holds no public one", base), keyAdvice)
+	s.report(finding.RulePrivateKey, 0, fmt.Sprintf("%s is named like a private key and holds no public one", base), keyAdvice)
 }
 
 func isPublic(data []byte) bool {
@@ -242,7 +244,7 @@ func (s *scanner) dotenv(data []byte) {
 	if !isDotenv(s.name) || isEncryptedFile(data) {
 		return
 	}
-	s.report(RuleDotenv, 0, "an environment file in plain text", "keep it out of Git, or encrypt it with SOPS")
+	s.report(finding.RuleDotenv, 0, "an environment file in plain text", "keep it out of Git, or encrypt it with SOPS")
 }
 
 func isDotenv(name string) bool {

@@ -3,6 +3,8 @@ package check
 import (
 	"fmt"
 	"strings"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // line is one line of a text that no YAML parser takes.
@@ -26,7 +28,7 @@ func (s *scanner) lines(value string, p position, prefix string) {
 	for text := range strings.Lines(value) {
 		all = append(all, parseLine(text))
 		if flowSecret(text) {
-			s.report(RuleSecret, p.line(len(all)), prefix+"Secret: data holds a plaintext value", encryptAdvice)
+			s.report(finding.RuleSecret, p.line(len(all)), prefix+"Secret: data holds a plaintext value", encryptAdvice)
 		}
 	}
 	done := map[int]int{} // by column, the last line that was looked at: one mapping may say its kind many times
@@ -63,14 +65,14 @@ func (s *scanner) linesOf(all []line, kind int, p position, prefix string) int {
 func (s *scanner) lineValues(block []line, p position, prefix string) {
 	data := block[0]
 	if !isReferenceOnly(data.value) && !isReferenceOnly(strings.Trim(data.value, "{}")) {
-		s.report(RuleSecret, p.line(1), fmt.Sprintf("%sSecret: %s holds a plaintext value", prefix, data.key), encryptAdvice)
+		s.report(finding.RuleSecret, p.line(1), fmt.Sprintf("%sSecret: %s holds a plaintext value", prefix, data.key), encryptAdvice)
 	}
 	for i, l := range block[1:] {
 		if l.isEntry && l.column <= data.column {
 			return
 		}
 		if l.isEntry && !isReferenceOnly(l.value) && !isCipher(l.value) {
-			s.report(RuleSecret, p.line(i+2), fmt.Sprintf("%sSecret: %s.%s holds a plaintext value", prefix, data.key, l.key),
+			s.report(finding.RuleSecret, p.line(i+2), fmt.Sprintf("%sSecret: %s.%s holds a plaintext value", prefix, data.key, l.key),
 				encryptAdvice)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // leak is a plaintext value of a Secret as a variant is built.
@@ -49,8 +51,8 @@ func (g *gate) toldOf(read closure) bool {
 	for _, k := range read.kusts {
 		files[g.workspacePath(k.file)] = true
 	}
-	return slices.ContainsFunc(g.findings, func(f Finding) bool {
-		return f.Severity == Error && (f.Rule == RuleSecret || f.Rule == RuleDotenv) && files[f.File]
+	return slices.ContainsFunc(g.findings, func(f finding.Finding) bool {
+		return f.Severity == finding.Error && (f.Rule == finding.RuleSecret || f.Rule == finding.RuleDotenv) && files[f.File]
 	})
 }
 
@@ -151,7 +153,7 @@ func (g *gate) tellLeak(name string, line int, l leak) {
 	if g.allowed(name) {
 		return
 	}
-	g.report(Finding{Severity: Error, Rule: RuleSecret, File: name, Line: line,
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleSecret, File: name, Line: line,
 		Message: fmt.Sprintf("Secret %s: %s is built with a plaintext value", l.name, l.key), Fix: g.allowFix(encryptAdvice, name)})
 }
 

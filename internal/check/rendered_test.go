@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // secretShell is a Secret without values, which may stand in plain text.
@@ -46,7 +48,7 @@ func TestRenderedSecrets(t *testing.T) {
 	for name, files := range forms("hunter2") {
 		t.Run(name, func(t *testing.T) {
 			findings := errorsOf(run(t, component(t, files), Options{}))
-			if len(findings) == 0 || findings[0].Rule != RuleSecret || findings[0].Line == 0 || !strings.HasPrefix(findings[0].File, "components/web/staging/") {
+			if len(findings) == 0 || findings[0].Rule != finding.RuleSecret || findings[0].Line == 0 || !strings.HasPrefix(findings[0].File, "components/web/staging/") {
 				t.Fatalf("%s", show(findings))
 			}
 			if strings.Contains(show(findings), "hunter2") {
@@ -97,7 +99,7 @@ func TestRandomSecrets(t *testing.T) {
 			continue
 		}
 		leaks++
-		if found := errorsOf(run(t, c, Options{})); !slices.ContainsFunc(found, func(f Finding) bool { return f.Rule == RuleSecret }) {
+		if found := errorsOf(run(t, c, Options{})); !slices.ContainsFunc(found, func(f finding.Finding) bool { return f.Rule == finding.RuleSecret }) {
 			t.Errorf("seed %d, %d: passes:\n%v\n%s", uint64(seed), i, files, objects)
 		}
 	}

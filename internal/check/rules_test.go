@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git/gittest"
 )
 
@@ -63,7 +64,7 @@ func component(t testing.TB, files map[string]string) Component {
 	return packed(t, workspace, "components/web", variants...)
 }
 
-func short(f Finding) string {
+func short(f finding.Finding) string {
 	return fmt.Sprintf("%s %s %s:%d", f.Severity, f.Rule, strings.TrimPrefix(f.File, "components/web/"), f.Line)
 }
 
@@ -627,7 +628,7 @@ func TestRunSaysWhenAFolderIsUnreadable(t *testing.T) {
 }
 
 func TestFindingString(t *testing.T) {
-	f := Finding{Rule: "secret", File: "a.yaml", Line: 12, Message: "m", Fix: "f"}
+	f := finding.Finding{Rule: "secret", File: "a.yaml", Line: 12, Message: "m", Fix: "f"}
 	if f.String() != "a.yaml:12: m (secret); f" {
 		t.Error(f.String())
 	}

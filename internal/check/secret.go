@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // maxWrap bounds how many times text is unwrapped: a string in a string, base64 in base64.
@@ -50,7 +52,7 @@ func (s *scanner) report(rule string, line int, message, advice string) {
 	if s.off {
 		return
 	}
-	s.g.report(Finding{Severity: Error, Rule: rule, File: s.name, Line: line, Message: message,
+	s.g.report(finding.Finding{Severity: finding.Error, Rule: rule, File: s.name, Line: line, Message: message,
 		Fix: s.g.allowFix(advice, s.name)})
 }
 
@@ -160,13 +162,13 @@ func (s *scanner) value(label, key string, entry pair, encrypted bool, p positio
 	switch {
 	case cipher && encrypted:
 	case cipher:
-		s.report(RuleSecret, line, fmt.Sprintf("%s%s: %s is encrypted but the document has no SOPS metadata", prefix, label, key),
+		s.report(finding.RuleSecret, line, fmt.Sprintf("%s%s: %s is encrypted but the document has no SOPS metadata", prefix, label, key),
 			"encrypt the whole document with SOPS")
 	case encrypted:
-		s.report(RuleSecret, line, fmt.Sprintf("%s%s: %s is plaintext in a document that SOPS encrypted only in part",
+		s.report(finding.RuleSecret, line, fmt.Sprintf("%s%s: %s is plaintext in a document that SOPS encrypted only in part",
 			prefix, label, key), "encrypt it with SOPS (see encrypted_regex)")
 	default:
-		s.report(RuleSecret, line, fmt.Sprintf("%s%s: %s holds a plaintext value", prefix, label, key), encryptAdvice)
+		s.report(finding.RuleSecret, line, fmt.Sprintf("%s%s: %s holds a plaintext value", prefix, label, key), encryptAdvice)
 	}
 }
 
@@ -272,7 +274,7 @@ func (s *scanner) patch(data []byte, p position) {
 		for _, operation := range items(doc) {
 			where, value := text(field(operation, "path")), field(operation, "value")
 			if isSecretPath(where) && value != nil && !isHarmless(value) {
-				s.report(RuleSecret, p.line(value.Line), "patch of a Secret: "+where+" gets a plaintext value", encryptAdvice)
+				s.report(finding.RuleSecret, p.line(value.Line), "patch of a Secret: "+where+" gets a plaintext value", encryptAdvice)
 			}
 		}
 	}
@@ -312,7 +314,7 @@ func (g *gate) checkSecretGenerator(name string, generator *yaml.Node) {
 	for _, item := range items(field(generator, "literals")) {
 		key, value, _ := strings.Cut(text(item), "=")
 		if !isReferenceOnly(value) {
-			s.report(RuleSecret, item.Line, fmt.Sprintf("%s: the literal %s holds a plaintext value", label, key), encryptAdvice)
+			s.report(finding.RuleSecret, item.Line, fmt.Sprintf("%s: the literal %s holds a plaintext value", label, key), encryptAdvice)
 		}
 	}
 	sources := &kustomization{}
@@ -332,7 +334,7 @@ func (g *gate) checkSecretSource(s *scanner, label string, r reference) {
 	if err != nil || len(bytes.TrimSpace(data)) == 0 || isEncryptedFile(data) {
 		return
 	}
-	g.report(Finding{Severity: Error, Rule: RuleSecret, File: s.name, Line: r.line,
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleSecret, File: s.name, Line: r.line,
 		Message: fmt.Sprintf("%s: %s is a plaintext file", label, r.path), Fix: g.allowFix(encryptAdvice, file)})
 }
 

@@ -8,10 +8,9 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
-)
 
-// RuleSelf is a Flux Kustomization that lies in the folder that it applies.
-const RuleSelf = "self"
+	"github.com/stratio/keos-oci/internal/finding"
+)
 
 // applier is a Flux Kustomization that may lie in what it applies.
 type applier struct {
@@ -50,11 +49,11 @@ func (g *gate) checkSelf() {
 		if strings.Contains(s.path, "${") || !g.dirs[folder] || other || !g.appliedBy(folder, s.file) {
 			continue
 		}
-		severity := Error
+		severity := finding.Error
 		if folder == "." && !strings.HasSuffix(s.source, "/flux-system") {
-			severity = Warning
+			severity = finding.Warning
 		}
-		g.report(Finding{Severity: severity, Rule: RuleSelf, File: s.file, Line: s.line,
+		g.report(finding.Finding{Severity: severity, Rule: finding.RuleSelf, File: s.file, Line: s.line,
 			Message: fmt.Sprintf("Kustomization %s applies %s, in which it lies itself: the folder has no kustomization, so that Flux takes every YAML below it", s.name, cmp.Or(s.path, "./")),
 			Fix:     fmt.Sprintf("add %s that lists what is to be applied, or move this file out of the folder", g.workspacePath(path.Join(folder, "kustomization.yaml")))})
 	}

@@ -8,6 +8,8 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 	kubeyaml "sigs.k8s.io/yaml"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // followed are the keys, in lower case, behind which references are looked for.
@@ -128,6 +130,6 @@ func (g *gate) checkUnclear(k *kustomization) {
 		return
 	}
 	g.broken[path.Dir(k.file)] = true
-	g.report(Finding{Severity: Error, Rule: RuleReference, File: k.file, Line: k.unclearLine,
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.file, Line: k.unclearLine,
 		Message: k.unclear + ", which kustomize may read otherwise than you do", Fix: "write each key once, and what it holds plainly"})
 }

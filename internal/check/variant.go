@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // ErrBuild says that a variant does not build, or must not be built here.
@@ -39,7 +41,7 @@ func RenderVariant(ctx context.Context, c Component, variant string, remoteBases
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %w: %s", variant, ErrBuild, g.explain(err, variant, read).place())
+		return nil, fmt.Errorf("%s %w: %s", variant, ErrBuild, g.explain(err, variant, read).Place())
 	}
 	return objects, nil
 }
@@ -51,20 +53,12 @@ func (g *gate) unbuildable(variant string, read closure) error {
 	var reasons []string
 	for _, f := range g.sorted() {
 		inside := slices.ContainsFunc(read.files, func(name string) bool { return g.workspacePath(name) == f.File })
-		if f.Rule == RuleSize || f.Rule == RuleBuild || f.Rule == RuleReference && read.fault && inside {
-			reasons = append(reasons, f.place())
+		if f.Rule == finding.RuleSize || f.Rule == finding.RuleBuild || f.Rule == finding.RuleReference && read.fault && inside {
+			reasons = append(reasons, f.Place())
 		}
 	}
 	if len(reasons) == 0 && !read.fault {
 		return nil
 	}
 	return fmt.Errorf("%s %w: %s", variant, ErrBuild, strings.Join(reasons, "; "))
-}
-
-// place is the finding without rule and fix: what is not in the checkout cannot be edited.
-func (f Finding) place() string {
-	if f.Line > 0 {
-		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message)
-	}
-	return f.File + ": " + f.Message
 }

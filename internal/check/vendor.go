@@ -19,6 +19,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 // Vendored is a remote base that an artifact holds rendered. Paths are relative to the workspace.
@@ -39,7 +41,7 @@ func (v Vendored) String() string {
 type Replacement struct {
 	Contents map[string][]byte // by path: kustomizations, and the rendered bases beside them
 	Bases    []Vendored
-	Findings []Finding
+	Findings []finding.Finding
 }
 
 // Remotes renders remote bases, each URL once, so that whatever one run publishes holds the same of it. The zero value is
@@ -78,7 +80,7 @@ func (r *Remotes) Vendor(ctx context.Context, checkout fs.FS, files []string) (R
 		}
 	}
 	slices.SortFunc(out.Bases, func(a, b Vendored) int { return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line) })
-	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line) })
+	slices.SortStableFunc(out.Findings, func(a, b finding.Finding) int { return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line) })
 	return out, nil
 }
 
@@ -116,7 +118,7 @@ func (r *Remotes) vendorInto(ctx context.Context, k *kustomization, text []byte,
 	return nil
 }
 
-func (v Vendored) refuse(ref reference, err error) Finding {
+func (v Vendored) refuse(ref reference, err error) finding.Finding {
 	message := strings.ReplaceAll(innermost(shareable(err.Error())), os.TempDir()+string(filepath.Separator), "")
 	if _, cause, ok := strings.Cut(message, "URL is a git repository': "); ok {
 		message = cause // what it was before kustomize saw that
@@ -125,7 +127,7 @@ func (v Vendored) refuse(ref reference, err error) Finding {
 	// Kustomize quotes what it cannot use of a generator, and that may be a secret.
 	message = regexp.MustCompile(`(literal sources?) .*`).ReplaceAllString(message, "$1 …")
 	message = shortened(strings.Join(strings.Fields(message), " "))
-	f := Finding{Severity: Error, Rule: RuleRemote, File: v.File, Line: v.Line,
+	f := finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: v.File, Line: v.Line,
 		Message: fmt.Sprintf("%s: %s cannot be rendered: %s", ref.field, v.URL, message),
 		Fix:     "correct the URL and see that it can be reached from here, or copy the base into the repository"}
 	if errors.Is(err, errSpelling) {
@@ -135,11 +137,11 @@ func (v Vendored) refuse(ref reference, err error) Finding {
 }
 
 // advise warns of a base that holds something else on another day: the same commit would then make another artifact.
-func (v Vendored) advise(ref reference) []Finding {
+func (v Vendored) advise(ref reference) []finding.Finding {
 	if regexp.MustCompile(`\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b`).MatchString(v.URL) {
 		return nil
 	}
-	return []Finding{{Severity: Warning, Rule: RuleRemote, File: v.File, Line: v.Line,
+	return []finding.Finding{{Severity: finding.Warning, Rule: finding.RuleRemote, File: v.File, Line: v.Line,
 		Message: fmt.Sprintf("%s: %s names no commit: the artifact holds what it is today", ref.field, v.URL),
 		Fix:     "name a commit (?ref=<40 digits>), so that this commit always makes this artifact"}}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git/gittest"
 )
 
@@ -232,7 +233,7 @@ func TestVendor_unequal(t *testing.T) {
 	c := component(t, map[string]string{"staging/kustomization.yaml": base + "configMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
 	vendor(t, &Remotes{}, &c)
 	findings := errorsOf(run(t, c, Options{}))
-	if len(findings) != 1 || findings[0].Rule != RuleBuild || !strings.Contains(findings[0].Message, "cannot merge or replace") ||
+	if len(findings) != 1 || findings[0].Rule != finding.RuleBuild || !strings.Contains(findings[0].Message, "cannot merge or replace") ||
 		!strings.Contains(findings[0].Fix, "remoteBases: allow") {
 		t.Error(show(findings))
 	}
@@ -240,7 +241,7 @@ func TestVendor_unequal(t *testing.T) {
 	vendor(t, &Remotes{}, &c)
 	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=2]}]\n"})
 	findings = errorsOf(run(t, c, Options{}))
-	if len(findings) != 1 || findings[0].Rule != RuleEqual || !strings.Contains(findings[0].String(), "components/web/staging/kustomization.yaml (its remote base is rendered in the artifact)") {
+	if len(findings) != 1 || findings[0].Rule != finding.RuleEqual || !strings.Contains(findings[0].String(), "components/web/staging/kustomization.yaml (its remote base is rendered in the artifact)") {
 		t.Error(show(findings))
 	}
 }

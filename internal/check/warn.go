@@ -10,6 +10,8 @@ import (
 
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/finding"
 )
 
 const substituteKey = "kustomize.toolkit.fluxcd.io/substitute"
@@ -19,7 +21,7 @@ func (g *gate) warnEmpty(variant string) {
 	if k := g.kusts[variant]; k != nil {
 		file = k.file
 	}
-	g.report(Finding{Severity: Warning, Rule: RuleEmpty, File: file, Message: "builds to no objects"})
+	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleEmpty, File: file, Message: "builds to no objects"})
 }
 
 // warnObjects looks at every object of a document, those in lists and templates included.
@@ -86,7 +88,7 @@ func (g *gate) warnVersion(name string, n *yaml.Node, version, kind string) {
 	if release == "" {
 		return
 	}
-	g.report(Finding{Severity: Warning, Rule: RuleAPIVersion, File: name, Line: plainField(n, "apiVersion").Line,
+	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleAPIVersion, File: name, Line: plainField(n, "apiVersion").Line,
 		Message: fmt.Sprintf("%s %s is no longer served from Flux %s on", kind, version, release), Fix: "use " + successor})
 }
 
@@ -96,10 +98,10 @@ func (g *gate) warnGit(name string, n *yaml.Node, version, kind string) {
 	label := strings.TrimSpace(kind + " " + text(plainField(deref(orEmpty(plainField(n, "metadata"))), "name")))
 	switch {
 	case kind == "ImageUpdateAutomation" && group == "image.toolkit.fluxcd.io":
-		g.report(Finding{Severity: Warning, Rule: RuleImageUpdate, File: name, Line: n.Line,
+		g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleImageUpdate, File: name, Line: n.Line,
 			Message: label + " commits to Git, so the cluster still needs a Git token"})
 	case kind == "GitRepository" && group == "source.toolkit.fluxcd.io":
-		g.report(Finding{Severity: Warning, Rule: RuleImageUpdate, File: name, Line: n.Line,
+		g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleImageUpdate, File: name, Line: n.Line,
 			Message: label + " still pulls from Git"})
 	}
 }
@@ -246,7 +248,7 @@ func (g *gate) warnSubstitution(file string) {
 	if len(names) > 5 {
 		names = append(names[:5], "…")
 	}
-	g.report(Finding{Severity: Warning, Rule: RuleSubstitute, File: file, Line: line,
+	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleSubstitute, File: file, Line: line,
 		Message: strings.Join(names, ", ") + " in a dashboard or script would be replaced by Flux's postBuild substitution",
 		Fix:     "write $${…}, or annotate the ConfigMap with " + substituteKey + ": disabled"})
 }
@@ -288,6 +290,6 @@ func (g *gate) warnDeprecated(name string, data []byte, docs []*yaml.Node) {
 	for _, doc := range docs {
 		line = max(line, lineOfKey(doc, fields[0]))
 	}
-	g.report(Finding{Severity: Warning, Rule: RuleDeprecated, File: name, Line: line, Message: "uses fields that kustomize will drop: " + strings.Join(fields, ", "),
+	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleDeprecated, File: name, Line: line, Message: "uses fields that kustomize will drop: " + strings.Join(fields, ", "),
 		Fix: "run kustomize edit fix in its folder"})
 }

@@ -8,15 +8,14 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-)
 
-// RuleSigner is about who can get a signature that clusters accept.
-const RuleSigner = "signer"
+	"github.com/stratio/keos-oci/internal/finding"
+)
 
 // Workflows warns of workflows that sign and that others can start: a cluster sees a certificate's issuer and subject alone, and
 // both are the same whoever called the workflow, or opened the pull request. files are those of the workspace.
-func Workflows(fsys fs.FS, files []string) []Finding {
-	var found []Finding
+func Workflows(fsys fs.FS, files []string) []finding.Finding {
+	var found []finding.Finding
 	for _, file := range files {
 		if path.Dir(file) != ".github/workflows" || !slices.Contains([]string{".yml", ".yaml"}, path.Ext(file)) {
 			continue
@@ -31,7 +30,7 @@ func Workflows(fsys fs.FS, files []string) []Finding {
 		}
 		for _, trigger := range triggers(doc.Content[0]) {
 			if why := started[trigger.Value]; why != "" {
-				found = append(found, Finding{Severity: Warning, Rule: RuleSigner, File: file, Line: trigger.Line,
+				found = append(found, finding.Finding{Severity: finding.Warning, Rule: finding.RuleSigner, File: file, Line: trigger.Line,
 					Message: fmt.Sprintf("%s: %s; clusters cannot tell its signature from your own", trigger.Value, why),
 					Fix:     "sign in a workflow without this trigger"})
 			}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
 )
@@ -510,7 +511,7 @@ func named(err error) error {
 		return err
 	}
 	for _, f := range refused.Findings {
-		if f.File == "" || f.Rule == check.RuleReference && f.Line == 0 {
+		if f.File == "" || f.Rule == finding.RuleReference && f.Line == 0 {
 			return fmt.Errorf("a finding without a place: %s", f)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
 )
@@ -23,9 +24,9 @@ type contents struct {
 	closure   bool           // nothing but that is taken
 	external  bool           // references were followed out of the paths
 
-	remote     []check.Vendored // remote bases that were rendered into source
-	unrendered digest.Digest    // of the content without them, where there are any
-	warnings   []check.Finding  // about them
+	remote     []check.Vendored  // remote bases that were rendered into source
+	unrendered digest.Digest     // of the content without them, where there are any
+	warnings   []finding.Finding // about them
 }
 
 // contents lists what c is packed from. References are followed only where the config lets them decide.
@@ -107,10 +108,10 @@ func (c contents) rendered() error {
 	if err != nil {
 		return err
 	}
-	var refused []check.Finding
+	var refused []finding.Finding
 	for _, base := range c.remote {
 		if rule := ignored[base.Path]; rule != "" {
-			refused = append(refused, check.Finding{Severity: check.Error, Rule: check.RuleRemote, File: base.File, Line: base.Line,
+			refused = append(refused, finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: base.File, Line: base.Line,
 				Message: fmt.Sprintf("%s is to be rendered as %s, which is %s", base.URL, path.Base(base.Path), rule),
 				Fix:     "let no ignore rule match remote-base-*.yaml"})
 		}

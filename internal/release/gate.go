@@ -13,6 +13,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/trust"
@@ -22,7 +23,7 @@ import (
 var ErrRefused = errors.New("refused")
 
 // RefusedError lists why a component is not published. It is an ErrRefused.
-type RefusedError struct{ Findings []check.Finding }
+type RefusedError struct{ Findings []finding.Finding }
 
 func (e *RefusedError) Error() string {
 	lines := make([]string, len(e.Findings))
@@ -43,7 +44,7 @@ type packed struct {
 }
 
 // gate unpacks the very layer into an empty folder and checks it there. Warnings are returned, errors refuse.
-func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings []check.Finding, err error) {
+func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings []finding.Finding, err error) {
 	dir, err := os.MkdirTemp(s.TempDir, "keos-oci-")
 	if err != nil {
 		return nil, err
@@ -85,9 +86,9 @@ func (s *Service) folder() (string, error) {
 }
 
 // bySeverity parts findings into what refuses a component and what only tells.
-func bySeverity(findings []check.Finding) (refused, warnings []check.Finding) {
+func bySeverity(findings []finding.Finding) (refused, warnings []finding.Finding) {
 	for _, f := range findings {
-		if f.Severity == check.Error {
+		if f.Severity == finding.Error {
 			refused = append(refused, f)
 		} else {
 			warnings = append(warnings, f)
@@ -139,7 +140,7 @@ func (s *Service) modeOf(file string) git.Mode {
 // CheckResult is what `check` found, for all selected components.
 type CheckResult struct {
 	Components []CheckedComponent `json:"components"`
-	Warnings   []check.Finding    `json:"warnings,omitempty"` // about the workspace as a whole
+	Warnings   []finding.Finding  `json:"warnings,omitempty"` // about the workspace as a whole
 	Summary    struct {
 		Passed  int `json:"passed"`
 		Refused int `json:"refused"`
@@ -149,11 +150,11 @@ type CheckResult struct {
 
 // CheckedComponent is one component's findings. Status is passed, refused or failed.
 type CheckedComponent struct {
-	Name        string           `json:"name"`
-	Status      string           `json:"status"`
-	Findings    []check.Finding  `json:"findings"`
-	RemoteBases []check.Vendored `json:"remoteBases,omitempty"`
-	Error       *Problem         `json:"error,omitempty"`
+	Name        string            `json:"name"`
+	Status      string            `json:"status"`
+	Findings    []finding.Finding `json:"findings"`
+	RemoteBases []check.Vendored  `json:"remoteBases,omitempty"`
+	Error       *Problem          `json:"error,omitempty"`
 
 	err error
 }
@@ -201,7 +202,7 @@ func (s *Service) Check(ctx context.Context, names []string) (*CheckResult, erro
 }
 
 // signers warns of what lets others sign: workflows that they can start, and patterns that accept more than they should.
-func (s *Service) signers(set component.Set) []check.Finding {
+func (s *Service) signers(set component.Set) []finding.Finding {
 	var files []string
 	for _, f := range s.Files {
 		files = append(files, f.Path)
@@ -216,7 +217,7 @@ func (s *Service) signers(set component.Set) []check.Finding {
 					continue
 				}
 				seen[id.SubjectRegexp] = true
-				found = append(found, check.Finding{Severity: check.Warning, Rule: check.RuleSigner, File: orDefault(s.Workspace.Config.File, component.ConfigFile),
+				found = append(found, finding.Finding{Severity: finding.Warning, Rule: finding.RuleSigner, File: orDefault(s.Workspace.Config.File, component.ConfigFile),
 					Line: s.lineOf(id.SubjectRegexp), Message: fmt.Sprintf("subjectRegexp %s of channel %s: %s", id.SubjectRegexp, ch.Name, why)})
 			}
 		}
@@ -245,11 +246,11 @@ func (s *Service) lineOf(text string) int {
 }
 
 func (s *Service) checkOne(ctx context.Context, c component.Component, ch changes) CheckedComponent {
-	out := CheckedComponent{Name: c.Name, Status: "passed", Findings: []check.Finding{}}
+	out := CheckedComponent{Name: c.Name, Status: "passed", Findings: []finding.Finding{}}
 	p, err := s.pack(ctx, c)
 	if err == nil {
 		out.RemoteBases = p.remote
-		var warnings []check.Finding
+		var warnings []finding.Finding
 		warnings, err = s.gate(ctx, p, ch)
 		out.Findings = append(out.Findings, warnings...)
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
@@ -15,9 +15,9 @@ import (
 
 // Problem is an error in a result. Code is one of a small, stable set of words for programs; Message is for people.
 type Problem struct {
-	Code     string          `json:"code"`
-	Message  string          `json:"message"`
-	Findings []check.Finding `json:"findings,omitempty"`
+	Code     string            `json:"code"`
+	Message  string            `json:"message"`
+	Findings []finding.Finding `json:"findings,omitempty"`
 }
 
 const codeRefused = "refused"

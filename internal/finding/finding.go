@@ -1,0 +1,72 @@
+// Package finding is how the gate says what is wrong with a component: with a rule, a place and what to do. It has no rules of its own.
+package finding
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Severity says whether a finding stops the publication.
+type Severity string
+
+// The severities: an Error refuses the component, a Warning does not.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// The rules.
+const (
+	RuleBuild       = "build"
+	RuleEqual       = "equal"
+	RuleReference   = "reference"
+	RuleSecret      = "secret"
+	RulePrivateKey  = "private-key"
+	RuleDotenv      = "dotenv"
+	RuleSize        = "size"
+	RuleEmpty       = "empty"
+	RuleAPIVersion  = "api-version"
+	RuleSubstitute  = "substitution"
+	RuleImageUpdate = "image-automation"
+	RuleRemote      = "remote"
+	RuleFilter      = "git-filter"
+	RuleDeprecated  = "deprecated"
+	RuleSelf        = "self"   // a Flux Kustomization is in the folder that it applies
+	RuleSigner      = "signer" // who can get a signature that clusters accept
+)
+
+// Finding is one thing that the gate saw. File is relative to the workspace; Line counts from 1 and is 0 when the whole file
+// is meant.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	Rule     string   `json:"rule"`
+	File     string   `json:"file"`
+	Line     int      `json:"line,omitempty"`
+	Message  string   `json:"message"`
+	Fix      string   `json:"fix,omitempty"`
+}
+
+// String is the finding as one line: "file:line: message (rule); fix".
+func (f Finding) String() string {
+	text := fmt.Sprintf("%s (%s)", f.Place(), f.Rule)
+	if f.Fix != "" {
+		text += "; " + f.Fix
+	}
+	return text
+}
+
+// Place is the finding without its rule and fix, for a file that nobody can edit.
+func (f Finding) Place() string {
+	if f.Line > 0 {
+		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message)
+	}
+	return f.File + ": " + f.Message
+}
+
+// Sort orders findings by file, line, rule and message.
+func Sort(list []Finding) {
+	slices.SortStableFunc(list, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Message, b.Message))
+	})
+}
