@@ -14,9 +14,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
@@ -162,7 +162,7 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 		Now:         a.clock(),
 		TempDir:     a.tempDir(),
 		Finishing:   a.finishing,
-		Remotes:     new(check.Remotes),
+		Remotes:     new(kustomize.Remotes),
 	}
 	if w.tree != nil {
 		svc.FS, svc.Files, svc.Folder = w.tree, w.tree.Files, w.tree.Folder

@@ -10,13 +10,11 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/kustomize/kyaml/yaml"
-
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
+	"github.com/stratio/keos-oci/internal/manifest"
+	"github.com/stratio/keos-oci/internal/secret"
 )
-
-// maxMessage bounds what is repeated of kustomize's errors, in characters.
-const maxMessage = 600
 
 // buildVariants builds each variant from the artifact and, where that proves anything, from the checkout.
 func (g *gate) buildVariants(ctx context.Context) error {
@@ -24,71 +22,81 @@ func (g *gate) buildVariants(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, variant := range slices.Concat(g.c.Variants, g.unread()) {
-		if err := ctx.Err(); err != nil {
+	unread, err := g.unread(ctx)
+	if err != nil {
+		return err
+	}
+	for _, variant := range slices.Concat(g.c.Variants, unread) {
+		if err := g.buildVariant(ctx, path.Clean(variant), equal); err != nil {
 			return err
 		}
-		g.buildVariant(ctx, path.Clean(variant), equal)
 	}
-	return ctx.Err()
+	return nil
 }
 
-// unread is the folders that hold a rendered base and that no variant reads: what was changed there is to be proven, too.
-func (g *gate) unread() []string {
+// unread is the folders that hold a rendered base and that no variant reads: what was changed there has to be proven as well.
+func (g *gate) unread(ctx context.Context) ([]string, error) {
 	if len(g.vendored) == 0 {
-		return nil
+		return nil, nil
 	}
-	read := map[string]bool{}
-	for _, variant := range g.c.Variants {
-		for _, name := range g.closure(path.Clean(variant)).files {
-			read[name] = true
-		}
+	variants := make([]string, len(g.c.Variants))
+	for i, variant := range g.c.Variants {
+		variants[i] = path.Clean(variant)
+	}
+	read, err := g.tree.Walk(ctx, variants...)
+	if err != nil {
+		return nil, err
 	}
 	var dirs []string
 	for _, name := range sortedKeys(g.vendored) {
-		if !read[name] && !g.kusts[path.Dir(name)].component {
+		k := g.kustomization(path.Dir(name))
+		if _, is := read.Files[name]; !is && k != nil && !k.Component {
 			dirs = append(dirs, path.Dir(name))
 		}
 	}
-	return dirs
+	return dirs, nil
 }
 
-func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff) {
+func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff) error {
 	if !g.dirs[variant] {
 		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: variant, Message: "the variant has no files in the artifact",
 			Fix: "create it, or take it out of the variants"})
-		return
+		return nil
 	}
-	read := g.closure(variant)
+	read, wrong, err := g.closure(ctx, variant)
+	if err != nil {
+		return err
+	}
 	// A wrong reference has its finding already, and building would only repeat it or, for a URL, go and fetch it.
-	if read.fault || g.reportHazards(read) {
-		return
+	if wrong || g.reportHazards(read) {
+		return nil
 	}
-	built, err := render(ctx, g.c.Unpacked, variant, g.o.RemoteBases)
+	built, err := kustomize.Build(ctx, g.c.Unpacked, variant, kustomize.Options{RemoteBases: g.o.RemoteBases})
 	switch {
 	case ctx.Err() != nil:
-		return
+		return ctx.Err()
 	case err != nil:
 		f := g.explain(err, variant, read)
-		if slices.ContainsFunc(read.files, func(name string) bool { return g.vendored[name] }) {
+		if slices.ContainsFunc(read.Parsed, func(name string) bool { return g.vendored[name] }) {
 			f.Fix = "if it builds in the checkout, it reaches into how a remote base is made, which is rendered here: " + keepBase
 		}
 		g.report(f)
-		return
+		return nil
 	case built.Size() == 0:
 		g.warnEmpty(variant)
 	}
 	g.checkRendered(ctx, variant, built, read)
-	g.checkEqual(ctx, variant, built, equal)
+	g.checkEqual(ctx, variant, built, equal, read)
+	return ctx.Err()
 }
 
 // keepBase is what helps where a remote base cannot be rendered.
 const keepBase = "copy it into the repository, or set artifact: {remoteBases: allow}"
 
 // reportHazards keeps from kustomize what would cost it gigabytes or overflow its stack, which no recover can catch.
-func (g *gate) reportHazards(read closure) bool {
+func (g *gate) reportHazards(read kustomize.Reached) bool {
 	found := false
-	for _, name := range read.files {
+	for _, name := range read.Parsed {
 		if !g.risky[name] {
 			continue
 		}
@@ -96,8 +104,8 @@ func (g *gate) reportHazards(read closure) bool {
 		if err != nil {
 			continue
 		}
-		docs, _ := parse(data)
-		if message, line := hazard(docs); message != "" {
+		docs, _ := manifest.Parse(data)
+		if message, line := kustomize.Hazard(docs); message != "" {
 			g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: name, Line: line, Message: message,
 				Fix: "write it out flat"})
 			found = true
@@ -108,14 +116,14 @@ func (g *gate) reportHazards(read closure) bool {
 
 // explain turns kustomize's error, a nest of sentences around the one that matters, into a finding at the place that has
 // to be edited.
-func (g *gate) explain(err error, variant string, read closure) finding.Finding {
+func (g *gate) explain(err error, variant string, read kustomize.Reached) finding.Finding {
 	f := finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: variant}
 	if file, line, fault := g.syntaxError(read); fault != "" {
 		f.File, f.Line, f.Message = file, line, fault
 		return f
 	}
 	full := g.hidePaths(err.Error(), g.c.Unpacked)
-	f.Message = g.redact(innermost(full), read)
+	f.Message = g.redact(kustomize.Innermost(full), read)
 	f.File = g.kustomizationAt(full, variant)
 	g.locate(&f)
 	g.locateObject(&f, read)
@@ -123,15 +131,15 @@ func (g *gate) explain(err error, variant string, read closure) finding.Finding 
 }
 
 // syntaxError finds the first file of a build that is no YAML. Kustomize tells the line of some of them only.
-func (g *gate) syntaxError(read closure) (file string, line int, message string) {
-	for _, name := range read.files {
+func (g *gate) syntaxError(read kustomize.Reached) (file string, line int, message string) {
+	for _, name := range read.Parsed {
 		data, err := g.read(name)
 		if err != nil {
 			continue
 		}
-		if _, err := parse(data); err != nil {
-			text := strings.TrimPrefix(err.Error(), "yaml: ")
-			return name, errorLine(data, err), "not valid YAML: " + regexp.MustCompile(`^line \d+: `).ReplaceAllString(text, "")
+		if _, err := manifest.Parse(data); err != nil {
+			line, message = manifest.Fault(data, err)
+			return name, line, "not valid YAML: " + message
 		}
 	}
 	return "", 0, ""
@@ -151,42 +159,35 @@ func (g *gate) hidePaths(message, root string) string {
 }
 
 // redact takes out of a message every value of a Secret that the build read: kustomize quotes what it cannot use.
-func (g *gate) redact(message string, read closure) string {
-	for _, name := range read.files {
-		data, err := g.read(name)
-		if err != nil || !isKustomization(name) && !bytes.Contains(data, []byte("Secret")) {
-			continue
-		}
-		docs, _ := parse(data)
-		for _, doc := range docs {
-			for _, value := range secretValues(doc) {
+func (g *gate) redact(message string, read kustomize.Reached) string {
+	for _, name := range read.Parsed {
+		for _, value := range g.secretsIn(name) {
+			if len(value) >= 4 { // a shorter one would eat words
 				message = strings.ReplaceAll(message, value, "…")
 			}
 		}
 	}
-	return shortened(strings.Join(strings.Fields(shareable(message)), " "))
+	return kustomize.Shortened(strings.Join(strings.Fields(kustomize.Shareable(message)), " "))
 }
 
-func shortened(message string) string {
-	if runes := []rune(message); len(runes) > maxMessage {
-		return string(runes[:maxMessage]) + "…"
+// secretsIn lists the values of Secrets and secret generators in a file.
+func (g *gate) secretsIn(name string) []string {
+	data, err := g.read(name)
+	if err != nil || !kustomize.IsFile(name) && !bytes.Contains(data, []byte("Secret")) {
+		return nil
 	}
-	return message
-}
-
-// innermost cuts the sentences with which kustomize says through which folders it came.
-func innermost(message string) string {
-	for _, frame := range []string{`recursed accumulation of path '[^']*': `, `couldn't make target for path '[^']*': `} {
-		if all := regexp.MustCompile(frame).FindAllStringIndex(message, -1); all != nil {
-			message = message[all[len(all)-1][1]:]
+	var values []string
+	docs, _ := manifest.Parse(data)
+	for _, doc := range docs {
+		values = append(values, secret.Values(doc)...)
+	}
+	for _, generator := range kustomize.New(name, docs, data).Secrets {
+		for _, literal := range generator.Literals {
+			_, value, _ := strings.Cut(literal.Value, "=")
+			values = append(values, literal.Value, value)
 		}
 	}
-	message = strings.TrimPrefix(message, "accumulating resources: ")
-	// What follows is kustomize trying the file as a folder, which it never was.
-	if cause, _, ok := strings.Cut(message, "': must build at directory: "); ok {
-		message = strings.TrimPrefix(cause, "accumulation err='")
-	}
-	return message
+	return values
 }
 
 // kustomizationAt is the kustomization file, relative to the root, of the folder where a build failed.
@@ -201,8 +202,8 @@ func (g *gate) kustomizationAt(message, variant string) string {
 		}
 	}
 	for _, d := range []string{dir, variant} { // a clone is no folder of the component
-		if k := g.kusts[d]; k != nil {
-			return k.file
+		if k := g.kustomization(d); k != nil {
+			return k.Name
 		}
 	}
 	return variant
@@ -210,11 +211,11 @@ func (g *gate) kustomizationAt(message, variant string) string {
 
 // locate finds the line of what a message names: a resource in the kustomization's list, an unknown field, a file.
 func (g *gate) locate(f *finding.Finding) {
-	k := g.kusts[path.Dir(f.File)]
+	k := g.kustomization(path.Dir(f.File))
 	if match := regexp.MustCompile(`resources from '([^']*)'`).FindStringSubmatch(f.Message); match != nil && k != nil {
-		for _, r := range k.refs {
-			if r.path == match[1] {
-				f.Line = r.line
+		for _, r := range k.References {
+			if r.Path == match[1] {
+				f.Line = r.Line
 			}
 		}
 		return
@@ -235,21 +236,9 @@ func (g *gate) lineOfKey(name, key string) int {
 	if err != nil {
 		return 0
 	}
-	docs, _ := parse(data)
+	docs, _ := manifest.Parse(data)
 	for _, doc := range docs {
-		if found := lineOfKey(doc, key); found > 0 {
-			return found
-		}
-	}
-	return 0
-}
-
-func lineOfKey(n *yaml.Node, key string) int {
-	for i, child := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Value == key {
-			return child.Line
-		}
-		if found := lineOfKey(child, key); found > 0 {
+		if found := manifest.LineOfKey(doc, key); found > 0 {
 			return found
 		}
 	}
@@ -258,22 +247,22 @@ func lineOfKey(n *yaml.Node, key string) int {
 
 // locateObject finds the object that a message names by kustomize's id (Kind.version.group/name.namespace), in the last
 // file that has it: the patch without a target, the second of two equal ids.
-func (g *gate) locateObject(f *finding.Finding, read closure) {
+func (g *gate) locateObject(f *finding.Finding, read kustomize.Reached) {
 	match := regexp.MustCompile(`\b([A-Z]\w*)\.[^/\s"]*/([^\s"]+)\.(?:\[noNs\]|[\w-]+)`).FindStringSubmatch(f.Message)
 	if match == nil {
 		return
 	}
-	for _, name := range slices.Backward(read.files) {
-		if isKustomization(name) {
+	for _, name := range slices.Backward(read.Parsed) {
+		if kustomize.IsFile(name) {
 			continue
 		}
 		data, err := g.read(name)
 		if err != nil {
 			continue
 		}
-		docs, _ := parse(data)
+		docs, _ := manifest.Parse(data)
 		for _, doc := range slices.Backward(docs) {
-			if text(field(doc, "kind")) == match[1] && text(field(field(doc, "metadata"), "name")) == match[2] {
+			if manifest.Text(manifest.Field(doc, "kind")) == match[1] && manifest.Text(manifest.Field(manifest.Field(doc, "metadata"), "name")) == match[2] {
 				f.File, f.Line = name, doc.Line
 				return
 			}

@@ -8,6 +8,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -15,19 +16,21 @@ import (
 	"github.com/fluxcd/pkg/sourceignore/gitignore"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
+	"github.com/stratio/keos-oci/internal/substitution"
 )
 
 // Component is one component as it would be published.
 type Component struct {
 	Name      string
-	Workspace string     // absolute path of the checkout's top folder
-	Root      string     // folder of the workspace that became the artifact's root, slash-separated, "." for the whole workspace
-	Files     []string   // the files in the tarball, slash-separated, relative to Root, sorted
-	Unpacked  string     // absolute path of the folder the tarball was unpacked into
-	Variants  []string   // folders relative to Root that a cluster may build
-	Paths     []string   // what the component consists of, relative to Workspace; none is all below Root
-	External  bool       // what it refers to outside Paths, but below Root, was taken along
-	Vendored  []Vendored // the remote bases that are in the tarball, rendered
+	Workspace string               // absolute path of the checkout's top folder
+	Root      string               // folder of the workspace that became the artifact's root, slash-separated, "." for the whole workspace
+	Files     []string             // the files in the tarball, slash-separated, relative to Root, sorted
+	Unpacked  string               // absolute path of the folder the tarball was unpacked into
+	Variants  []string             // folders relative to Root that a cluster may build
+	Paths     []string             // what the component consists of, relative to Workspace; none is all below Root
+	External  bool                 // what it refers to outside Paths, but below Root, was taken along
+	Vendored  []kustomize.Vendored // the remote bases that are in the tarball, rendered
 
 	// LeftOut says why a path (relative to Workspace) of the checkout is not in the tarball, "" when it does not know. It
 	// may be nil.
@@ -56,8 +59,12 @@ func Run(ctx context.Context, c Component, o Options) ([]finding.Finding, error)
 		}
 	}
 	g.checkSelf()
-	g.checkReferences()
-	g.warnSubstitutions()
+	if err := g.checkReferences(); err != nil {
+		return nil, err
+	}
+	if err := g.warnSubstitutions(); err != nil {
+		return nil, err
+	}
 	if err := g.buildVariants(ctx); err != nil {
 		return nil, err
 	}
@@ -69,18 +76,18 @@ func Run(ctx context.Context, c Component, o Options) ([]finding.Finding, error)
 type gate struct {
 	c      Component
 	o      Options
+	tree   *kustomize.Tree // of the artifact
 	files  map[string]bool // relative to the root
 	dirs   map[string]bool // every folder that holds a file, "." included
-	kusts  map[string]*kustomization
-	broken map[string]bool // folders whose kustomization has a finding of its own
+	broken map[string]bool // kustomizations, and files that configure plugins, with a finding of their own
 	risky  map[string]bool // files that could blow up when kustomize parses them
 
-	vendored map[string]bool     // kustomizations in which a remote base was replaced
-	stands   map[string]Vendored // by file, the remote bases for which files stand
+	vendored map[string]bool               // kustomizations in which a remote base was replaced
+	stands   map[string]kustomize.Vendored // by file, the remote bases for which files stand
 
 	appliers  []applier
 	sources   map[string][]string // by kind and name, the files with Flux sources
-	variables *variables
+	variables *substitution.Uses
 	allow     []gitignore.Pattern
 	findings  []finding.Finding
 	seen      map[finding.Finding]bool
@@ -91,24 +98,27 @@ func newGate(c Component, o Options) *gate {
 	g := &gate{
 		c: c, o: o,
 		files: make(map[string]bool, len(c.Files)), dirs: map[string]bool{".": true},
-		kusts: map[string]*kustomization{}, broken: map[string]bool{}, risky: map[string]bool{},
-		vendored: map[string]bool{}, stands: map[string]Vendored{}, sources: map[string][]string{},
-		variables: newVariables(), seen: map[finding.Finding]bool{},
+		broken: map[string]bool{}, risky: map[string]bool{},
+		vendored: map[string]bool{}, stands: map[string]kustomize.Vendored{}, sources: map[string][]string{},
+		variables: substitution.New(), seen: map[finding.Finding]bool{},
 	}
+	g.tree = &kustomize.Tree{Files: c.Files, Root: ".", Read: g.readable}
 	for _, name := range c.Files {
 		g.files[name] = true
 		for dir := path.Dir(name); !g.dirs[dir]; dir = path.Dir(dir) {
 			g.dirs[dir] = true
 		}
 	}
-	g.noteVendored(c.Vendored)
+	for _, base := range c.Vendored {
+		g.vendored[relative(c.Root, base.File)], g.stands[relative(c.Root, base.Path)] = true, base
+	}
 	for _, a := range o.Allow {
 		g.allow = append(g.allow, gitignore.ParsePattern(a.Path, nil))
 	}
 	return g
 }
 
-// allowed tells whether an allowance covers a file, given relative to the root.
+// allowed reports whether an allowance covers a file, given relative to the root.
 func (g *gate) allowed(name string) bool {
 	segments := strings.Split(g.workspacePath(name), "/")
 	return slices.ContainsFunc(g.allow, func(p gitignore.Pattern) bool {
@@ -144,3 +154,13 @@ func (g *gate) allowFix(advice, name string) string {
 	return fmt.Sprintf("%s, or if this is no secret say so in keos-oci.yaml: secrets: {allow: [{path: %q, reason: \"…\"}]}",
 		advice, g.workspacePath(name))
 }
+
+// prefix is how the paths below a folder begin.
+func prefix(dir string) string {
+	if dir == "." {
+		return ""
+	}
+	return dir + "/"
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

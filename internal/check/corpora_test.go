@@ -12,6 +12,7 @@ import (
 	fluxkustomize "github.com/fluxcd/pkg/kustomize"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // corpora finds the real repositories, which are not part of this one.
@@ -67,7 +68,7 @@ func overlays(t testing.TB, workspace, root string) []string {
 	top := filepath.Join(workspace, root)
 	_ = filepath.WalkDir(top, func(full string, entry fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel(top, filepath.Dir(full))
-		if err == nil && isKustomization(full) && path.Base(rel) != "base" && path.Base(rel) != "common" {
+		if err == nil && kustomize.IsFile(full) && path.Base(rel) != "base" && path.Base(rel) != "common" {
 			out = append(out, filepath.ToSlash(rel))
 		}
 		return err
@@ -170,7 +171,7 @@ func fluxBuild(t *testing.T, c Component, variant string) string {
 
 func rendersAs(t *testing.T, c Component, variant, want string) {
 	t.Helper()
-	got, _, err := Render(t.Context(), c.Unpacked, variant, false)
+	got, err := kustomize.Render(t.Context(), c.Unpacked, variant, kustomize.Options{})
 	if err != nil || string(got) != want {
 		t.Errorf("%s %s: Render gives %v\n%s\nFlux gives\n%s", c.Name, variant, err, got, want)
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/kustomize/api/resmap"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // treeDiff is how the checkout below the root differs from the unpacked tarball, as far as a build could see.
@@ -54,7 +55,7 @@ func (g *gate) compareTrees() (treeDiff, error) {
 		}
 		rel, err := filepath.Rel(root, full)
 		name := filepath.ToSlash(rel)
-		if ext := path.Ext(name); !g.files[name] && (ext == ".yaml" || ext == ".yml" || isKustomization(name)) {
+		if ext := path.Ext(name); !g.files[name] && (ext == ".yaml" || ext == ".yml" || kustomize.IsFile(name)) {
 			diff.leftOut = append(diff.leftOut, name)
 		}
 		return err
@@ -78,13 +79,13 @@ func (g *gate) sameFile(name string) (bool, error) {
 }
 
 // checkEqual builds a variant from the checkout too, and demands the same bytes.
-func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResMap, diff treeDiff) {
+func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResMap, diff treeDiff, read kustomize.Reached) {
 	if diff.none() {
 		return
 	}
 	objects, err := g.asYAML(built)
 	if err != nil {
-		g.report(g.explain(err, variant, g.closure(variant)))
+		g.report(g.explain(err, variant, read))
 		return
 	}
 	root := filepath.Join(g.c.Workspace, filepath.FromSlash(g.c.Root))
@@ -94,7 +95,7 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 	}
 	message := "builds to other objects in the checkout than from the artifact"
 	if err != nil {
-		message = "builds from the artifact but not in the checkout: " + g.redact(innermost(g.hidePaths(err.Error(), root)), g.closure(variant))
+		message = "builds from the artifact but not in the checkout: " + g.redact(kustomize.Innermost(g.hidePaths(err.Error(), root)), read)
 	}
 	if err != nil && len(g.c.Vendored) > 0 {
 		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: variant, Message: message, Fix: "run it again; where a remote base cannot be built a second time, " + keepBase})
@@ -110,7 +111,7 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 // buildThere builds a variant in the checkout, where a rendered base is fetched once more.
 func (g *gate) buildThere(ctx context.Context, root, variant string) (objects []byte, err error) {
 	build := func() error {
-		built, err := render(ctx, root, variant, g.o.RemoteBases || len(g.c.Vendored) > 0)
+		built, err := kustomize.Build(ctx, root, variant, kustomize.Options{RemoteBases: g.o.RemoteBases || len(g.c.Vendored) > 0})
 		if err == nil {
 			objects, err = g.asYAML(built)
 		}
@@ -119,7 +120,7 @@ func (g *gate) buildThere(ctx context.Context, root, variant string) (objects []
 	if len(g.c.Vendored) == 0 {
 		return objects, build()
 	}
-	return objects, again(ctx, build)
+	return objects, kustomize.Again(ctx, build)
 }
 
 // asYAML leaves out where objects come from, which a kustomization may ask for: a rendered base comes from elsewhere.

@@ -1,93 +1,110 @@
 package check
 
 import (
+	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
-	fluxkustomize "github.com/fluxcd/pkg/kustomize"
-
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // checkReferences looks at every reference of every kustomization, reachable from a variant or not.
-func (g *gate) checkReferences() {
-	for _, dir := range sortedKeys(g.kusts) {
-		k := g.kusts[dir]
+func (g *gate) checkReferences() error {
+	for _, dir := range g.tree.Folders() {
+		k, err := g.tree.At(dir)
+		if err != nil {
+			return err
+		}
 		g.checkUnclear(k)
-		for _, r := range k.refs {
-			if r.isPlugin() {
-				g.checkPluginConfig(dir, path.Join(dir, r.path), map[string]bool{})
+		for _, r := range k.References {
+			if r.IsPlugin() {
+				if err := g.checkPlugins(dir, k, path.Join(dir, r.Path)); err != nil {
+					return err
+				}
 			}
 			g.checkReference(dir, k, r)
 		}
 	}
+	return nil
 }
 
-// checkPluginConfig looks into the configuration of builtin plugins, a file or the resources of a folder, which names files
-// of its own. Kustomize reads those from dir, where the plugins are named.
-func (g *gate) checkPluginConfig(dir, name string, visited map[string]bool) {
-	if visited[name] {
-		return
-	}
-	visited[name] = true
-	if k := g.kusts[name]; k != nil {
-		if k.alters { // and with it the files that plugins name, out of sight
-			g.broken[name], g.broken[dir] = true, true
-			g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.file, Line: 1, Message: "patches or replaces parts of plugins' configuration, so that the files that they name cannot be told",
-				Fix: "write the configuration out in the files that it lists"})
-		}
-		for _, r := range k.refs {
-			if r.dir {
-				g.checkPluginConfig(dir, path.Join(name, r.path), visited)
+// checkPlugins looks into the configuration of builtin plugins, which refers to files of its own. Kustomize reads those from dir,
+// where the kustomization is that names the plugins.
+func (g *gate) checkPlugins(dir string, by *kustomize.Kustomization, target string) error {
+	plugins, err := g.tree.Plugins(target)
+	for _, k := range plugins {
+		if !k.Plugin {
+			if k.Alters { // and with it the files that plugins name, out of sight
+				g.broken[k.Name], g.broken[by.Name] = true, true
+				g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.Name, Line: 1,
+					Message: "patches or replaces parts of plugins' configuration, so that the files that they name cannot be told",
+					Fix:     "write the configuration out in the files that it lists"})
 			}
+			continue
+		}
+		g.checkUnclear(k)
+		for _, r := range k.References {
+			g.checkReference(dir, k, r)
 		}
 	}
-	if !g.files[name] {
+	return err
+}
+
+// checkUnclear refuses a file whose references cannot be told for sure.
+func (g *gate) checkUnclear(k *kustomize.Kustomization) {
+	if k.Unclear == "" {
 		return
 	}
-	data, err := g.read(name)
+	g.broken[k.Name] = true
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.Name, Line: k.UnclearLine,
+		Message: k.Unclear + ", which kustomize may read otherwise than you do", Fix: "write each key once, and what it holds plainly"})
+}
+
+// kustomization is that of a folder, nil when it has none or cannot be read.
+func (g *gate) kustomization(dir string) *kustomize.Kustomization {
+	k, err := g.tree.At(dir)
 	if err != nil {
-		return
+		return nil
 	}
-	docs, _ := parse(data)
-	plugin := &kustomization{file: name}
-	for _, doc := range docs {
-		plugin.collectPlugin(doc, 0)
+	return k
+}
+
+// closure is what the build of one variant reads, and whether one of its references is known to be wrong.
+func (g *gate) closure(ctx context.Context, variant string) (read kustomize.Reached, wrong bool, err error) {
+	read, err = g.tree.Walk(ctx, variant)
+	for file := range read.Files {
+		wrong = wrong || g.broken[file]
 	}
-	g.checkUnclear(plugin)
-	for _, ref := range plugin.refs {
-		g.checkReference(dir, plugin, ref)
-	}
+	return read, wrong, err
 }
 
 // checkReference reports at most one fault of one reference, which kustomize reads from dir.
-func (g *gate) checkReference(dir string, k *kustomization, r reference) {
-	if r.maybe {
+func (g *gate) checkReference(dir string, k *kustomize.Kustomization, r kustomize.Reference) {
+	if r.Maybe {
 		return
 	}
 	message, fix := g.judge(dir, r)
 	if message == "" {
 		return
 	}
-	g.broken[path.Dir(k.file)] = true
-	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.file, Line: r.line,
-		Message: fmt.Sprintf("%s: %s %s", r.field, shareable(r.path), message), Fix: fix})
+	g.broken[k.Name] = true
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.Name, Line: r.Line,
+		Message: fmt.Sprintf("%s: %s %s", r.Field, kustomize.Shareable(r.Path), message), Fix: fix})
 }
 
-func (g *gate) judge(dir string, r reference) (message, fix string) {
+func (g *gate) judge(dir string, r kustomize.Reference) (message, fix string) {
 	switch {
-	case isRemote(r.path):
+	case kustomize.IsRemote(r.Path):
 		return g.judgeRemote(r)
-	case path.IsAbs(r.path) || filepath.IsAbs(r.path):
+	case path.IsAbs(r.Path) || filepath.IsAbs(r.Path):
 		return "is an absolute path", "move the file into the component and name it by a relative path"
 	}
-	target := path.Join(dir, r.path)
+	target := path.Join(dir, r.Path)
 	if target == ".." || strings.HasPrefix(target, "../") {
 		return g.judgeOutside(dir, r)
 	}
@@ -95,12 +112,12 @@ func (g *gate) judge(dir string, r reference) (message, fix string) {
 }
 
 // judgeRemote says whether a URL may stay in the artifact, which those that were rendered have left.
-func (g *gate) judgeRemote(r reference) (message, fix string) {
-	if why, advice := forbidden(r.path); why != "" || g.o.RemoteBases {
+func (g *gate) judgeRemote(r kustomize.Reference) (message, fix string) {
+	if why, advice := kustomize.Forbidden(r.Path); why != "" || g.o.RemoteBases {
 		return why, advice
 	}
 	message = "is remote: a cluster would build what that place holds on that day"
-	if r.isBase() {
+	if r.IsBase() {
 		return message, "copy it into the component, or in keos-oci.yaml set artifact: {remoteBases: vendor}, which renders it into the artifact, or {remoteBases: allow}"
 	}
 	return message, "copy it into the component (only resources can be rendered), or set artifact: {remoteBases: allow} in keos-oci.yaml"
@@ -108,8 +125,8 @@ func (g *gate) judgeRemote(r reference) (message, fix string) {
 
 // judgeOutside describes a reference that climbs above the artifact's root. One that climbs and comes back is no better:
 // the root has no name in the artifact.
-func (g *gate) judgeOutside(dir string, r reference) (message, fix string) {
-	full := path.Join(g.c.Root, dir, r.path)
+func (g *gate) judgeOutside(dir string, r kustomize.Reference) (message, fix string) {
+	full := path.Join(g.c.Root, dir, r.Path)
 	if full == ".." || strings.HasPrefix(full, "../") {
 		return "leaves the repository", "move the file into the component"
 	}
@@ -133,11 +150,11 @@ func commonFolder(dir, p string) string {
 	return dir
 }
 
-func (g *gate) judgeInside(target string, r reference) (message, fix string) {
+func (g *gate) judgeInside(target string, r kustomize.Reference) (message, fix string) {
 	switch {
 	case g.files[target]:
 		return "", ""
-	case g.dirs[target] && r.dir:
+	case g.dirs[target] && r.Dir:
 		return g.judgeFolder(target)
 	case g.dirs[target]:
 		return "is a folder where a file is needed", ""
@@ -148,7 +165,7 @@ func (g *gate) judgeInside(target string, r reference) (message, fix string) {
 		return "does not exist", "create it, or remove the line"
 	case g.isForeign(target):
 		return g.judgeForeign(target)
-	case info.IsDir() && !r.dir:
+	case info.IsDir() && !r.Dir:
 		return "is a folder where a file is needed", ""
 	case info.IsDir():
 		return g.judgeFolder(target)
@@ -171,10 +188,10 @@ func (g *gate) judgeForeign(target string) (message, fix string) {
 
 // judgeFolder demands a kustomization in a folder.
 func (g *gate) judgeFolder(dir string) (message, fix string) {
-	if g.kusts[dir] != nil {
+	if g.kustomization(dir) != nil {
 		return "", ""
 	}
-	for _, name := range kustomizationNames() {
+	for _, name := range kustomize.FileNames() {
 		file := path.Join(dir, name)
 		if _, err := os.Stat(g.checkoutPath(file)); err == nil {
 			return "has a " + name + " that is not in the artifact: " + g.leftOut(file),
@@ -196,39 +213,6 @@ func (g *gate) leftOut(name string) string {
 	}
 	return "left out when packing"
 }
-
-// forbidden says why a URL is fetched under no setting, "" if it may be.
-func forbidden(p string) (why, advice string) {
-	if onThisMachine.MatchString(p) {
-		return "is a place on this machine, which no cluster has", "copy it into the component"
-	}
-	_, query, _ := strings.Cut(p, "?")
-	values, _ := url.ParseQuery(query)
-	for _, ref := range append(values["ref"], values["version"]...) {
-		if strings.HasPrefix(ref, "-") { // kustomize hands it to git as it is
-			return "has a ref that git would take for an option", "name a branch, a tag or a commit"
-		}
-	}
-	return "", ""
-}
-
-// isRemote follows kustomize, whose own parser of repository URLs is internal: a URL with a scheme, Git's scp form, and
-// GitHub's short form. Flux exports the list of prefixes; the rest is what it leaves to kustomize.
-func isRemote(p string) bool {
-	if !fluxkustomize.IsLocalRelativePath(p) && !filepath.IsAbs(p) {
-		return true
-	}
-	if strings.Contains(p, "?ref=") || strings.Contains(p, "?version=") || strings.Contains(p, "://") {
-		return true
-	}
-	return urlOrSCP.MatchString(p)
-}
-
-// Forms of remote references, in any case of letters as kustomize takes them.
-var (
-	onThisMachine = regexp.MustCompile(`(?i)^(?:git::)*file:`)
-	urlOrSCP      = regexp.MustCompile(`(?i)^(?:file|https?):|^[a-z][a-z0-9-]*@[^/:]+[/:]`)
-)
 
 // relative is the way from a folder to a file, both below the root.
 func relative(dir, file string) string {

@@ -6,31 +6,35 @@ import (
 	"encoding/base64"
 	"fmt"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
+	"github.com/stratio/keos-oci/internal/secret"
 )
 
 // leak is a plaintext value of a Secret as a variant is built.
 type leak struct {
+	secret.Value
 	id, name string // of the Secret
-	key      string
-	value    string
 }
 
-// checkRendered looks at the Secrets that a variant is built to. Files are looked at one by one before; what generators, transformers and patches
-// put into a Secret shows here, however they are spelled.
-func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.ResMap, read closure) {
+// checkRendered looks at the Secrets that a variant is built to. Files are looked at one by one before; what generators, transformers
+// and patches put into a Secret shows here, in whatever way they are written.
+func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.ResMap, read kustomize.Reached) {
 	var leaks []leak
 	for _, r := range built.Resources() {
-		if r.GetKind() == "Secret" {
-			leaks = append(leaks, leaksOf(r)...)
+		if r.GetKind() != "Secret" {
+			continue
+		}
+		if object, err := r.Map(); err == nil {
+			for _, v := range secret.InSecret(object) {
+				leaks = append(leaks, leak{v, r.CurId().String(), r.GetName()})
+			}
 		}
 	}
 	if len(leaks) == 0 || g.toldOf(read) {
@@ -43,53 +47,20 @@ func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.R
 }
 
 // toldOf reports whether a file of a build has a finding about secrets already: what it gives is not told twice.
-func (g *gate) toldOf(read closure) bool {
+func (g *gate) toldOf(read kustomize.Reached) bool {
 	files := map[string]bool{}
-	for _, name := range read.files {
+	for _, name := range read.Parsed {
 		files[g.workspacePath(name)] = true
-	}
-	for _, k := range read.kusts {
-		files[g.workspacePath(k.file)] = true
 	}
 	return slices.ContainsFunc(g.findings, func(f finding.Finding) bool {
 		return f.Severity == finding.Error && (f.Rule == finding.RuleSecret || f.Rule == finding.RuleDotenv) && files[f.File]
 	})
 }
 
-// leaksOf lists the plaintext values of a Secret.
-func leaksOf(r *resource.Resource) []leak {
-	object, err := r.Map()
-	if err != nil {
-		return nil
-	}
-	var leaks []leak
-	for _, field := range []string{"data", "stringData"} {
-		values, _ := object[field].(map[string]any)
-		_, dotenv := values["sops_mac"] // generated from a file of assignments that SOPS encrypted
-		for _, key := range sortedKeys(values) {
-			value := fmt.Sprint(values[key])
-			if decoded, err := base64.StdEncoding.DecodeString(value); field == "data" && err == nil {
-				value = string(decoded)
-			}
-			if values[key] == nil || isReferenceOnly(value) || isEncryptedFile([]byte(value)) || isCipher(value) || dotenv && strings.HasPrefix(key, "sops_") {
-				continue
-			}
-			leaks = append(leaks, leak{r.CurId().String(), r.GetName(), field + "." + key, value})
-		}
-	}
-	return leaks
-}
-
-// makers builds a variant once more, to know the files that each Secret comes from: its own, or the configuration of its generator, and then what
-// transforms it. Paths are relative to the root. Nothing is known where that build fails.
+// makers builds a variant once more, to know the files that each Secret comes from: its own, or the configuration of its generator,
+// and then what transforms it. Paths are relative to the root. Nothing is known where that build fails.
 func (g *gate) makers(ctx context.Context, variant string) map[string][]string {
-	fs, err := overlay(g.c.Unpacked, g.o.RemoteBases)
-	if err != nil {
-		return nil
-	}
-	built, err := inTurn(ctx, func() (resmap.ResMap, error) {
-		return buildWith(fs, g.c.Unpacked, filepath.Join(g.c.Unpacked, filepath.FromSlash(variant)), withOrigins)
-	})
+	built, err := kustomize.Build(ctx, g.c.Unpacked, variant, kustomize.Options{RemoteBases: g.o.RemoteBases, Origins: true})
 	if err != nil {
 		return nil
 	}
@@ -98,46 +69,35 @@ func (g *gate) makers(ctx context.Context, variant string) map[string][]string {
 		if r.GetKind() != "Secret" {
 			continue
 		}
-		var files []string
-		if o, err := r.GetOrigin(); err == nil && o != nil {
-			files = append(files, o.Path, o.ConfiguredIn)
+		for _, file := range makersOf(r) {
+			made[r.CurId().String()] = append(made[r.CurId().String()], path.Join(variant, file))
 		}
-		if list, err := r.GetTransformations(); err == nil {
-			for _, t := range list {
-				files = append(files, t.ConfiguredIn)
-			}
-		}
-		files = slices.DeleteFunc(files, func(f string) bool { return f == "" })
-		for i := range files {
-			files[i] = path.Join(variant, files[i])
-		}
-		made[r.CurId().String()] = files
 	}
 	return made
 }
 
-// withOrigins asks kustomize to say of each object where it comes from.
-func withOrigins(manifest []byte) ([]byte, error) {
-	k, err := yaml.Parse(string(manifest))
-	if err != nil {
-		return nil, err
+// makersOf lists the files that make an object, relative to the folder that is built.
+func makersOf(r *resource.Resource) []string {
+	var files []string
+	if o, err := r.GetOrigin(); err == nil && o != nil {
+		files = append(files, o.Path, o.ConfiguredIn)
 	}
-	err = k.PipeE(yaml.SetField("buildMetadata", yaml.NewListRNode("originAnnotations", "transformerAnnotations")))
-	if err != nil {
-		return nil, err
+	if list, err := r.GetTransformations(); err == nil {
+		for _, t := range list {
+			files = append(files, t.ConfiguredIn)
+		}
 	}
-	text, err := k.String()
-	return []byte(text), err
+	return slices.DeleteFunc(files, func(f string) bool { return f == "" })
 }
 
 // reportLeak tells of the file that gives a value, if that can be told, else of what makes the Secret. An allowance for that file lets it pass.
 func (g *gate) reportLeak(variant string, l leak, made []string) {
 	var fallback string
 	for _, name := range g.givers(made) {
-		if g.kusts[path.Dir(name)] != nil && fallback == "" {
-			fallback = g.kusts[path.Dir(name)].file
+		if k := g.kustomization(path.Dir(name)); k != nil && fallback == "" {
+			fallback = k.Name
 		}
-		line, gives := g.gives(name, l.value)
+		line, gives := g.gives(name, l.Text)
 		if gives {
 			g.tellLeak(name, line, l)
 			return
@@ -154,7 +114,7 @@ func (g *gate) tellLeak(name string, line int, l leak) {
 		return
 	}
 	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleSecret, File: name, Line: line,
-		Message: fmt.Sprintf("Secret %s: %s is built with a plaintext value", l.name, l.key), Fix: g.allowFix(encryptAdvice, name)})
+		Message: fmt.Sprintf("Secret %s: %s is built with a plaintext value", l.name, l.Field), Fix: g.allowFix(secret.EncryptAdvice, name)})
 }
 
 // givers are the files that make a Secret, then the kustomizations beside them and what these name.
@@ -162,13 +122,13 @@ func (g *gate) givers(made []string) []string {
 	list := slices.Clone(made)
 	for _, name := range made {
 		dir := path.Dir(name)
-		k := g.kusts[dir]
+		k := g.kustomization(dir)
 		if k == nil {
 			continue
 		}
-		list = append(list, k.file)
-		for _, r := range k.refs {
-			if file := path.Join(dir, r.path); g.files[file] {
+		list = append(list, k.Name)
+		for _, r := range k.References {
+			if file := path.Join(dir, r.Path); g.files[file] {
 				list = append(list, file)
 			}
 		}

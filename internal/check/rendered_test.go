@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // secretShell is a Secret without values, which may stand in plain text.
@@ -94,7 +95,7 @@ func TestRandomSecrets(t *testing.T) {
 		}
 		files["staging/kustomization.yaml"] = list
 		c := component(t, files)
-		objects, _, err := Render(t.Context(), c.Unpacked, "staging", false)
+		objects, err := kustomize.Render(t.Context(), c.Unpacked, "staging", kustomize.Options{})
 		if err != nil || !strings.Contains(string(objects), "hunter2") && !strings.Contains(string(objects), b64("hunter2")) {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git/gittest"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 const (
@@ -189,8 +190,8 @@ func TestRenderWithSchemas(t *testing.T) {
 	for _, variant := range []string{"pod", "own", "pod", "plain", "own", "plain", "older", "own", "plain", "bare", "typo", "none"} {
 		rendersAs(t, c, variant, want[variant])
 	}
-	plain, _, _ := Render(t.Context(), c.Unpacked, "plain", false)
-	own, _, _ := Render(t.Context(), c.Unpacked, "own", false)
+	plain, _ := kustomize.Render(t.Context(), c.Unpacked, "plain", kustomize.Options{})
+	own, _ := kustomize.Render(t.Context(), c.Unpacked, "own", kustomize.Options{})
 	if string(plain) == string(own) {
 		t.Error("the schemas of this test make no difference")
 	}
@@ -610,7 +611,7 @@ func TestWarningNamesOnlyForeignVariables(t *testing.T) {
 func TestSize(t *testing.T) {
 	c := component(t, map[string]string{"big.bin": ""})
 	for _, dir := range []string{c.Unpacked, filepath.Join(c.Workspace, c.Root)} {
-		if err := os.Truncate(filepath.Join(dir, "big.bin"), maxFile+1); err != nil {
+		if err := os.Truncate(filepath.Join(dir, "big.bin"), kustomize.MaxFile+1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -634,5 +635,31 @@ func TestFindingString(t *testing.T) {
 	}
 	if f.Line, f.Fix = 0, ""; f.String() != "a.yaml: m (secret)" {
 		t.Error(f.String())
+	}
+}
+
+// TestExternal_messages: what a reference out of the component's paths needs is said.
+func TestExternal_messages(t *testing.T) {
+	files := map[string]string{"web/staging/kustomization.yaml": "resources:\n- ../../base\n- ../../../x.yaml\n", "base/kustomization.yaml": ""}
+	all := map[string]string{"x.yaml": configMap}
+	for name, content := range files {
+		all["apps/"+name] = content
+	}
+	c := packed(t, write(t, all), "apps", "web/staging")
+	c.Files = []string{"web/staging/kustomization.yaml"}
+	c.Name, c.Paths = "web", []string{"apps/web"}
+	for external, want := range map[bool][]string{
+		false: {`../../base is outside the component (apps/base) (reference); add it to the component's paths, or set artifact: {external: include}`,
+			`../../../x.yaml is outside the component (x.yaml) (reference); move it below apps, or widen the component with root: and paths:`},
+		true: {`../../base has a kustomization.yaml that is not in the artifact`,
+			`widen the component with components: {"web": {root: "."}} in keos-oci.yaml`},
+	} {
+		c.External = external
+		text := show(run(t, c, Options{}))
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("external %v: %s\nlacks %s", external, text, w)
+			}
+		}
 	}
 }

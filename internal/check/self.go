@@ -10,6 +10,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
+	"github.com/stratio/keos-oci/internal/manifest"
 )
 
 // applier is a Flux Kustomization that may lie in what it applies.
@@ -20,16 +22,16 @@ type applier struct {
 
 // collectApplier notes Flux Kustomizations and sources.
 func (g *gate) collectApplier(name string, n *yaml.Node, version, kind string) {
-	label := text(plainField(deref(orEmpty(plainField(n, "metadata"))), "name"))
-	spec := deref(orEmpty(plainField(n, "spec")))
+	label := manifest.Text(plainField(manifest.Resolve(orEmpty(plainField(n, "metadata"))), "name"))
+	spec := manifest.Resolve(orEmpty(plainField(n, "spec")))
 	if strings.HasPrefix(version, "source.toolkit.fluxcd.io/") {
 		g.sources[kind+"/"+label] = append(g.sources[kind+"/"+label], name)
 	}
-	from := deref(orEmpty(plainField(spec, "sourceRef")))
+	from := manifest.Resolve(orEmpty(plainField(spec, "sourceRef")))
 	if kind != "Kustomization" || !strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") || label == "flux-system" || from.Kind != yaml.MappingNode {
 		return
 	}
-	s := applier{file: name, name: label, line: spec.Line, source: text(plainField(from, "kind")) + "/" + text(plainField(from, "name"))}
+	s := applier{file: name, name: label, line: spec.Line, source: manifest.Text(plainField(from, "kind")) + "/" + manifest.Text(plainField(from, "name"))}
 	if at := plainField(spec, "path"); at != nil { // else Flux takes the artifact's root
 		s.path, s.line = at.Value, at.Line
 	}
@@ -63,7 +65,7 @@ func (g *gate) checkSelf() {
 // between them, which would choose by itself.
 func (g *gate) appliedBy(folder, name string) bool {
 	for dir := path.Dir(name); ; dir = path.Dir(dir) {
-		for _, k := range kustomizationNames() {
+		for _, k := range kustomize.FileNames() {
 			if g.files[path.Join(dir, k)] {
 				return false
 			}

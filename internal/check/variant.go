@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // ErrBuild says that a variant does not build, or must not be built here.
 var ErrBuild = errors.New("does not build")
 
-// RenderVariant is Render for an unpacked folder that did not pass the gate, such as what a registry holds: what would cost
+// RenderVariant is kustomize.Render for an unpacked folder that did not pass the gate, such as what a registry holds: what would cost
 // kustomize the machine's memory is refused as in Run, and an error names file and line but no secret's value. What else Run
 // would find, a plaintext secret for one, is not looked at.
 func RenderVariant(ctx context.Context, c Component, variant string, remoteBases bool) ([]byte, error) {
@@ -27,16 +28,21 @@ func RenderVariant(ctx context.Context, c Component, variant string, remoteBases
 			return nil, err
 		}
 	}
-	g.checkReferences()
+	if err := g.checkReferences(); err != nil {
+		return nil, err
+	}
 	variant = path.Clean(variant)
 	if !g.dirs[variant] {
 		return nil, fmt.Errorf("%s %w: it has no files", variant, ErrBuild)
 	}
-	read := g.closure(variant)
-	if err := g.unbuildable(variant, read); err != nil {
+	read, wrong, err := g.closure(ctx, variant)
+	if err == nil {
+		err = g.unbuildable(variant, read, wrong)
+	}
+	if err != nil {
 		return nil, err
 	}
-	objects, _, err := Render(ctx, g.c.Unpacked, variant, remoteBases)
+	objects, err := kustomize.Render(ctx, g.c.Unpacked, variant, kustomize.Options{RemoteBases: remoteBases})
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -48,16 +54,16 @@ func RenderVariant(ctx context.Context, c Component, variant string, remoteBases
 
 // unbuildable is why a variant must be kept from kustomize: files too large to be looked at, whoever reads them, wrong
 // references, which it would only repeat or go and fetch, and hazards.
-func (g *gate) unbuildable(variant string, read closure) error {
+func (g *gate) unbuildable(variant string, read kustomize.Reached, wrong bool) error {
 	g.reportHazards(read)
 	var reasons []string
 	for _, f := range g.sorted() {
-		inside := slices.ContainsFunc(read.files, func(name string) bool { return g.workspacePath(name) == f.File })
-		if f.Rule == finding.RuleSize || f.Rule == finding.RuleBuild || f.Rule == finding.RuleReference && read.fault && inside {
+		inside := slices.ContainsFunc(read.Parsed, func(name string) bool { return g.workspacePath(name) == f.File })
+		if f.Rule == finding.RuleSize || f.Rule == finding.RuleBuild || f.Rule == finding.RuleReference && wrong && inside {
 			reasons = append(reasons, f.Place())
 		}
 	}
-	if len(reasons) == 0 && !read.fault {
+	if len(reasons) == 0 && !wrong {
 		return nil
 	}
 	return fmt.Errorf("%s %w: %s", variant, ErrBuild, strings.Join(reasons, "; "))

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git/gittest"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // elsewhere serves one file, and counts how often it is asked for.
@@ -37,7 +38,7 @@ func elsewhere(t *testing.T, content string) (url string, asked *atomic.Int32) {
 }
 
 // vendor renders the remote bases of a component and puts the outcome where the artifact is unpacked.
-func vendor(t *testing.T, remotes *Remotes, c *Component) Replacement {
+func vendor(t *testing.T, remotes *kustomize.Remotes, c *Component) kustomize.Replacement {
 	t.Helper()
 	var files []string
 	for _, f := range c.Files {
@@ -74,13 +75,13 @@ func TestVendor(t *testing.T) {
 		"other/kustomization.yaml":   "bases: ['" + pinned + "', '" + server + "/crd.yaml']\n",
 	})
 	c.Variants = []string{"staging", "other"}
-	got := vendor(t, &Remotes{}, &c)
-	base, crd := standIn(moving), standIn(server+"/crd.yaml")
+	got := vendor(t, &kustomize.Remotes{}, &c)
+	base, crd := kustomize.StandIn(moving), kustomize.StandIn(server+"/crd.yaml")
 	want := "# what staging runs\n\nresources:\n- \"" + base + "\"  # a comment\n-   " + crd + "\n- local.yaml\n\nnamespace: x\n"
 	if text := string(got.Contents["components/web/staging/kustomization.yaml"]); text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
-	if text := string(got.Contents["components/web/other/kustomization.yaml"]); text != "bases: ['"+standIn(pinned)+"', '"+crd+"']\n" {
+	if text := string(got.Contents["components/web/other/kustomization.yaml"]); text != "bases: ['"+kustomize.StandIn(pinned)+"', '"+crd+"']\n" {
 		t.Error(text)
 	}
 	if n := asked.Load(); n != 1 {
@@ -104,9 +105,9 @@ func TestVendor(t *testing.T) {
 	if findings := run(t, c, Options{}); len(findings) != 1 || short(findings[0]) != "warning deprecated other/kustomization.yaml:1" {
 		t.Error(show(findings))
 	}
-	objects, count, err := Render(t.Context(), c.Unpacked, "staging", false)
-	if err != nil || count != 3 || !strings.Contains(string(objects), "namespace: x") {
-		t.Errorf("%d objects, %v:\n%s", count, err, objects)
+	objects, err := kustomize.Render(t.Context(), c.Unpacked, "staging", kustomize.Options{})
+	if count := strings.Count(string(objects), "\nkind: "); err != nil || count != 3 || !strings.Contains(string(objects), "namespace: x") {
+		t.Errorf("%v:\n%s", err, objects)
 	}
 }
 
@@ -126,7 +127,7 @@ func TestVendor_refuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked.Store(0)
 			comp := component(t, map[string]string{"staging/kustomization.yaml": c.text})
-			got := vendor(t, &Remotes{}, &comp)
+			got := vendor(t, &kustomize.Remotes{}, &comp)
 			if len(got.Bases) != 0 || len(got.Contents) != 0 || len(got.Findings) != 1 || short(got.Findings[0]) != "error remote staging/kustomization.yaml:1" {
 				t.Fatalf("%v\n%s", got.Contents, show(got.Findings))
 			}
@@ -145,7 +146,7 @@ func TestVendor_refuses(t *testing.T) {
 func TestVendor_nothing(t *testing.T) {
 	server, _ := elsewhere(t, "# nothing yet\n")
 	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml, a.yaml]\n", "staging/a.yaml": configMap})
-	got := vendor(t, &Remotes{}, &c)
+	got := vendor(t, &kustomize.Remotes{}, &c)
 	if findings := errorsOf(append(got.Findings, run(t, c, Options{})...)); len(got.Bases) != 1 || len(findings) != 0 {
 		t.Error(show(findings))
 	}
@@ -157,7 +158,7 @@ func TestVendor_unread(t *testing.T) {
 	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=1]}]\n"})
 	c := component(t, map[string]string{"staging/kustomization.yaml": listsA, "staging/a.yaml": configMap,
 		"spare/kustomization.yaml": "resources:\n- " + repo.URL + "//base?ref=main\nconfigMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
-	vendor(t, &Remotes{}, &c)
+	vendor(t, &kustomize.Remotes{}, &c)
 	if findings := errorsOf(run(t, c, Options{})); len(findings) != 1 || short(findings[0]) != "error build spare/kustomization.yaml:0" {
 		t.Error(show(findings))
 	}
@@ -175,7 +176,7 @@ func TestVendor_hostile(t *testing.T) {
 		".": "config: is Git's own", "cycle": "a YAML alias that contains itself", "itself": "a YAML alias that contains itself", "secret": "literal sources …",
 	} {
 		c := component(t, map[string]string{"staging/kustomization.yaml": "resources:\n- " + repo.URL + "//" + base + "?ref=main\n"})
-		findings := vendor(t, &Remotes{}, &c).Findings
+		findings := vendor(t, &kustomize.Remotes{}, &c).Findings
 		if len(findings) != 1 || !strings.Contains(findings[0].Message, want) || strings.Contains(findings[0].Message, "hunter2") {
 			t.Errorf("%s: %s", base, show(findings))
 		}
@@ -186,7 +187,7 @@ func TestVendor_hostile(t *testing.T) {
 func TestVendor_secret(t *testing.T) {
 	server, _ := elsewhere(t, secretYAML("aHVudGVyMg=="))
 	c := component(t, map[string]string{"staging/kustomization.yaml": "# x\nresources:\n- " + server + "/crd.yaml\n"})
-	vendor(t, &Remotes{}, &c)
+	vendor(t, &kustomize.Remotes{}, &c)
 	findings := errorsOf(run(t, c, Options{}))
 	if len(findings) != 1 || short(findings[0]) != "error secret staging/kustomization.yaml:3" || !strings.Contains(findings[0].Message, server+"/crd.yaml, rendered as remote-base-") {
 		t.Error(show(findings))
@@ -196,8 +197,8 @@ func TestVendor_secret(t *testing.T) {
 // TestVendor_taken: a file of the repository is not replaced.
 func TestVendor_taken(t *testing.T) {
 	server, _ := elsewhere(t, configMap)
-	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml]\n", "staging/" + standIn(server+"/crd.yaml"): "mine"})
-	got := vendor(t, &Remotes{}, &c)
+	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml]\n", "staging/" + kustomize.StandIn(server+"/crd.yaml"): "mine"})
+	got := vendor(t, &kustomize.Remotes{}, &c)
 	if len(got.Contents) != 0 || len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Message, "is there already") {
 		t.Error(got.Contents, show(got.Findings))
 	}
@@ -214,7 +215,7 @@ func TestVendor_leaves(t *testing.T) {
 		"transformers: [https://me:hunter2@example.com/t.yaml]\n":             "only resources can be rendered",
 	} {
 		c := component(t, map[string]string{"staging/kustomization.yaml": text})
-		if got := vendor(t, &Remotes{}, &c); len(got.Contents)+len(got.Findings)+len(got.Bases) != 0 {
+		if got := vendor(t, &kustomize.Remotes{}, &c); len(got.Contents)+len(got.Findings)+len(got.Bases) != 0 {
 			t.Errorf("%s: %v %s", text, got.Contents, show(got.Findings))
 		}
 		findings := run(t, c, Options{})
@@ -231,14 +232,14 @@ func TestVendor_unequal(t *testing.T) {
 	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=1]}]\n"})
 	base := "resources:\n- " + repo.URL + "//base?ref=main\n"
 	c := component(t, map[string]string{"staging/kustomization.yaml": base + "configMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
-	vendor(t, &Remotes{}, &c)
+	vendor(t, &kustomize.Remotes{}, &c)
 	findings := errorsOf(run(t, c, Options{}))
 	if len(findings) != 1 || findings[0].Rule != finding.RuleBuild || !strings.Contains(findings[0].Message, "cannot merge or replace") ||
 		!strings.Contains(findings[0].Fix, "remoteBases: allow") {
 		t.Error(show(findings))
 	}
 	c = component(t, map[string]string{"staging/kustomization.yaml": base})
-	vendor(t, &Remotes{}, &c)
+	vendor(t, &kustomize.Remotes{}, &c)
 	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=2]}]\n"})
 	findings = errorsOf(run(t, c, Options{}))
 	if len(findings) != 1 || findings[0].Rule != finding.RuleEqual || !strings.Contains(findings[0].String(), "components/web/staging/kustomization.yaml (its remote base is rendered in the artifact)") {
@@ -256,11 +257,11 @@ func TestVendor_gives_up(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	files := []string{"components/web/staging/kustomization.yaml"}
-	if _, err := (&Remotes{}).Vendor(ctx, os.DirFS(c.Workspace), files); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := (&kustomize.Remotes{}).Vendor(ctx, os.DirFS(c.Workspace), files); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 	// Another build waits for its turn, and no longer than it may.
-	if _, _, err := Render(ctx, c.Unpacked, "staging", false); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := kustomize.Render(ctx, c.Unpacked, "staging", kustomize.Options{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // Disabled is an app that was found and is no component, because no environment builds it.
@@ -111,18 +111,14 @@ func (l *loader) listed(file string, at []string) (map[string]bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for enabled apps: %w", err)
 	}
-	var k struct {
-		Resources  []string `yaml:"resources"`
-		Bases      []string `yaml:"bases"`
-		Components []string `yaml:"components"`
-	}
-	if err := yaml.Unmarshal(data, &k); err != nil {
+	k, err := kustomize.Parse(file, data)
+	if err != nil {
 		l.doc.add(at, "%s does not say which apps are enabled: %v", file, err)
 		return nil, nil
 	}
 	found := map[string]bool{}
-	for _, reference := range slices.Concat(k.Resources, k.Bases, k.Components) {
-		if name := appOf(file, reference); name != "" {
+	for _, r := range k.Lists() {
+		if name := appOf(file, r.Path); name != "" {
 			found[name] = true
 		}
 	}
@@ -192,7 +188,7 @@ func (l *loader) app(name, dir string, environments []environment) *draft {
 
 // kustomizationOf returns the kustomization of a folder, empty where it has none.
 func (t tree) kustomizationOf(dir string) string {
-	for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+	for _, name := range kustomize.FileNames() {
 		if file := path.Join(dir, name); t.hasFile(file) {
 			return file
 		}

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // Survey is what a checkout holds, whether or not it is published: that from which a config file can be proposed. It
@@ -199,7 +200,7 @@ func (l *loader) folderAt(dir string) (Folder, error) {
 	for _, file := range l.tree.below(dir) {
 		ext := path.Ext(file)
 		f.Manifests = f.Manifests || ext == ".yaml" || ext == ".yml"
-		if !isKustomization(path.Base(file)) {
+		if !kustomize.IsFile(file) {
 			continue
 		}
 		f.Kustomizations, f.Manifests = true, true
@@ -280,21 +281,18 @@ func (l *loader) besides(p Place) (builds, sets []string, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for environments: %w", err)
 	}
-	var fields map[string]yaml.Node
-	if yaml.Unmarshal(data, &fields) != nil {
+	k, err := kustomize.Parse(p.File, data)
+	if err != nil {
 		return nil, nil, nil
 	}
-	for name, value := range fields {
-		switch name {
-		case "apiVersion", "kind", "metadata":
-		case "resources", "bases", "components":
-			for _, reference := range value.Content {
-				if !slices.Contains(p.Apps, appOf(p.File, reference.Value)) {
-					builds = append(builds, reference.Value)
-				}
-			}
-		default:
-			sets = append(sets, name)
+	for _, r := range k.Lists() {
+		if !slices.Contains(p.Apps, appOf(p.File, r.Path)) {
+			builds = append(builds, r.Path)
+		}
+	}
+	for _, field := range k.Fields {
+		if !slices.Contains([]string{"apiversion", "kind", "metadata", "resources", "bases", "components"}, strings.ToLower(field)) {
+			sets = append(sets, field)
 		}
 	}
 	slices.Sort(builds)
@@ -369,20 +367,14 @@ func (l *loader) remoteReferences(file string) ([]Remote, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for references: %w", err)
 	}
-	var k struct {
-		Resources  []string `yaml:"resources"`
-		Bases      []string `yaml:"bases"`
-		Components []string `yaml:"components"`
-	}
-	if yaml.Unmarshal(data, &k) != nil {
+	k, err := kustomize.Parse(file, data)
+	if err != nil {
 		return nil, nil // whether it is valid is for check to say
 	}
 	var found []Remote
-	for _, reference := range slices.Concat(k.Resources, k.Bases, k.Components) {
-		first, _, _ := strings.Cut(reference, "/")
-		if strings.Contains(reference, "://") || strings.HasPrefix(reference, "git@") || strings.Contains(reference, "?ref=") || first == "github.com" {
-			// A proposal is no place for a login.
-			found = append(found, Remote{file, regexp.MustCompile(`://[^/\s]*@`).ReplaceAllString(reference, "://")})
+	for _, r := range k.Lists() {
+		if kustomize.IsRemote(r.Path) {
+			found = append(found, Remote{file, kustomize.Shareable(r.Path)}) // a proposal is no place for a login
 		}
 	}
 	return found, nil

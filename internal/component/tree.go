@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // tree is the list of tracked files, sorted, in which folders exist by what is below them.
@@ -60,7 +62,7 @@ func (t tree) folders(dir string) []string {
 func (t tree) kustomizations(dir string) []string {
 	var found []string
 	for _, file := range t.below(dir) {
-		if isKustomization(path.Base(file)) {
+		if kustomize.IsFile(file) {
 			found = append(found, path.Dir(file))
 		}
 	}
@@ -97,10 +99,6 @@ func (t tree) phases(root string, paths []string) []string {
 		}
 	}
 	return phases
-}
-
-func isKustomization(name string) bool {
-	return name == "kustomization.yaml" || name == "kustomization.yml" || name == "Kustomization"
 }
 
 // isBase tells whether a folder is, or lies in, one that only other folders build upon.

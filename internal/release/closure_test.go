@@ -17,10 +17,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
@@ -453,7 +453,7 @@ func (r *repository) service(t *testing.T, dir string) *Service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return &Service{Workspace: w, FS: root.FS(), Files: tracked, TempDir: temp, Remotes: new(check.Remotes)}
+	return &Service{Workspace: w, FS: root.FS(), Files: tracked, TempDir: temp, Remotes: new(kustomize.Remotes)}
 }
 
 // examine packs one component and holds the gate to its promise.
@@ -491,11 +491,11 @@ func (r *repository) examine(t *testing.T, s *Service, c component.Component, su
 		return err
 	}
 	for _, v := range c.Variants {
-		there, _, err := check.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), r.remote != "")
+		there, err := kustomize.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), kustomize.Options{RemoteBases: r.remote != ""})
 		if err != nil {
 			return fmt.Errorf("accepted, but in the checkout %s does not build: %w", v, err)
 		}
-		here, _, err := check.Render(t.Context(), dir, v, false)
+		here, err := kustomize.Render(t.Context(), dir, v, kustomize.Options{RemoteBases: false})
 		if err != nil || !bytes.Equal(here, there) {
 			return fmt.Errorf("accepted, but from the artifact %s builds to other objects: %w\n%s\n--\n%s", v, err, here, there)
 		}
@@ -525,7 +525,7 @@ func (r *repository) mayRefuse(t *testing.T, s *Service, c component.Component, 
 		return nil
 	}
 	for _, v := range c.Variants {
-		if _, _, err := check.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), r.remote != ""); err != nil {
+		if _, err := kustomize.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), kustomize.Options{RemoteBases: r.remote != ""}); err != nil {
 			return nil // two ways to the same base, say
 		}
 	}

@@ -9,10 +9,10 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
@@ -20,13 +20,13 @@ import (
 type contents struct {
 	component component.Component
 	source    pack.Source
-	reached   *check.Reached // what builds read; nil where paths alone decide
-	closure   bool           // nothing but that is taken
-	external  bool           // references were followed out of the paths
+	reached   *kustomize.Reached // what builds read; nil where paths alone decide
+	closure   bool               // nothing but that is taken
+	external  bool               // references were followed out of the paths
 
-	remote     []check.Vendored  // remote bases that were rendered into source
-	unrendered digest.Digest     // of the content without them, where there are any
-	warnings   []finding.Finding // about them
+	remote     []kustomize.Vendored // remote bases that were rendered into source
+	unrendered digest.Digest        // of the content without them, where there are any
+	warnings   []finding.Finding    // about them
 }
 
 // contents lists what c is packed from. References are followed only where the config lets them decide.
@@ -136,12 +136,12 @@ func (s *Service) below(folder string) []git.File {
 }
 
 // walk follows what variants refer to, and unless only that counts, all that the component has.
-func (s *Service) walk(ctx context.Context, all contents) (check.Reached, error) {
+func (s *Service) walk(ctx context.Context, all contents) (kustomize.Reached, error) {
 	c := all.component
-	origin := check.Origin{FS: s.FS, Root: c.Root, Paths: c.Paths, External: all.external}
+	tree := &kustomize.Tree{Root: c.Root, Paths: c.Paths, External: all.external, Read: kustomize.InFolder(s.FS)}
 	for _, f := range s.Files {
 		if f.Mode == git.Regular || f.Mode == git.Executable {
-			origin.Files = append(origin.Files, f.Path)
+			tree.Files = append(tree.Files, f.Path)
 		}
 	}
 	var starts []string
@@ -149,9 +149,9 @@ func (s *Service) walk(ctx context.Context, all contents) (check.Reached, error)
 		starts = append(starts, path.Join(c.Root, v))
 	}
 	if !all.closure {
-		starts = append(starts, origin.Starts()...)
+		starts = append(starts, tree.Folders()...)
 	}
-	return check.Walk(ctx, origin, starts)
+	return tree.Walk(ctx, starts...)
 }
 
 // takes tells whether a tracked file is packed, unless rules leave it out.

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"path"
 
-	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
@@ -20,11 +20,11 @@ type ExplainResult struct {
 
 // ExplainedFile is one file, relative to the workspace, and why it is in or out; Reason is a word for programs.
 type ExplainedFile struct {
-	Path      string      `json:"path"`
-	In        bool        `json:"in"`
-	Reason    string      `json:"reason"`
-	Why       string      `json:"why"`
-	Reference *check.Edge `json:"reference,omitempty"`
+	Path      string          `json:"path"`
+	In        bool            `json:"in"`
+	Reason    string          `json:"reason"`
+	Why       string          `json:"why"`
+	Reference *kustomize.Edge `json:"reference,omitempty"`
 }
 
 // Reasons for a file to be in an artifact, then to be out of it.

@@ -15,6 +15,7 @@ import (
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/trust"
 )
@@ -150,11 +151,11 @@ type CheckResult struct {
 
 // CheckedComponent is one component's findings. Status is passed, refused or failed.
 type CheckedComponent struct {
-	Name        string            `json:"name"`
-	Status      string            `json:"status"`
-	Findings    []finding.Finding `json:"findings"`
-	RemoteBases []check.Vendored  `json:"remoteBases,omitempty"`
-	Error       *Problem          `json:"error,omitempty"`
+	Name        string               `json:"name"`
+	Status      string               `json:"status"`
+	Findings    []finding.Finding    `json:"findings"`
+	RemoteBases []kustomize.Vendored `json:"remoteBases,omitempty"`
+	Error       *Problem             `json:"error,omitempty"`
 
 	err error
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/journal"
+	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
@@ -92,22 +92,22 @@ type PublishSummary struct {
 // PublishedComponent is one component's part of the result. Reused names the tag whose digest a version took over; it is
 // empty when the version's content was built anew: staging never ran it.
 type PublishedComponent struct {
-	Name          string            `json:"name"`
-	Kind          component.Kind    `json:"kind"`
-	Repository    string            `json:"repository"`
-	Version       string            `json:"version,omitempty"`
-	Status        string            `json:"status"`
-	Digest        digest.Digest     `json:"digest,omitempty"`
-	ContentDigest digest.Digest     `json:"contentDigest,omitempty"`
-	Reused        string            `json:"reused,omitempty"`
-	Repaired      string            `json:"repaired,omitempty"` // why an artifact with this content was not left alone
-	Tags          []tag.Move        `json:"tags"`
-	Signatures    []sign.Identity   `json:"signatures"`
-	RemoteBases   []check.Vendored  `json:"remoteBases,omitempty"`
-	Warnings      []finding.Finding `json:"warnings,omitempty"`
-	Notes         []string          `json:"notes,omitempty"`
-	Held          []string          `json:"held,omitempty"` // why a channel did not move, though it could have
-	Error         *Problem          `json:"error,omitempty"`
+	Name          string               `json:"name"`
+	Kind          component.Kind       `json:"kind"`
+	Repository    string               `json:"repository"`
+	Version       string               `json:"version,omitempty"`
+	Status        string               `json:"status"`
+	Digest        digest.Digest        `json:"digest,omitempty"`
+	ContentDigest digest.Digest        `json:"contentDigest,omitempty"`
+	Reused        string               `json:"reused,omitempty"`
+	Repaired      string               `json:"repaired,omitempty"` // why an artifact with this content was not left alone
+	Tags          []tag.Move           `json:"tags"`
+	Signatures    []sign.Identity      `json:"signatures"`
+	RemoteBases   []kustomize.Vendored `json:"remoteBases,omitempty"`
+	Warnings      []finding.Finding    `json:"warnings,omitempty"`
+	Notes         []string             `json:"notes,omitempty"`
+	Held          []string             `json:"held,omitempty"` // why a channel did not move, though it could have
+	Error         *Problem             `json:"error,omitempty"`
 
 	err error
 }

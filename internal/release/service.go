@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/pack"
 	"github.com/stratio/keos-oci/internal/trust"
 )
@@ -35,7 +35,7 @@ type Service struct {
 	Concurrency int          // components in flight
 	TempDir     string       // where tarballs are unpacked for the gate
 	Now         func() time.Time
-	Remotes     *check.Remotes                     // renders remote bases, where the config says so
+	Remotes     *kustomize.Remotes                 // renders remote bases, where the config says so
 	Finishing   func(context.Context) (end func()) // is called when a part begins that is finished although the context ends; may be nil
 }
 

@@ -1,4 +1,4 @@
-package check
+package secret
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/manifest"
 )
 
 const (
@@ -21,11 +22,11 @@ const (
 )
 
 // keys reports private keys in a text, whatever the text is.
-func (s *scanner) keys(data []byte, p position) {
+func (s *Scanner) keys(data []byte, p position) {
 	left := maxKeys
 	for at := range indexes(data, []byte(pemBegin)) {
 		if label := pemLabel(data[at+len(pemBegin):]); strings.Contains(label, "PRIVATE KEY") {
-			s.report(finding.RulePrivateKey, p.line(lineAt(data, at)), "a private key ("+label+")", keyAdvice)
+			s.report(finding.RulePrivateKey, p.line(manifest.LineAt(data, at)), "a private key ("+label+")", keyAdvice)
 			if left--; left == 0 {
 				return
 			}
@@ -33,14 +34,14 @@ func (s *scanner) keys(data []byte, p position) {
 	}
 	for at := range indexes(data, []byte(ageSecret)) {
 		if isKeyBody(data[at+len(ageSecret):]) {
-			s.report(finding.RulePrivateKey, p.line(lineAt(data, at)), "an age secret key", keyAdvice)
+			s.report(finding.RulePrivateKey, p.line(manifest.LineAt(data, at)), "an age secret key", keyAdvice)
 			if left--; left == 0 {
 				return
 			}
 		}
 	}
 	if at := bytes.Index(data, []byte("PuTTY-User-Key-File-")); at >= 0 && bytes.Contains(data, []byte("Private-Lines:")) {
-		s.report(finding.RulePrivateKey, p.line(lineAt(data, at)), "a private key (PuTTY)", keyAdvice)
+		s.report(finding.RulePrivateKey, p.line(manifest.LineAt(data, at)), "a private key (PuTTY)", keyAdvice)
 	}
 }
 
@@ -82,7 +83,7 @@ func markers() []marker {
 
 // blobs decodes base64 that holds a key or a Secret, and looks at what comes out. A run of base64 may go over several
 // lines, and a line may end anywhere.
-func (s *scanner) blobs(data []byte, p position, depth int) {
+func (s *Scanner) blobs(data []byte, p position, depth int) {
 	if depth > maxWrap {
 		return
 	}
@@ -101,7 +102,7 @@ func (s *scanner) blobs(data []byte, p position, depth int) {
 
 // blob decodes one run of base64, once for each alignment that its markers tell. Without any it may still be base64 of
 // base64.
-func (s *scanner) blob(data []byte, begin, end int, all []marker, p position, depth int) {
+func (s *Scanner) blob(data []byte, begin, end int, all []marker, p position, depth int) {
 	run := squeeze(data[begin:end])
 	first := -1
 	var starts [4]bool
@@ -115,11 +116,11 @@ func (s *scanner) blob(data []byte, begin, end int, all []marker, p position, de
 	}
 	if first < 0 {
 		if inner := decode(run); len(run) >= 2*minBlob && isText(inner) {
-			s.blobs(inner, position{base: p.line(lineAt(data, begin)), fixed: true}, depth+1)
+			s.blobs(inner, position{base: p.line(manifest.LineAt(data, begin)), fixed: true}, depth+1)
 		}
 		return
 	}
-	where := position{base: p.line(lineAt(data, unsqueeze(data, begin, first))), fixed: true}
+	where := position{base: p.line(manifest.LineAt(data, unsqueeze(data, begin, first))), fixed: true}
 	for start, found := range starts {
 		if found {
 			s.decoded(decode(run[start:]), where, depth)
@@ -141,7 +142,7 @@ func isText(data []byte) bool {
 	return !slices.ContainsFunc(data, func(c byte) bool { return c >= 0x7f || c < ' ' && c != '\n' && c != '\r' && c != '\t' })
 }
 
-func (s *scanner) decoded(data []byte, p position, depth int) {
+func (s *Scanner) decoded(data []byte, p position, depth int) {
 	s.keys(data, p)
 	if mayHoldSecret(string(data)) {
 		s.documents(string(data), p, "in base64: ", depth+1)
@@ -202,13 +203,13 @@ func isBase64(c byte) bool {
 }
 
 // keyFile judges files by their names: a file that is called a key must show that it is a public one.
-func (s *scanner) keyFile(data []byte) {
+func (s *Scanner) keyFile(data []byte) {
 	base := path.Base(s.name)
 	isKey := path.Ext(base) == ".key" || slices.Contains([]string{"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}, base)
 	if !isKey && (path.Ext(base) != ".pem" || !isDERKey(data)) {
 		return
 	}
-	if len(bytes.TrimSpace(data)) == 0 || isPublic(data) || isEncryptedFile(data) || bytes.Contains(data, []byte("PRIVATE KEY")) {
+	if len(bytes.TrimSpace(data)) == 0 || isPublic(data) || IsEncryptedFile(data) || bytes.Contains(data, []byte("PRIVATE KEY")) {
 		return // a PEM block has its own finding, with its line
 	}
 	s.report(finding.RulePrivateKey, 0, fmt.Sprintf("%s is named like a private key and holds no public one", base), keyAdvice)
@@ -240,14 +241,14 @@ func isDERKey(data []byte) bool {
 }
 
 // dotenv refuses .env files, which exist to hold secrets, but not the samples that show their form.
-func (s *scanner) dotenv(data []byte) {
-	if !isDotenv(s.name) || isEncryptedFile(data) {
+func (s *Scanner) dotenv(data []byte) {
+	if !IsDotenv(s.name) || IsEncryptedFile(data) {
 		return
 	}
 	s.report(finding.RuleDotenv, 0, "an environment file in plain text", "keep it out of Git, or encrypt it with SOPS")
 }
 
-func isDotenv(name string) bool {
+func IsDotenv(name string) bool {
 	base := path.Base(name)
 	switch base {
 	case ".env.example", ".env.sample", ".env.template":
@@ -268,5 +269,3 @@ func indexes(data, word []byte) func(func(int) bool) {
 		}
 	}
 }
-
-func lineAt(data []byte, offset int) int { return 1 + bytes.Count(data[:offset], []byte("\n")) }

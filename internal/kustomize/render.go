@@ -1,4 +1,4 @@
-package check
+package kustomize
 
 import (
 	"cmp"
@@ -17,32 +17,44 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/manifest"
 )
 
 // kustomizeTurn guards kustomize's OpenAPI schema, which is global to the process. It is no mutex because whoever waits for
 // a build that waits for the network must be able to give up.
 var kustomizeTurn = make(chan struct{}, 1)
 
-// Render builds one folder below root as Flux's kustomize-controller does, and returns the objects as YAML and their
-// number. Nothing outside root is read and nothing at all is written: a kustomization that Flux would add or complete
-// exists in memory only. remoteBases allows URLs, which are fetched with Git or HTTP.
-func Render(ctx context.Context, root, dir string, remoteBases bool) (objects []byte, count int, err error) {
-	built, err := render(ctx, root, dir, remoteBases)
-	if err != nil {
-		return nil, 0, err
-	}
-	objects, err = built.AsYaml()
-	return objects, built.Size(), err
+// Options are how a folder is built.
+type Options struct {
+	RemoteBases bool // URLs are allowed, which are fetched with Git or HTTP
+	Origins     bool // each object has annotations that say where it comes from
 }
 
-// render builds without writing the objects out, which is half of the work.
-func render(ctx context.Context, root, dir string, remoteBases bool) (resmap.ResMap, error) {
-	fs, err := overlay(root, remoteBases)
+// Render builds one folder and returns its objects as YAML.
+func Render(ctx context.Context, root, dir string, o Options) ([]byte, error) {
+	built, err := Build(ctx, root, dir, o)
 	if err != nil {
 		return nil, err
 	}
+	return built.AsYaml()
+}
+
+// Build builds one folder below root as Flux's kustomize-controller does. Nothing outside root is read and nothing at all is
+// written: a kustomization that Flux would add or complete exists in memory only. To write the objects out is half of the work, and
+// left to those who need it.
+func Build(ctx context.Context, root, dir string, o Options) (resmap.ResMap, error) {
+	fs, err := overlay(root, o.RemoteBases)
+	if err != nil {
+		return nil, err
+	}
+	change := func(text []byte) ([]byte, error) { return text, nil }
+	if o.Origins {
+		change = withOrigins
+	}
 	return inTurn(ctx, func() (resmap.ResMap, error) {
-		built, err := build(fs, root, filepath.Join(root, filepath.FromSlash(dir)))
+		built, err := build(fs, root, filepath.Join(root, filepath.FromSlash(dir)), change)
 		if err != nil && fs.refused != nil {
 			err = fs.refused // which kustomize takes for a file that is not there
 		}
@@ -146,7 +158,7 @@ func (f *cloneFS) ReadFile(name string) ([]byte, error) {
 	return data, nil
 }
 
-// inGit tells whether a file of a clone is in its .git folder, be it by a link.
+// inGit reports whether a file of a clone is in its .git folder, be it by a link.
 func inGit(name string) bool {
 	real, err := filepath.EvalSymlinks(name)
 	return err != nil || slices.Contains(strings.Split(filepath.ToSlash(real), "/"), ".git")
@@ -157,20 +169,20 @@ func refuse(name string, data []byte) string {
 	switch {
 	case inGit(name):
 		return "is Git's own, and knows the login of the clone"
-	case !isKustomization(name) && !looksRisky(data):
+	case !IsFile(name) && !Risky(data):
 		return ""
 	}
-	docs, _ := parse(data) // what does not parse is for kustomize to tell
-	if message, _ := hazard(docs); message != "" || !isKustomization(name) {
+	docs, _ := manifest.Parse(data) // what does not parse is for kustomize to tell
+	if message, _ := Hazard(docs); message != "" || !IsFile(name) {
 		return message
 	}
-	k := newKustomization(name, docs, data)
-	if k.unclear != "" {
-		return fmt.Sprintf("line %d %s", k.unclearLine, k.unclear)
+	k := New(name, docs, data)
+	if k.Unclear != "" {
+		return fmt.Sprintf("line %d %s", k.UnclearLine, k.Unclear)
 	}
-	for _, r := range k.refs {
-		if why, _ := forbidden(r.path); why != "" && !r.maybe {
-			return fmt.Sprintf("line %d: %s: %s %s", r.line, r.field, shareable(r.path), why)
+	for _, r := range k.References {
+		if why, _ := Forbidden(r.Path); why != "" && !r.Maybe {
+			return fmt.Sprintf("line %d: %s: %s %s", r.Line, r.Field, Shareable(r.Path), why)
 		}
 	}
 	return ""
@@ -178,25 +190,20 @@ func refuse(name string, data []byte) string {
 
 // build is fluxcd/pkg/kustomize's Build but for one thing: Flux parses Kubernetes' OpenAPI schema anew for each build, 50 ms
 // that isolate builds which bring a schema of their own. Here the schema is loaded when first needed and thrown away only
-// after such a build; a test holds both to the same output.
-func build(fs filesys.FileSystem, root, dir string) (resmap.ResMap, error) {
-	return buildWith(fs, root, dir, func(manifest []byte) ([]byte, error) { return manifest, nil })
-}
-
-// buildWith is build with a change to the folder's kustomization, in memory only.
-func buildWith(fs filesys.FileSystem, root, dir string, change func([]byte) ([]byte, error)) (resmap.ResMap, error) {
+// after such a build; a test holds both to the same output. The folder's kustomization is changed in memory only.
+func build(fs filesys.FileSystem, root, dir string, change func([]byte) ([]byte, error)) (resmap.ResMap, error) {
 	generator := fluxkustomize.NewGenerator(root, unstructured.Unstructured{})
-	manifest, file, _, err := generator.GenerateManifest(dir)
+	text, file, _, err := generator.GenerateManifest(dir)
 	if err == nil {
-		manifest, err = change(manifest)
+		text, err = change(text)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := fs.WriteFile(file, manifest); err != nil {
+	if err := fs.WriteFile(file, text); err != nil {
 		return nil, err
 	}
-	if strings.Contains(string(manifest), "openapi:") {
+	if strings.Contains(string(text), "openapi:") {
 		_ = openapi.Schema() // as in Flux, a schema of its own adds to the builtin one only when that is loaded before
 	}
 	builtin := openapi.GetSchemaVersion()
@@ -209,4 +216,18 @@ func buildWith(fs filesys.FileSystem, root, dir string, change func([]byte) ([]b
 		LoadRestrictions: types.LoadRestrictionsNone, // the file system restricts
 		PluginConfig:     types.DisabledPluginConfig(),
 	}).Run(fs, dir)
+}
+
+// withOrigins asks kustomize to say of each object where it comes from.
+func withOrigins(text []byte) ([]byte, error) {
+	k, err := yaml.Parse(string(text))
+	if err != nil {
+		return nil, err
+	}
+	err = k.PipeE(yaml.SetField("buildMetadata", yaml.NewListRNode("originAnnotations", "transformerAnnotations")))
+	if err != nil {
+		return nil, err
+	}
+	out, err := k.String()
+	return []byte(out), err
 }

@@ -1,24 +1,36 @@
-package check
+package kustomize
 
 import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// walk follows from the folders of apps/ and returns "file <- why" for each file reached.
-func walk(t *testing.T, files map[string]string, o Origin, starts ...string) Reached {
+func write(t testing.TB, files map[string]string) string {
 	t.Helper()
-	o.FS = os.DirFS(write(t, files))
-	o.Root = "apps"
-	if o.Paths == nil {
-		o.Paths = []string{"apps/web"}
+	dir := t.TempDir()
+	for name, content := range files {
+		full := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	o.Files = slices.Sorted(maps.Keys(files))
-	reached, err := Walk(t.Context(), o, starts)
+	return dir
+}
+
+// walk follows from the folders of apps/ and returns "file <- why" for each file reached.
+func walk(t *testing.T, files map[string]string, external bool, starts ...string) Reached {
+	t.Helper()
+	tree := &Tree{Root: "apps", Paths: []string{"apps/web"}, External: external, Files: slices.Sorted(maps.Keys(files)),
+		Read: InFolder(os.DirFS(write(t, files)))}
+	reached, err := tree.Walk(t.Context(), starts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +85,7 @@ func TestWalk_fields(t *testing.T) {
 	} {
 		got := edges(walk(t, map[string]string{"apps/web/kustomization.yaml": text + "\n", "apps/web/own": "", "apps/common/f": "", "other/f": "",
 			"apps/common/sub/Kustomization": "", "apps/common/plugin.yaml": "kind: X\npath: own\n",
-			"apps/common/plugins/kustomization.yml": "resources: [deep.yaml]", "apps/common/plugins/deep.yaml": "{path: own}"}, Origin{External: true}, "apps/web"))
+			"apps/common/plugins/kustomization.yml": "resources: [deep.yaml]", "apps/common/plugins/deep.yaml": "{path: own}"}, true, "apps/web"))
 		if !slices.Contains(got, "web/kustomization.yaml <- web") {
 			t.Errorf("%s: %q lacks the kustomization itself", text, got)
 		}
@@ -93,28 +105,28 @@ func TestWalk(t *testing.T) {
 		"apps/plain/in/z.yaml": "", "apps/plain/in/more/kustomization.yaml": "", "apps/kept/.gitkeep": "",
 	}
 	for name, tc := range map[string]struct {
-		origin Origin
-		starts []string
-		want   []string
+		external bool
+		starts   []string
+		want     []string
 	}{
-		"far": {Origin{External: true}, []string{"apps/web"}, []string{
+		"far": {true, []string{"apps/web"}, []string{
 			"base/b.yaml <- base/kustomization.yaml:1 resources", "base/c.yaml <- base/kustomization.yaml:1 resources",
 			"base/kustomization.yaml <- web/kustomization.yaml:1 resources", "base/kustomization.yml <- web/kustomization.yaml:1 resources",
 			"cycle/Kustomization <- base/kustomization.yaml:2 components", "web/a.yaml <- web/kustomization.yaml:1 resources",
 			"web/inner/kustomization.yaml <- web/kustomization.yaml:1 resources", "web/kustomization.yaml <- web"}},
-		"near": {Origin{}, []string{"apps/web"}, []string{"web/a.yaml <- web/kustomization.yaml:1 resources",
+		"near": {false, []string{"apps/web"}, []string{"web/a.yaml <- web/kustomization.yaml:1 resources",
 			"web/inner/kustomization.yaml <- web/kustomization.yaml:1 resources", "web/kustomization.yaml <- web"}},
-		"without a kustomization": {Origin{}, []string{"apps/plain"}, []string{"plain/deep/y.yml <- plain", "plain/in/kustomization.yaml <- plain",
+		"without a kustomization": {false, []string{"apps/plain"}, []string{"plain/deep/y.yml <- plain", "plain/in/kustomization.yaml <- plain",
 			"plain/x.yaml <- plain"}},
-		"without anything": {Origin{}, []string{"apps/kept", "apps/absent"}, []string{"kept/.gitkeep <- kept"}},
+		"without anything": {false, []string{"apps/kept", "apps/absent"}, []string{"kept/.gitkeep <- kept"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := edges(walk(t, repository, tc.origin, tc.starts...)); !slices.Equal(got, tc.want) {
+			if got := edges(walk(t, repository, tc.external, tc.starts...)); !slices.Equal(got, tc.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tc.want, "\n"))
 			}
 		})
 	}
-	reached := walk(t, repository, Origin{External: true}, "apps/web")
+	reached := walk(t, repository, true, "apps/web")
 	for file, want := range map[string]bool{"apps/base/b.yaml": true, "apps/gone/kustomization.yaml": true, "apps/gone": true, "apps/gone2/x": false,
 		"apps/web/unused.yaml": false, "apps/.sourceignore": true, ".sourceignore": true, "apps/base/.sourceignore": true, "apps/kept/.sourceignore": false} {
 		if reached.Concerns(file) != want {
@@ -126,37 +138,11 @@ func TestWalk(t *testing.T) {
 // TestWalk_unreadable: a tracked file that is no longer there leads nowhere; one that cannot be read is an error.
 func TestWalk_unreadable(t *testing.T) {
 	dir := write(t, map[string]string{"apps/web/kustomization.yaml/x": ""})
-	o := Origin{FS: os.DirFS(dir), Root: "apps", Paths: []string{"apps"}, Files: []string{"apps/gone/kustomization.yaml", "apps/web/kustomization.yaml"}}
-	if got, err := Walk(t.Context(), o, []string{"apps/gone"}); err != nil || len(got.Files) != 1 {
+	tree := &Tree{Read: InFolder(os.DirFS(dir)), Root: "apps", Paths: []string{"apps"}, Files: []string{"apps/gone/kustomization.yaml", "apps/web/kustomization.yaml"}}
+	if got, err := tree.Walk(t.Context(), "apps/gone"); err != nil || len(got.Files) != 1 {
 		t.Errorf("Walk = %v, %v", got, err)
 	}
-	if _, err := Walk(t.Context(), o, o.Starts()); err == nil {
+	if _, err := tree.Walk(t.Context(), tree.Folders()...); err == nil {
 		t.Error("a folder was read as a kustomization")
-	}
-}
-
-// TestExternal_messages: what a reference out of the component's paths needs is said.
-func TestExternal_messages(t *testing.T) {
-	files := map[string]string{"web/staging/kustomization.yaml": "resources:\n- ../../base\n- ../../../x.yaml\n", "base/kustomization.yaml": ""}
-	all := map[string]string{"x.yaml": configMap}
-	for name, content := range files {
-		all["apps/"+name] = content
-	}
-	c := packed(t, write(t, all), "apps", "web/staging")
-	c.Files = []string{"web/staging/kustomization.yaml"}
-	c.Name, c.Paths = "web", []string{"apps/web"}
-	for external, want := range map[bool][]string{
-		false: {`../../base is outside the component (apps/base) (reference); add it to the component's paths, or set artifact: {external: include}`,
-			`../../../x.yaml is outside the component (x.yaml) (reference); move it below apps, or widen the component with root: and paths:`},
-		true: {`../../base has a kustomization.yaml that is not in the artifact`,
-			`widen the component with components: {"web": {root: "."}} in keos-oci.yaml`},
-	} {
-		c.External = external
-		text := show(run(t, c, Options{}))
-		for _, w := range want {
-			if !strings.Contains(text, w) {
-				t.Errorf("external %v: %s\nlacks %s", external, text, w)
-			}
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package check
+package secret
 
 import (
 	"fmt"
@@ -20,15 +20,15 @@ type line struct {
 
 // lines looks for Secrets in a text that does not parse as YAML, most often a template: by line and indentation, so that
 // nothing hides behind a syntax error. It prefers a finding too many over one too few.
-func (s *scanner) lines(value string, p position, prefix string) {
-	if s.off || !strings.Contains(value, "Secret") {
+func (s *Scanner) lines(value string, p position, prefix string) {
+	if !strings.Contains(value, "Secret") {
 		return
 	}
 	var all []line
 	for text := range strings.Lines(value) {
 		all = append(all, parseLine(text))
 		if flowSecret(text) {
-			s.report(finding.RuleSecret, p.line(len(all)), prefix+"Secret: data holds a plaintext value", encryptAdvice)
+			s.report(finding.RuleSecret, p.line(len(all)), prefix+"Secret: data holds a plaintext value", EncryptAdvice)
 		}
 	}
 	done := map[int]int{} // by column, the last line that was looked at: one mapping may say its kind many times
@@ -44,7 +44,7 @@ func (s *scanner) lines(value string, p position, prefix string) {
 
 // linesOf checks the data of the Secret whose `kind` stands on a line: the keys beside it, up and down. It returns the
 // last line that belongs to it.
-func (s *scanner) linesOf(all []line, kind int, p position, prefix string) int {
+func (s *Scanner) linesOf(all []line, kind int, p position, prefix string) int {
 	column := all[kind].column
 	first, last := kind, kind
 	for first > 0 && !all[first].begins(column) && all[first-1].belongs(column) {
@@ -62,26 +62,26 @@ func (s *scanner) linesOf(all []line, kind int, p position, prefix string) int {
 }
 
 // lineValues reports the values below a `data:` line, or on it.
-func (s *scanner) lineValues(block []line, p position, prefix string) {
+func (s *Scanner) lineValues(block []line, p position, prefix string) {
 	data := block[0]
-	if !isReferenceOnly(data.value) && !isReferenceOnly(strings.Trim(data.value, "{}")) {
-		s.report(finding.RuleSecret, p.line(1), fmt.Sprintf("%sSecret: %s holds a plaintext value", prefix, data.key), encryptAdvice)
+	if !IsReferenceOnly(data.value) && !IsReferenceOnly(strings.Trim(data.value, "{}")) {
+		s.report(finding.RuleSecret, p.line(1), fmt.Sprintf("%sSecret: %s holds a plaintext value", prefix, data.key), EncryptAdvice)
 	}
 	for i, l := range block[1:] {
 		if l.isEntry && l.column <= data.column {
 			return
 		}
-		if l.isEntry && !isReferenceOnly(l.value) && !isCipher(l.value) {
+		if l.isEntry && !IsReferenceOnly(l.value) && !IsCipher(l.value) {
 			s.report(finding.RuleSecret, p.line(i+2), fmt.Sprintf("%sSecret: %s.%s holds a plaintext value", prefix, data.key, l.key),
-				encryptAdvice)
+				EncryptAdvice)
 		}
 	}
 }
 
-// belongs tells whether a line can be part of the mapping whose keys stand at a column.
+// belongs reports whether a line can be part of the mapping whose keys stand at a column.
 func (l line) belongs(column int) bool { return !l.end && (l.free || l.column >= column) }
 
-// begins tells whether a line opens a list item whose keys stand at a column.
+// begins reports whether a line opens a list item whose keys stand at a column.
 func (l line) begins(column int) bool { return l.isEntry && l.item && l.column == column }
 
 func parseLine(text string) line {
@@ -118,7 +118,7 @@ func flowSecret(line string) bool {
 		if _, rest, ok := strings.Cut(bare, key); ok {
 			inner, _, _ := strings.Cut(rest, "}")
 			_, value, _ := strings.Cut(inner, ":")
-			if value != "" && !isReferenceOnly(value) {
+			if value != "" && !IsReferenceOnly(value) {
 				return true
 			}
 		}

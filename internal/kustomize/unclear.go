@@ -1,7 +1,6 @@
-package check
+package kustomize
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -9,7 +8,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 	kubeyaml "sigs.k8s.io/yaml"
 
-	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/manifest"
 )
 
 // followed are the keys, in lower case, behind which references are looked for.
@@ -22,9 +21,9 @@ func followed() []string {
 
 // compare holds the references that were found against those that kustomize itself reads: of one document, and in its own way.
 // Flux overlooks the fields of a variant that kustomize does not know, so they hide nothing here either.
-func (k *kustomization) compare(data []byte) {
+func (k *Kustomization) compare(data []byte) {
 	var read types.Kustomization
-	if k.unclear != "" || kubeyaml.Unmarshal(data, &read) != nil {
+	if k.Unclear != "" || kubeyaml.Unmarshal(data, &read) != nil {
 		return
 	}
 	texts := slices.Concat(read.Generators, read.Transformers, read.Validators)
@@ -32,22 +31,22 @@ func (k *kustomization) compare(data []byte) {
 		texts = append(texts, string(p))
 	}
 	//nolint:staticcheck // the same
-	k.alters = len(texts)+len(read.Components)+len(read.Patches)+len(read.PatchesJson6902)+len(read.Replacements)+len(read.Vars) > 0
+	k.Alters = len(texts)+len(read.Components)+len(read.Patches)+len(read.PatchesJson6902)+len(read.Replacements)+len(read.Vars) > 0
 	for _, p := range append(slices.DeleteFunc(texts, isInline), pathsOf(read)...) {
-		if p == "" || slices.ContainsFunc(k.refs, func(r reference) bool { return r.path == p }) {
+		if p == "" || slices.ContainsFunc(k.References, func(r Reference) bool { return r.Path == p }) {
 			continue
 		}
-		k.unclear, k.unclearLine = "makes kustomize follow "+shareable(strings.TrimSpace(p))+" in a way that is not plain", 1
+		k.Unclear, k.UnclearLine = "makes kustomize follow "+Shareable(strings.TrimSpace(p))+" in a way that is not plain", 1
 		return
 	}
 }
 
-// isInline tells whether text stands in the place of a file's name.
+// isInline reports whether text stands in the place of a file's name.
 func isInline(text string) bool {
 	if text = strings.TrimSpace(text); strings.Contains(text, "\n") {
 		return true
 	}
-	docs, _ := parse([]byte(text))
+	docs, _ := manifest.Parse([]byte(text))
 	return len(docs) == 1 && docs[0].Kind == yaml.MappingNode
 }
 
@@ -84,36 +83,36 @@ func pathsOf(k types.Kustomization) []string {
 // note remembers the first thing in a document that kustomize, which turns it into JSON, takes for something else than readers
 // do: of keys that differ in case it prefers one, what is merged it weighs in its own way, and it decodes what is encoded. Line is
 // where the document begins in its file. In a plugin's configuration nothing may be merged.
-func (k *kustomization) note(n *yaml.Node, line int, plugin bool) {
-	if n == nil || k.unclear != "" {
+func (k *Kustomization) note(n *yaml.Node, line int, plugin bool) {
+	if n == nil || k.Unclear != "" {
 		return
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!binary" {
-		k.unclear, k.unclearLine = "holds encoded text (!!binary)", line+n.Line
+		k.Unclear, k.UnclearLine = "holds encoded text (!!binary)", line+n.Line
 		return
 	}
 	var keys []string
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			if k.unclear = strange(deref(child).Value, keys, n.Content[i+1], plugin); k.unclear != "" {
-				k.unclearLine = line + child.Line
+			if k.Unclear = strange(manifest.Resolve(child).Value, keys, n.Content[i+1], plugin); k.Unclear != "" {
+				k.UnclearLine = line + child.Line
 				return
 			}
-			keys = append(keys, deref(child).Value)
+			keys = append(keys, manifest.Resolve(child).Value)
 		} else if n.Kind != yaml.MappingNode || !isFree(n.Content[i-1].Value) {
 			k.note(child, line, plugin)
 		}
 	}
 }
 
-// isFree tells whether any key may stand in the mapping behind one.
+// isFree reports whether any key may stand in the mapping behind one.
 func isFree(key string) bool {
 	return slices.Contains([]string{"commonLabels", "commonAnnotations", "labels", "annotations"}, key)
 }
 
 // strange says what is wrong with a key, given those before it.
 func strange(key string, before []string, value *yaml.Node, plugin bool) string {
-	if key == "<<" && (plugin || slices.Contains(before, key) || len(items(value)) > 1) {
+	if key == "<<" && (plugin || slices.Contains(before, key) || len(manifest.Items(value)) > 1) {
 		return "merges mappings"
 	}
 	for _, other := range before {
@@ -122,14 +121,4 @@ func strange(key string, before []string, value *yaml.Node, plugin bool) string 
 		}
 	}
 	return ""
-}
-
-// checkUnclear refuses a file whose references cannot be told for sure.
-func (g *gate) checkUnclear(k *kustomization) {
-	if k.unclear == "" {
-		return
-	}
-	g.broken[path.Dir(k.file)] = true
-	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.file, Line: k.unclearLine,
-		Message: k.unclear + ", which kustomize may read otherwise than you do", Fix: "write each key once, and what it holds plainly"})
 }

@@ -1,4 +1,4 @@
-package check
+package kustomize
 
 import (
 	"cmp"
@@ -63,16 +63,15 @@ type rendering struct {
 func (r *Remotes) Vendor(ctx context.Context, checkout fs.FS, files []string) (Replacement, error) {
 	out := Replacement{Contents: map[string][]byte{}}
 	for _, file := range files {
-		if !isKustomization(file) {
+		if !IsFile(file) {
 			continue
 		}
 		data, err := readIn(checkout, file)
 		if err != nil {
 			return out, err
 		}
-		docs, _ := parse(toUTF8(data))
-		k := newKustomization(file, docs, toUTF8(data))
-		if k.unclear != "" {
+		k, _ := Parse(file, data)
+		if k.Unclear != "" {
 			continue // the gate says so, and nothing is fetched
 		}
 		if err := r.vendorInto(ctx, k, data, files, &out); err != nil {
@@ -85,22 +84,22 @@ func (r *Remotes) Vendor(ctx context.Context, checkout fs.FS, files []string) (R
 }
 
 // vendorInto renders the bases that one kustomization, which is this text, names.
-func (r *Remotes) vendorInto(ctx context.Context, k *kustomization, text []byte, files []string, out *Replacement) error {
+func (r *Remotes) vendorInto(ctx context.Context, k *Kustomization, text []byte, files []string, out *Replacement) error {
 	// What stands last is replaced first, so that the places of the others hold.
-	slices.SortStableFunc(k.refs, func(a, b reference) int { return cmp.Or(b.line-a.line, b.column-a.column) })
-	for _, ref := range k.refs {
-		if !ref.isBase() || !isRemote(ref.path) {
+	slices.SortStableFunc(k.References, func(a, b Reference) int { return cmp.Or(b.Line-a.Line, b.Column-a.Column) })
+	for _, ref := range k.References {
+		if !ref.IsBase() || !IsRemote(ref.Path) {
 			continue
 		}
-		if why, _ := forbidden(ref.path); why != "" {
+		if why, _ := Forbidden(ref.Path); why != "" {
 			continue // the gate says so
 		}
-		objects, err := r.render(ctx, ref.path)
+		objects, err := r.render(ctx, ref.Path)
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s:%d: %s: %w", k.file, ref.line, shareable(ref.path), ctx.Err())
+			return fmt.Errorf("%s:%d: %s: %w", k.Name, ref.Line, Shareable(ref.Path), ctx.Err())
 		}
-		base := Vendored{File: k.file, Line: ref.line, URL: shareable(ref.path), Digest: digest.FromBytes(objects),
-			Path: path.Join(path.Dir(k.file), standIn(ref.path))}
+		base := Vendored{File: k.Name, Line: ref.Line, URL: Shareable(ref.Path), Digest: digest.FromBytes(objects),
+			Path: path.Join(path.Dir(k.Name), StandIn(ref.Path))}
 		if _, taken := slices.BinarySearch(files, base.Path); err == nil && taken {
 			err = fmt.Errorf("%s, which is to hold it, is there already", base.Path)
 		}
@@ -113,22 +112,22 @@ func (r *Remotes) vendorInto(ctx context.Context, k *kustomization, text []byte,
 		}
 		out.Bases = append(out.Bases, base)
 		out.Findings = append(out.Findings, base.advise(ref)...)
-		out.Contents[k.file], out.Contents[base.Path] = text, objects
+		out.Contents[k.Name], out.Contents[base.Path] = text, objects
 	}
 	return nil
 }
 
-func (v Vendored) refuse(ref reference, err error) finding.Finding {
-	message := strings.ReplaceAll(innermost(shareable(err.Error())), os.TempDir()+string(filepath.Separator), "")
+func (v Vendored) refuse(ref Reference, err error) finding.Finding {
+	message := strings.ReplaceAll(Innermost(Shareable(err.Error())), os.TempDir()+string(filepath.Separator), "")
 	if _, cause, ok := strings.Cut(message, "URL is a git repository': "); ok {
 		message = cause // what it was before kustomize saw that
 	}
 	message = strings.TrimPrefix(message, "accumulating resources from '"+v.URL+"': ")
 	// Kustomize quotes what it cannot use of a generator, and that may be a secret.
 	message = regexp.MustCompile(`(literal sources?) .*`).ReplaceAllString(message, "$1 …")
-	message = shortened(strings.Join(strings.Fields(message), " "))
+	message = Shortened(strings.Join(strings.Fields(message), " "))
 	f := finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: v.File, Line: v.Line,
-		Message: fmt.Sprintf("%s: %s cannot be rendered: %s", ref.field, v.URL, message),
+		Message: fmt.Sprintf("%s: %s cannot be rendered: %s", ref.Field, v.URL, message),
 		Fix:     "correct the URL and see that it can be reached from here, or copy the base into the repository"}
 	if errors.Is(err, errSpelling) {
 		f.Fix = "write the URL by itself in one line, without an anchor or escapes"
@@ -137,17 +136,17 @@ func (v Vendored) refuse(ref reference, err error) finding.Finding {
 }
 
 // advise warns of a base that holds something else on another day: the same commit would then make another artifact.
-func (v Vendored) advise(ref reference) []finding.Finding {
+func (v Vendored) advise(ref Reference) []finding.Finding {
 	if regexp.MustCompile(`\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b`).MatchString(v.URL) {
 		return nil
 	}
 	return []finding.Finding{{Severity: finding.Warning, Rule: finding.RuleRemote, File: v.File, Line: v.Line,
-		Message: fmt.Sprintf("%s: %s names no commit: the artifact holds what it is today", ref.field, v.URL),
+		Message: fmt.Sprintf("%s: %s names no commit: the artifact holds what it is today", ref.Field, v.URL),
 		Fix:     "name a commit (?ref=<40 digits>), so that this commit always makes this artifact"}}
 }
 
-// standIn is the name of the file with a rendered base.
-func standIn(remote string) string {
+// StandIn is the name of the file with a rendered base.
+func StandIn(remote string) string {
 	sum := sha256.Sum256([]byte(remote))
 	return "remote-base-" + hex.EncodeToString(sum[:6]) + ".yaml"
 }
@@ -156,21 +155,21 @@ var errSpelling = errors.New("it is not written plainly")
 
 // rename puts a file's name in the place of a reference, and leaves the rest of the text as it is, lines included: what is
 // said of the artifact's file then holds for the checkout's.
-func rename(text []byte, ref reference, name string) ([]byte, error) {
+func rename(text []byte, ref Reference, name string) ([]byte, error) {
 	lines := strings.SplitAfter(string(text), "\n")
-	if ref.line < 1 || ref.line > len(lines) {
+	if ref.Line < 1 || ref.Line > len(lines) {
 		return nil, errSpelling
 	}
-	line := []rune(lines[ref.line-1])
-	at := max(ref.column-1, 0)
+	line := []rune(lines[ref.Line-1])
+	at := max(ref.Column-1, 0)
 	if at < len(line) && (line[at] == '"' || line[at] == '\'') {
 		at++
 	}
-	rest, ok := strings.CutPrefix(string(line[min(at, len(line)):]), ref.path)
+	rest, ok := strings.CutPrefix(string(line[min(at, len(line)):]), ref.Path)
 	if !ok {
 		return nil, errSpelling
 	}
-	lines[ref.line-1] = string(line[:at]) + name + rest
+	lines[ref.Line-1] = string(line[:at]) + name + rest
 	return []byte(strings.Join(lines, "")), nil
 }
 
@@ -203,8 +202,8 @@ func renderNew(ctx context.Context, remote string) (objects []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = again(ctx, func() error {
-		objects, _, err = Render(ctx, dir, ".", true)
+	err = Again(ctx, func() error {
+		objects, err = Render(ctx, dir, ".", Options{RemoteBases: true})
 		return err
 	})
 	if err == nil && len(objects) == 0 {
@@ -213,8 +212,8 @@ func renderNew(ctx context.Context, remote string) (objects []byte, err error) {
 	return objects, err
 }
 
-// again repeats what fetches, twice at the most.
-func again(ctx context.Context, fetch func() error) error {
+// Again repeats what fetches, twice at the most.
+func Again(ctx context.Context, fetch func() error) error {
 	var err error
 	for _, pause := range []time.Duration{0, time.Second, 3 * time.Second} {
 		select {
@@ -229,31 +228,11 @@ func again(ctx context.Context, fetch func() error) error {
 	return err
 }
 
-// isTransient tells whether asking again may help: where the network or the place failed, and gave no answer.
+// isTransient reports whether asking again may help: where the network or the place failed, and gave no answer.
 func isTransient(err error) bool {
 	text := err.Error()
 	if regexp.MustCompile(`repository .* not found|couldn't find remote ref|not allowed`).MatchString(text) {
 		return false
 	}
 	return regexp.MustCompile(`git (?:fetch|remote|submodule)|hit \d+\w+ timeout|status code (?:408|425|429|5\d\d)|Get "https?:`).MatchString(text)
-}
-
-// shareable is a text without the logins of URLs in it, and without those parameters that may be a token.
-func shareable(text string) string {
-	text = regexp.MustCompile(`(:/+)[^/\s'"]*@`).ReplaceAllString(text, "$1") // one slash is left where kustomize cleans it as a path
-	parameter := regexp.MustCompile(`[?&]([\w.-]+)=[^&\s'"]+`)
-	return parameter.ReplaceAllStringFunc(text, func(p string) string {
-		name, _, _ := strings.Cut(p, "=")
-		if slices.Contains([]string{"ref", "version", "timeout", "submodules"}, name[1:]) { // those that kustomize knows
-			return p
-		}
-		return name + "=…"
-	})
-}
-
-// noteVendored remembers the kustomizations that named remote bases, and the files that stand for these.
-func (g *gate) noteVendored(bases []Vendored) {
-	for _, base := range bases {
-		g.vendored[relative(g.c.Root, base.File)], g.stands[relative(g.c.Root, base.Path)] = true, base
-	}
 }
