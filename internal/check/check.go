@@ -39,8 +39,9 @@ type Component struct {
 
 // Options are the workspace's own rules. The zero value is the strictest gate.
 type Options struct {
-	RemoteBases bool        // kustomizations may name remote URLs
-	Allow       []Allowance // files that may hold what looks like a secret
+	RemoteBases bool             // kustomizations may name remote URLs
+	Allow       []Allowance      // files that may hold what looks like a secret
+	Passwords   finding.Severity // of literal values of keys that are called like a secret; a warning where empty
 }
 
 // Allowance lets plaintext secrets pass in the files that match Path, a gitignore-like glob relative to the workspace.

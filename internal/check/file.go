@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
@@ -63,7 +64,22 @@ func (g *gate) checkSecrets(name string, data []byte, docs []*yaml.Node, broken 
 	for _, doc := range docs {
 		s.Document(doc)
 	}
-	g.reportSecrets(s.Found)
+	g.reportSecrets(g.passwords(s.Found))
+}
+
+// passwords gives passwords the severity that the workspace wants, and leaves out those on a line that is refused in any case.
+func (g *gate) passwords(found []finding.Finding) []finding.Finding {
+	refused := map[int]bool{}
+	for _, f := range found {
+		refused[f.Line] = refused[f.Line] || f.Rule != finding.RulePassword
+	}
+	found = slices.DeleteFunc(found, func(f finding.Finding) bool { return f.Rule == finding.RulePassword && refused[f.Line] })
+	for i := range found {
+		if found[i].Rule == finding.RulePassword && g.o.Passwords != "" {
+			found[i].Severity = g.o.Passwords
+		}
+	}
+	return found
 }
 
 // reportSecrets adds to findings about secrets how an allowance is written.

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"bytes"
 	"fmt"
 	"path"
 	"strings"
@@ -58,16 +57,16 @@ func (g *gate) checkGenerator(name string, generator kustomize.Generator) {
 	}
 }
 
-// checkSource reports a file that feeds a Secret unless it is encrypted. A .env file has its own finding.
+// checkSource reports a file that feeds a Secret unless it is encrypted or has references only. A .env file has its own finding.
 func (g *gate) checkSource(name, label string, r kustomize.Reference) {
 	file := path.Join(path.Dir(name), r.Path)
 	if !g.files[file] || g.allowed(file) || secret.IsDotenv(file) {
 		return
 	}
 	data, err := g.read(file)
-	if err != nil || len(bytes.TrimSpace(data)) == 0 || secret.IsEncryptedFile(data) {
+	if err != nil || secret.IsEncryptedFile(data) || secret.IsReferenceOnly(string(data)) || strings.HasPrefix(r.Field, "secretGenerator.env") && secret.AreReferences(data) {
 		return
 	}
-	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleSecret, File: name, Line: r.Line,
-		Message: fmt.Sprintf("%s: %s is a plaintext file", label, r.Path), Fix: g.allowFix(secret.EncryptAdvice, file)})
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleSecret, File: file,
+		Message: fmt.Sprintf("%s makes a Secret of this plaintext file (%s:%d)", label, g.workspacePath(name), r.Line), Fix: g.allowFix(secret.EncryptAdvice, file)})
 }

@@ -49,7 +49,7 @@ func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.R
 // toldOf reports whether a file of a build has a finding about secrets already: what it gives is not told twice.
 func (g *gate) toldOf(read kustomize.Reached) bool {
 	files := map[string]bool{}
-	for _, name := range read.Parsed {
+	for name := range read.Files {
 		files[g.workspacePath(name)] = true
 	}
 	return slices.ContainsFunc(g.findings, func(f finding.Finding) bool {
@@ -117,7 +117,7 @@ func (g *gate) tellLeak(name string, line int, l leak) {
 		Message: fmt.Sprintf("Secret %s: %s is built with a plaintext value", l.name, l.Field), Fix: g.allowFix(secret.EncryptAdvice, name)})
 }
 
-// givers are the files that make a Secret, then the kustomizations beside them and what these name.
+// givers are the files that make a Secret, then the kustomizations beside them and what these point to, then what plugins point to.
 func (g *gate) givers(made []string) []string {
 	list := slices.Clone(made)
 	for _, name := range made {
@@ -126,11 +126,26 @@ func (g *gate) givers(made []string) []string {
 		if k == nil {
 			continue
 		}
-		list = append(list, k.Name)
+		list = append(append(list, k.Name), g.targets(dir, k)...)
 		for _, r := range k.References {
-			if file := path.Join(dir, r.Path); g.files[file] {
-				list = append(list, file)
+			if !r.IsPlugin() {
+				continue
 			}
+			plugins, _ := g.tree.Plugins(path.Join(dir, r.Path)) // what cannot be read has a finding of its own
+			for _, plugin := range plugins {
+				list = append(append(list, plugin.Name), g.targets(dir, plugin)...)
+			}
+		}
+	}
+	return list
+}
+
+// targets are the files to which a kustomization or the configuration of plugins points, read from a folder.
+func (g *gate) targets(dir string, k *kustomize.Kustomization) []string {
+	var list []string
+	for _, r := range k.References {
+		if file := path.Join(dir, r.Path); g.files[file] {
+			list = append(list, file)
 		}
 	}
 	return list

@@ -497,7 +497,7 @@ func TestSecret(t *testing.T) {
 			want: refused("kustomization.yaml:5")},
 		{name: "generator with files", files: map[string]string{"kustomization.yaml": "secretGenerator:\n- files: [k=plain]\n  envs:\n  - enc\n  - .env\n",
 			"plain": "hunter2", "enc": "a=" + cipher + "\nsops_mac=" + cipher + "\n", ".env": "a=" + cipher + "\nsops_mac=" + cipher + "\n"},
-			want: refused("kustomization.yaml:2")},
+			want: refused("plain:0")},
 		{name: "generator with encrypted files", files: map[string]string{"kustomization.yaml": "secretGenerator:\n- files: [a.yaml, b.json]\n",
 			"a.yaml": "token: " + cipher + "\n" + sops, "b.json": `{"data":"` + cipher + `","sops":{"mac":"` + cipher + `"}}`}},
 		{name: "JSON patch of a Secret", files: map[string]string{"kustomization.yaml": "resources: [s.yaml]\npatches:\n- target: {kind: Secret}\n  patch: |\n" +

@@ -16,11 +16,13 @@ type Config struct {
 	Kind     Kind   // componentKind; empty where it is to be detected
 	Artifact Artifact
 	Secrets  []SecretException
-	Signing  Signing
-	Channels Channels
-	Generate Generate
-	Formerly []Former
-	Mirrors  []string // prefixes of repositories, without host, whose records count here as well
+	// Passwords is the severity, warning or error, of literal values of keys that are called like a secret; empty for the default.
+	Passwords string
+	Signing   Signing
+	Channels  Channels
+	Generate  Generate
+	Formerly  []Former
+	Mirrors   []string // prefixes of repositories, without host, whose records count here as well
 }
 
 // Former is a name that the checkout's Git repository had.

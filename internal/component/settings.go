@@ -25,7 +25,8 @@ type (
 		Artifact      artifactShape    `yaml:"artifact"`
 		Generate      Generate         `yaml:"generate"`
 		Secrets       struct {
-			Allow []SecretException `yaml:"allow"`
+			Passwords string            `yaml:"passwords"`
+			Allow     []SecretException `yaml:"allow"`
 		} `yaml:"secrets"`
 		Formerly []formerShape `yaml:"formerly"`
 		Mirrors  []string      `yaml:"mirrors"`
@@ -206,6 +207,7 @@ func (s *settings) decode() error {
 func (s *settings) fill() {
 	a := s.shape.Artifact
 	s.config.Registry, s.config.Kind, s.config.Secrets = s.shape.Registry, s.shape.ComponentKind, s.shape.Secrets.Allow
+	s.config.Passwords = s.shape.Secrets.Passwords
 	s.config.Artifact = Artifact{
 		External:    orElse(a.External, ExternalError),
 		RemoteBases: orElse(a.RemoteBases, RemoteBasesError),

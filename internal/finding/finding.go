@@ -24,6 +24,8 @@ const (
 	RuleSecret      = "secret"
 	RulePrivateKey  = "private-key"
 	RuleDotenv      = "dotenv"
+	RuleToken       = "token"    // a secret by its form: the token of an issuer, a URL with a password, a login
+	RulePassword    = "password" // a literal value of a key that is called so
 	RuleSize        = "size"
 	RuleEmpty       = "empty"
 	RuleAPIVersion  = "api-version"

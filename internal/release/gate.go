@@ -59,7 +59,7 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings
 		return nil, err
 	}
 	config := s.Workspace.Config
-	options := check.Options{RemoteBases: config.Artifact.RemoteBases == component.RemoteBasesAllow}
+	options := check.Options{RemoteBases: config.Artifact.RemoteBases == component.RemoteBasesAllow, Passwords: finding.Severity(config.Passwords)}
 	for _, e := range config.Secrets {
 		options.Allow = append(options.Allow, check.Allowance{Path: e.Path, Reason: e.Reason})
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/manifest"
@@ -65,21 +66,24 @@ func isKeyBody(rest []byte) bool {
 }
 
 // marker is a piece of base64 that appears wherever a word was encoded, in one of the three ways the word can lie on
-// base64's groups of three bytes. skip is how many characters of its group stand before it.
+// base64's groups of three bytes. skip is how many characters of its group are before it.
 type marker struct {
 	text string
 	skip int
 }
 
-// markers are "PRIVATE KEY", "AGE-SECRET-KEY-1" and "Secret", three ways each. Searching for them costs far less than
-// decoding everything that could be base64.
-func markers() []marker {
-	return []marker{
-		{"UFJJVkFURSBLRV", 0}, {"BSSVZBVEUgS0VZ", 2}, {"QUklWQVRFIEtFW", 3},
-		{"QUdFLVNFQ1JFVC1LRVktM", 0}, {"FHRS1TRUNSRVQtS0VZLT", 2}, {"BR0UtU0VDUkVULUtFWS0x", 3},
-		{"U2VjcmV0", 0}, {"NlY3Jld", 2}, {"TZWNyZX", 3},
+// markers are those of words that keys, Secrets and registries' logins have. To search for them costs far less than to decode
+// everything that could be base64.
+var markers = sync.OnceValue(func() []marker {
+	var all []marker
+	for _, word := range []string{"PRIVATE KEY", ageSecret, "Secret", `"auths"`} {
+		for before, skip := range []int{0, 2, 3} {
+			text := base64.StdEncoding.EncodeToString(append(make([]byte, before), word...))
+			all = append(all, marker{text[skip : 8*(before+len(word))/6], skip})
+		}
 	}
-}
+	return all
+})
 
 // blobs decodes base64 that holds a key or a Secret, and looks at what comes out. A run of base64 may go over several
 // lines, and a line may end anywhere.
@@ -115,7 +119,11 @@ func (s *Scanner) blob(data []byte, begin, end int, all []marker, p position, de
 		}
 	}
 	if first < 0 {
-		if inner := decode(run); len(run) >= 2*minBlob && isText(inner) {
+		inner := decode(run)
+		if isDERKey(inner) {
+			s.report(finding.RulePrivateKey, p.line(manifest.LineAt(data, begin)), "a private key (DER)", keyAdvice)
+		}
+		if len(run) >= 2*minBlob && isText(inner) {
 			s.blobs(inner, position{base: p.line(manifest.LineAt(data, begin)), fixed: true}, depth+1)
 		}
 		return
@@ -144,6 +152,7 @@ func isText(data []byte) bool {
 
 func (s *Scanner) decoded(data []byte, p position, depth int) {
 	s.keys(data, p)
+	s.tokens(data, fold(data), p)
 	if mayHoldSecret(string(data)) {
 		s.documents(string(data), p, "in base64: ", depth+1)
 	}
@@ -205,7 +214,7 @@ func isBase64(c byte) bool {
 // keyFile judges files by their names: a file that is called a key must show that it is a public one.
 func (s *Scanner) keyFile(data []byte) {
 	base := path.Base(s.name)
-	isKey := path.Ext(base) == ".key" || slices.Contains([]string{"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}, base)
+	isKey := slices.Contains([]string{".key", ".p12", ".pfx", ".kdbx"}, path.Ext(base)) || slices.Contains([]string{"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}, base)
 	if !isKey && (path.Ext(base) != ".pem" || !isDERKey(data)) {
 		return
 	}
@@ -230,6 +239,9 @@ func isPublic(data []byte) bool {
 }
 
 func isDERKey(data []byte) bool {
+	if len(data) < 40 || data[0] != 0x30 { // a SEQUENCE of ASN.1
+		return false
+	}
 	if _, err := x509.ParsePKCS8PrivateKey(data); err == nil {
 		return true
 	}

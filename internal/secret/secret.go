@@ -5,6 +5,7 @@ package secret
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
@@ -23,10 +24,11 @@ const EncryptAdvice = "encrypt it with SOPS or let an operator create it"
 type Scanner struct {
 	Found []finding.Finding
 	name  string
+	told  map[int]bool // lines with a token
 }
 
 // NewScanner is for a file of this name, in which findings are.
-func NewScanner(name string) *Scanner { return &Scanner{name: name} }
+func NewScanner(name string) *Scanner { return &Scanner{name: name, told: map[int]bool{}} }
 
 // position maps lines of a text to lines of the file that holds it.
 type position struct {
@@ -49,7 +51,11 @@ func (p position) inside(n *yaml.Node) position {
 }
 
 func (s *Scanner) report(rule string, line int, message, advice string) {
-	s.Found = append(s.Found, finding.Finding{Severity: finding.Error, Rule: rule, File: s.name, Line: line, Message: message, Fix: advice})
+	severity := finding.Error
+	if rule == finding.RulePassword {
+		severity = finding.Warning
+	}
+	s.Found = append(s.Found, finding.Finding{Severity: severity, Rule: rule, File: s.name, Line: line, Message: message, Fix: advice})
 }
 
 // Text looks at the file as text, whatever it is.
@@ -58,6 +64,11 @@ func (s *Scanner) Text(data []byte) {
 	s.keyFile(data)
 	s.keys(data, top())
 	s.blobs(data, top(), 0)
+	folded := fold(data)
+	s.tokens(data, folded, top())
+	if !IsDotenv(s.name) { // which is refused as a whole
+		s.passwords(data, folded)
+	}
 }
 
 // Document looks at a document of the file: at every mapping, and into every string that may hold a document.
@@ -187,6 +198,15 @@ func isHarmless(n *yaml.Node) bool {
 	return len(n.Content) == 0
 }
 
+// areHarmless reports whether a value carries nothing, be it one of a Secret or several of them.
+func areHarmless(n *yaml.Node) bool {
+	if isHarmless(n) {
+		return true
+	}
+	entries := manifest.Pairs(n)
+	return len(entries) > 0 && !slices.ContainsFunc(entries, func(p manifest.Pair) bool { return !isHarmless(p.Value) })
+}
+
 // IsReferenceOnly reports whether a text is empty or made of nothing but templates ({{ }}, << >>, ${ }) without a default
 // of their own: such a text names a secret and does not hold one.
 func IsReferenceOnly(value string) bool {
@@ -248,7 +268,7 @@ func (s *Scanner) patch(data []byte, p position) {
 		}
 		for _, operation := range manifest.Items(doc) {
 			where, value := manifest.Text(manifest.Field(operation, "path")), manifest.Field(operation, "value")
-			if isSecretPath(where) && value != nil && !isHarmless(value) {
+			if isSecretPath(where) && value != nil && !areHarmless(value) {
 				s.report(finding.RuleSecret, p.line(value.Line), "patch of a Secret: "+where+" gets a plaintext value", EncryptAdvice)
 			}
 		}
@@ -295,6 +315,17 @@ func IsEncryptedFile(data []byte) bool {
 		}
 	}
 	return len(docs) > 0
+}
+
+// AreReferences reports whether no assignment in a file of them has a value of its own.
+func AreReferences(data []byte) bool {
+	for line := range strings.Lines(string(data)) {
+		_, value, _ := strings.Cut(line, "=")
+		if !strings.HasPrefix(strings.TrimSpace(line), "#") && !IsReferenceOnly(value) {
+			return false
+		}
+	}
+	return true
 }
 
 // dotenvEncrypted demands that no assignment of a SOPS dotenv file was left in plain text.

@@ -1,0 +1,277 @@
+package secret
+
+import (
+	"bytes"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/stratio/keos-oci/internal/finding"
+)
+
+const passwordAdvice = "take it from a Secret (valuesFrom, secretKeyRef, existingSecret)"
+
+// hints are in lower case and in each key that is called like a secret.
+func hints() []string {
+	return []string{"pass", "pwd", "bindpw", "secret", "token", "key", "identified by", "masterauth", "$apr1$", "$2"}
+}
+
+// assignment is a key, perhaps in quotes, and what is behind it up to the end of the line.
+var assignment = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.\-/]*)\\?["']?\s*(?::=|=>|[:=])[ \t]*`)
+})
+
+// spoken are forms in which no sign is between a key and its value.
+var spoken = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:\b(?:identified\s+by|password)\s+'([^']{3,})'|^\s*(?:requirepass|masterauth|masteruser)\s+["']?([^\s"']{3,})|` +
+		`(?:^|[\s"'\[])--?(?:password|passwd|token|api-key)["']?[\s,]+["']?([^\s"',-][^\s"',]{2,})|` +
+		`<(?:\w*password|passphrase|apikey|token)>([^<>\s]{3,})</|` +
+		`^\s*-?\s*["']?[\w.@-]{1,64}:(\$(?:2[aby]|apr1|6)\$[^\s"']{20,}))`)
+})
+
+// passwords reports literal values of keys that are called like a secret: an assignment in whatever format, or a name and a value
+// that are neighbours. Documents that are encrypted, or Secrets with findings of their own, are left out.
+func (s *Scanner) passwords(data, folded []byte) {
+	const maxLines = 200_000 // more have generated files only
+	if !isConfiguration(s.name) || !hasAny(folded, hints()) || bytes.Count(data, []byte("\n")) > maxLines {
+		return
+	}
+	lines := strings.Split(string(data), "\n")
+	for first := 0; first < len(lines); {
+		last := first + 1
+		for last < len(lines) && !strings.HasPrefix(lines[last], "---") {
+			last++
+		}
+		if !isGuarded(lines[first:last]) {
+			s.passwordsIn(lines[first:last], first)
+		}
+		first = last
+	}
+}
+
+// isConfiguration reports whether a file is one in which keys have values: prose has not.
+func isConfiguration(name string) bool {
+	switch path.Ext(name) {
+	case ".md", ".rst", ".adoc", ".html", ".svg", ".css", ".lock", ".sum", ".png", ".tgz", ".gz":
+		return false
+	}
+	return true
+}
+
+// isGuarded reports whether a document is encrypted, describes a type, or is a Secret, whose values are looked at one by one.
+func isGuarded(lines []string) bool {
+	return slices.ContainsFunc(lines, func(line string) bool {
+		line = strings.TrimRight(line, " \r")
+		switch line {
+		case "kind: SealedSecret", "kind: ExternalSecret", "kind: ClusterExternalSecret", "kind: SecretStore", "kind: ClusterSecretStore", "kind: CustomResourceDefinition", "kind: Secret", "sops:":
+			return true
+		}
+		return strings.HasPrefix(strings.TrimSpace(line), `"sops": {`)
+	})
+}
+
+func (s *Scanner) passwordsIn(lines []string, before int) {
+	for i, line := range lines {
+		trimmed := strings.TrimSpace(line)
+		if trimmed == "" || strings.HasPrefix(trimmed, "#") || strings.HasPrefix(trimmed, "//") || strings.HasPrefix(trimmed, ";") {
+			continue
+		}
+		if key := s.passwordOf(lines, i); key != "" {
+			s.report(finding.RulePassword, before+i+1, key+" has a literal value", passwordAdvice)
+		}
+	}
+}
+
+// passwordOf is the key on a line that has a literal secret, "" for none.
+func (s *Scanner) passwordOf(lines []string, i int) string {
+	line := lines[i]
+	for _, at := range assignment().FindAllStringSubmatchIndex(line, 8) {
+		if at[2] > 0 && strings.IndexByte(":/@", line[at[2]-1]) >= 0 { // within a value, such as the name of a cloud's resource
+			continue
+		}
+		key, rest := line[at[2]:at[3]], line[at[1]:]
+		tight := !strings.HasSuffix(line[:at[1]], " ") && strings.HasSuffix(line[:at[1]], "=")
+		value := valueOf(rest, tight)
+		if value == "" || value[0] == '|' || value[0] == '>' {
+			value = blockAfter(lines, i, value)
+		}
+		if key == "value" || key == "Value" {
+			key = neighbour(lines, i)
+		}
+		if isCode(path.Ext(s.name)) && !isQuoted(rest) {
+			continue
+		}
+		if isSecretOf(key, value) {
+			return lastOf(key)
+		}
+	}
+	if m := spoken().FindStringSubmatch(line); m != nil {
+		if value := strings.Join(m[1:], ""); isLiteral(value) {
+			return "a password"
+		}
+	}
+	return ""
+}
+
+// valueOf reads the value that a text begins with. A tight one, as in a connection string, ends at a space or a separator.
+func valueOf(rest string, tight bool) string {
+	rest = strings.TrimRight(rest, " \r\t,")
+	for strings.HasPrefix(rest, "&") || strings.HasPrefix(rest, "!!") { // an anchor or a tag
+		_, after, ok := strings.Cut(rest, " ")
+		if !ok {
+			return ""
+		}
+		rest = strings.TrimLeft(after, " ")
+	}
+	rest = strings.TrimPrefix(rest, `\`)
+	if rest != "" && (rest[0] == '"' || rest[0] == '\'') {
+		value, _, _ := strings.Cut(rest[1:], rest[:1])
+		return strings.TrimSuffix(value, `\`)
+	}
+	if tight {
+		rest, _, _ = strings.Cut(rest, " ")
+	}
+	for _, end := range []string{" #", " //", ";", "&", ", ", "}"} {
+		if !strings.HasPrefix(rest, "{") && !strings.HasPrefix(rest, "$") {
+			rest, _, _ = strings.Cut(rest, end)
+		}
+	}
+	return strings.TrimSpace(rest)
+}
+
+// blockAfter is the first line of a block scalar that begins on a line, "" where none does.
+func blockAfter(lines []string, i int, indicator string) string {
+	if indicator == "" || strings.Trim(indicator, "|>+-0123456789") != "" || i+1 >= len(lines) {
+		return ""
+	}
+	return strings.TrimSpace(lines[i+1])
+}
+
+// neighbour is the name, or the end of the path, that is written beside a value on one of the lines around it.
+func neighbour(lines []string, i int) string {
+	for _, at := range []int{i, i - 1, i + 1, i - 2} {
+		if at < 0 || at >= len(lines) {
+			continue
+		}
+		if m := neighbours().FindStringSubmatch(lines[at]); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+var neighbours = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:^|[\s{,-])["']?(?:name|path|key)["']?\s*[:=]\s*["']?([A-Za-z0-9_./-]+)`)
+})
+
+// isCode reports whether values without quotes are expressions in a file of this kind.
+func isCode(ext string) bool {
+	return slices.Contains([]string{".tf", ".hcl", ".tfvars", ".py", ".js", ".ts", ".go", ".rb", ".groovy", ".lua", ".toml", ".jsonnet", ".java"}, ext)
+}
+
+func isQuoted(text string) bool {
+	return strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "'") || strings.HasPrefix(text, `\"`)
+}
+
+func lastOf(key string) string { return key[strings.LastIndexAny(key, "/")+1:] }
+
+// isSecretOf reports whether a value is a secret of a key by its name. A password may be anything that people choose; a token or a key
+// is made by a machine, and everything else that is called so is a name.
+func isSecretOf(key, value string) bool {
+	if len(value) < 3 || len(value) > 4096 || !isLiteral(value) || isPlace(value) || isHash(value) && !isHashed(key) {
+		return false
+	}
+	if slices.ContainsFunc(wordsOf(key), isSum) {
+		return false
+	}
+	switch words := wordsOf(lastOf(key)); {
+	case isPasswordKey(words):
+		return !isReferring(value)
+	case isTokenKey(words):
+		return isRandom(value) && !isReferring(value)
+	}
+	return false
+}
+
+// isSum reports whether a word of a key says that its value is computed from something that is no secret.
+func isSum(word string) bool {
+	return slices.Contains([]string{"checksum", "sha256", "sha512", "digest", "hash", "fingerprint", "revision", "public"}, word)
+}
+
+func isHashed(key string) bool { return strings.Contains(strings.ToLower(key), "pass") }
+
+// isPlace reports whether a value is a file, a folder or an address.
+func isPlace(value string) bool {
+	return strings.Contains(value, "://") || strings.HasPrefix(value, "/") || strings.HasPrefix(value, "./") || strings.HasPrefix(value, "~/") || strings.HasPrefix(value, "../")
+}
+
+// isReferring reports whether a value is the name of an object or of a key: words, of which the last one is called like a secret.
+func isReferring(value string) bool {
+	words := wordsOf(value)
+	if strings.Trim(value, alnum+"-_./") != "" || len(words) < 2 {
+		return false
+	}
+	return slices.Contains([]string{"password", "passwd", "secret", "secrets", "token", "credentials", "creds", "key", "auth", "login", "pwd", "pass"}, words[len(words)-1])
+}
+
+// isPasswordKey reports whether the words of a key end with one for a password.
+func isPasswordKey(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	last := words[len(words)-1]
+	for _, end := range []string{"password", "passwd", "passphrase", "passcode"} {
+		if strings.HasSuffix(last, end) {
+			return !slices.ContainsFunc(words[:len(words)-1], func(w string) bool {
+				return slices.Contains([]string{"no", "allow", "use", "enable", "disable", "require", "has", "existing", "reset", "change", "forgot", "min", "max", "random", "generate"}, w)
+			})
+		}
+	}
+	return len(words) > 1 && slices.Contains([]string{"pass", "pwd", "pw"}, last) || last == "pgpass" || last == "bindpw"
+}
+
+// isTokenKey reports whether the words of a key end with one for a token or a key that is secret.
+func isTokenKey(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	last, before := words[len(words)-1], ""
+	if len(words) > 1 {
+		before = words[len(words)-2]
+	}
+	switch last {
+	case "token", "apikey", "secretkey", "accesskey", "authtoken", "accesstoken", "secret", "credentials", "credential", "salt", "pepper", "pat":
+		return !slices.Contains([]string{"existing", "pull", "tls", "continue", "page", "next", "csrf", "cancellation"}, before)
+	case "key":
+		return slices.Contains([]string{"api", "secret", "access", "private", "encryption", "encrypt", "signing", "sign", "master", "account", "auth", "routing", "service", "integration",
+			"app", "application", "shared", "storage", "subscription", "session", "registration", "admin", "fernet", "hmac", "jwt", "cookie", "webhook", "write", "ingest", "license", "base"}, before)
+	}
+	return false
+}
+
+// wordsOf takes a name apart at signs and where small letters become capitals, and makes all letters small.
+func wordsOf(name string) []string {
+	var words []string
+	var one []rune
+	end := func() {
+		if len(one) > 0 {
+			words, one = append(words, strings.ToLower(string(one))), nil
+		}
+	}
+	runes := []rune(name)
+	for i, r := range runes {
+		switch {
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			end()
+			continue
+		case unicode.IsUpper(r) && i > 0 && (unicode.IsLower(runes[i-1]) || unicode.IsUpper(runes[i-1]) && i+1 < len(runes) && unicode.IsLower(runes[i+1])):
+			end()
+		}
+		one = append(one, r)
+	}
+	end()
+	return words
+}
