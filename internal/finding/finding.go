@@ -10,10 +10,11 @@ import (
 // Severity says whether a finding stops the publication.
 type Severity string
 
-// The severities: an Error refuses the component, a Warning does not.
+// The severities: an Error refuses the component, a Warning and a Note do not. A Note asks for nothing on the component itself.
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
+	Note    Severity = "note"
 )
 
 // The rules.
@@ -36,10 +37,11 @@ const (
 	RuleDeprecated  = "deprecated"
 	RuleSelf        = "self"   // a Flux Kustomization is in the folder that it applies
 	RuleSigner      = "signer" // who can get a signature that clusters accept
+	RuleBaseline    = "baseline"
 )
 
 // Finding is one thing that the gate saw. File is relative to the workspace; Line counts from 1 and is 0 when the whole file
-// is meant.
+// is meant. Known is an error that the baseline has, and that is a warning for this reason.
 type Finding struct {
 	Severity Severity `json:"severity"`
 	Rule     string   `json:"rule"`
@@ -47,11 +49,15 @@ type Finding struct {
 	Line     int      `json:"line,omitempty"`
 	Message  string   `json:"message"`
 	Fix      string   `json:"fix,omitempty"`
+	Known    bool     `json:"known,omitempty"`
 }
 
-// String is the finding as one line: "file:line: message (rule); fix".
+// String is the finding as one line: "file:line: message (rule); fix". A known one has "(known)" after the rule.
 func (f Finding) String() string {
 	text := fmt.Sprintf("%s (%s)", f.Place(), f.Rule)
+	if f.Known {
+		text += " (known)"
+	}
 	if f.Fix != "" {
 		text += "; " + f.Fix
 	}
