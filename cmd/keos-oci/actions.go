@@ -112,7 +112,7 @@ func (a *app) annotate(result any) {
 	var findings []finding.Finding
 	switch r := result.(type) {
 	case *release.CheckResult:
-		findings = append(findings, r.Warnings...)
+		findings = append(append(findings, r.Warnings...), r.Notes...)
 		for _, c := range r.Components {
 			findings = append(findings, c.Findings...)
 		}
@@ -135,9 +135,9 @@ func (a *app) annotate(result any) {
 // annotation is a command to the runner, which takes percent signs, line breaks and, in its properties, colons and commas
 // as its own.
 func (a *app) annotation(f finding.Finding) string {
-	level := "warning"
-	if f.Severity == finding.Error {
-		level = "error"
+	level := map[finding.Severity]string{finding.Error: "error", finding.Note: "notice"}[f.Severity]
+	if level == "" {
+		level = "warning"
 	}
 	property := strings.NewReplacer("%", "%25", "\n", "%0A", ":", "%3A", ",", "%2C")
 	text := strings.NewReplacer("%", "%25", "\n", "%0A")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/registry"
@@ -33,6 +34,7 @@ func (a *app) exitCode(err error) int {
 		return exitUsage
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
+		finding.ErrBaseline,
 		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
 
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/trust"
 )
@@ -48,6 +49,10 @@ func (a *app) print(result any) error {
 		}
 		_, err = a.out.Write(raw)
 		return err
+	case formatSARIF:
+		if r, ok := result.(*release.CheckResult); ok {
+			return a.printJSON(sarif(r))
+		}
 	}
 	return a.printText(result)
 }
@@ -74,6 +79,8 @@ func (a *app) printText(result any) error {
 		}
 	case *release.CheckResult:
 		a.printCheck(w, r)
+	case *release.BaselineResult:
+		a.printBaseline(w, r)
 	case *release.PublishResult:
 		a.printPublish(w, r)
 	case *release.MoveResult:
@@ -108,17 +115,25 @@ func (a *app) printText(result any) error {
 
 func (a *app) printCheck(w io.Writer, r *release.CheckResult) {
 	for _, c := range r.Components {
-		for _, f := range c.Findings {
-			say(w, "%s: %s\n", a.paint(severityColour(string(f.Severity)), string(f.Severity)), a.paragraph(f.String()))
-		}
+		a.printFindings(w, c.Findings)
 		for _, base := range c.RemoteBases {
 			say(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, a.paragraph(base.String()))
 		}
 	}
-	for _, f := range r.Warnings {
-		say(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
+	a.printFindings(w, r.Warnings)
+	a.printFindings(w, r.Notes)
+	say(w, "%d passed, %d refused, %d failed", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
+	if r.Summary.Known > 0 {
+		say(w, "; %d findings known", r.Summary.Known)
 	}
-	say(w, "%d passed, %d refused, %d failed\n", r.Summary.Passed, r.Summary.Refused, r.Summary.Failed)
+	fmt.Fprintln(w)
+}
+
+// printFindings prints the findings of a component, many of one rule summed up.
+func (a *app) printFindings(w io.Writer, list []finding.Finding) {
+	for _, line := range finding.Summarise(list) {
+		say(w, "%s: %s\n", a.paint(severityColour(line.Severity), string(line.Severity)), a.paragraph(line.Text))
+	}
 }
 
 func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
@@ -131,9 +146,7 @@ func (a *app) printPublish(w io.Writer, r *release.PublishResult) {
 		say(w, "%s\t%s\t%s\t%s\n", c.Name, c.Status, short(c.Digest.String()), strings.Join(tags, " "))
 	}
 	for _, c := range r.Components {
-		for _, f := range c.Warnings {
-			say(w, "%s: %s\n", a.paint(yellow, "warning"), a.paragraph(f.String()))
-		}
+		a.printFindings(w, c.Warnings)
 		for _, held := range c.Held {
 			say(w, "%s: %s: %s\n", a.paint(yellow, "warning"), c.Name, a.paragraph(held))
 		}
@@ -204,9 +217,12 @@ const (
 	bold   = "1"
 )
 
-func severityColour(severity string) string {
-	if severity == "error" {
+func severityColour(severity finding.Severity) string {
+	switch severity {
+	case finding.Error:
 		return red
+	case finding.Note:
+		return bold
 	}
 	return yellow
 }

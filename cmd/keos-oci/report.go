@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
 )
@@ -131,16 +132,16 @@ func checkReport(r *release.CheckResult) string {
 	t.row("component", "status", "findings")
 	for _, c := range r.Components {
 		var findings []string
-		for _, f := range c.Findings {
-			findings = append(findings, escape(string(f.Severity)+": "+f.String()))
+		for _, line := range finding.Summarise(c.Findings) {
+			findings = append(findings, escape(string(line.Severity)+": "+line.Text))
 		}
 		t.row(escape(c.Name), escape(c.Status), strings.Join(findings, "<br>"))
 	}
-	var warnings []string
-	for _, f := range r.Warnings {
-		warnings = append(warnings, "warning: "+escape(f.String()))
+	var remarks []string
+	for _, line := range finding.Summarise(slices.Concat(r.Warnings, r.Notes)) {
+		remarks = append(remarks, escape(string(line.Severity)+": "+line.Text))
 	}
-	return "### keos-oci check\n\n" + t.String() + bullets(warnings) + "\n"
+	return "### keos-oci check\n\n" + t.String() + bullets(remarks) + "\n"
 }
 
 func auditReport(r *release.AuditResult) string {

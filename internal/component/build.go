@@ -114,7 +114,7 @@ func (l *loader) build(d *draft) Component {
 	c := Component{
 		Name: d.name, Kind: d.kind, Dir: d.dir, Root: d.root, Paths: d.paths, Variants: d.variants, GitTag: d.gitTag,
 		Ignore: d.ignore, MaxSize: l.config.Artifact.MaxSize, Signing: d.signing, Channels: d.channels,
-		decidedBy: append(d.decidedBy, l.configPath()),
+		decidedBy: append(d.decidedBy, l.configFiles()...),
 	}
 	if d.kind != Fleet {
 		c.Phases = l.tree.phases(d.root, d.paths)
@@ -132,6 +132,14 @@ func (l *loader) build(d *draft) Component {
 		l.doc.add(d.at, "%v", err)
 	}
 	return c
+}
+
+// configFiles are the files that concern every component: the config file, and the baseline if there is one.
+func (l *loader) configFiles() []string {
+	if l.config.Baseline == "" {
+		return []string{l.configPath()}
+	}
+	return []string{l.configPath(), l.config.Baseline}
 }
 
 // badName says which name a component could have, and how to give it.

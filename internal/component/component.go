@@ -46,7 +46,7 @@ type Component struct {
 	Signing    Signing
 	Channels   Channels
 
-	decidedBy []string // files that say what belongs to it: the config file, and kustomizations that enable it
+	decidedBy []string // files that say what belongs to it or may refuse it: the config file, the baseline, kustomizations that enable it
 }
 
 // GitTagOf returns the Git tag that releases a version such as v1.2.3.

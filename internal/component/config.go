@@ -18,6 +18,7 @@ type Config struct {
 	Secrets  []SecretException
 	// Passwords is the severity, warning or error, of literal values of keys that are called like a secret; empty for the default.
 	Passwords string
+	Baseline  string // file with known findings, relative to the workspace; empty for none
 	Signing   Signing
 	Channels  Channels
 	Generate  Generate

@@ -44,6 +44,7 @@ func TestLoad_everySetting(t *testing.T) {
 registry: ghcr.io/stratio/keos-apps
 artifact: {remoteBases: allow, ignore: ["docs/"], maxSize: 1048576, mode: folder}
 secrets: {allow: [{path: "clusters/_TEMPLATE/**", reason: placeholders}]}
+baseline: ./ci/known.yaml
 signing:
   format: both
   identity: {issuer: https://i, subject: https://s}
@@ -66,6 +67,7 @@ components:
 		File: ConfigFile, Registry: "ghcr.io/stratio/keos-apps",
 		Artifact: Artifact{ExternalError, RemoteBasesAllow, []string{"docs/"}, 1 << 20, ModeFolder},
 		Secrets:  []SecretException{{"clusters/_TEMPLATE/**", "placeholders"}},
+		Baseline: "ci/known.yaml",
 		Signing:  signing,
 		Channels: Channels{
 			{"edge", FromBranch, "next", "", false, nil, []Identity{{Subject: "https://edge"}}},
@@ -203,7 +205,7 @@ func TestLoad_configErrors(t *testing.T) {
 		"version":                  {"apiVersion: v1\nkind: Workspace\n", `:1: apiVersion: is "v1", want "keos-oci.stratio.com/v1alpha1"`},
 		"kind":                     {"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Fleet\n", `:2: kind: is "Fleet", want "Workspace"`},
 		"unknown key":              {v + "\nregistri: x\n", ":4: registri: unknown key: did you mean registry?"},
-		"unlike any key":           {v + "xyzzy: x\n", ":3: xyzzy: unknown key: known are apiVersion, artifact, channels, componentKind, components, discover, formerly, generate, kind, mirrors, registry, secrets, signing"},
+		"unlike any key":           {v + "xyzzy: x\n", ":3: xyzzy: unknown key: known are apiVersion, artifact, baseline, channels, componentKind, components, discover, formerly, generate, kind, mirrors, registry, secrets, signing"},
 		"deep unknown key":         {v + "components:\n  a:\n    gittag: v{version}\n", ":5: components.a.gittag: unknown key: did you mean gitTag?"},
 		"in a list":                {v + "channels:\n  latest:\n    movers:\n    - issuer: a\n    - issuer: b\n      subjct: c\n", ":8: channels.latest.movers[1].subjct: unknown key: did you mean subject?"},
 		"flow style":               {v + "artifact: {external: error,\n  maxsize: 5Mi}\n", ":4: artifact.maxsize: unknown key: did you mean maxSize?"},
@@ -222,6 +224,9 @@ func TestLoad_configErrors(t *testing.T) {
 		"size of nothing, as text": {v + "artifact:\n  maxSize: 0Mi\n", `:4: artifact.maxSize: "0Mi" is not a size: want a number of bytes, or one such as 5Mi`},
 		"hexadecimal size":         {v + "artifact: {maxSize: 0x10}\n", `:3: artifact.maxSize: "0x10" is not a size: want a number of bytes, or one such as 5Mi`},
 		"reason":                   {v + "secrets:\n  allow:\n  - path: a\n", ":5: secrets.allow[0]: reason is missing"},
+		"baseline outside":         {v + "baseline: ../known.yaml\n", `:3: baseline: "../known.yaml" is no file of the workspace: want a path relative to its top folder`},
+		"absolute baseline":        {v + "baseline: /etc/known.yaml\n", `:3: baseline: "/etc/known.yaml" is no file of the workspace: want a path relative to its top folder`},
+		"baseline of a folder":     {v + "baseline: a/..\n", `:3: baseline: "a/.." is no file of the workspace: want a path relative to its top folder`},
 		"url":                      {v + "signing: {fulcioURL: fulcio.example.com}\n", `:3: signing.fulcioURL: "fulcio.example.com" does not have the form ^https?://[^/\s]+`},
 		"closure of nothing":       {v + "artifact: {mode: closure}\ncomponents:\n  b: {paths: [other]}\n", `:3: artifact.mode: closure takes what variants reach, and b has none: name them with components: {"b": {variants: […]}}`},
 		"two subjects":             {v + "signing:\n  identity:\n    subject: a\n    subjectRegexp: b\n", ":6: signing.identity.subjectRegexp: give either subject or subjectRegexp"},
@@ -417,4 +422,31 @@ func TestSchema_describesItself(t *testing.T) {
 		}
 	}
 	visit("", root)
+}
+
+// TestBaseline: a commit that lacks the baseline which its own config names is an error; one that is older than the config has none.
+// The checkout as it is may lack it, until it is written.
+func TestBaseline(t *testing.T) {
+	f := paths("components/a/x/kustomization.yaml").with(ConfigFile, header+"baseline: known.yaml\n")
+	if w := f.load(t); w.Config.Baseline != "known.yaml" || w.BaselineLine != 3 || !w.Components[0].ChangedBy("known.yaml") {
+		t.Errorf("checkout: %q", w.Config.Baseline)
+	}
+	o := f.options(t)
+	o.FS, o.Commit = os.DirFS(o.Dir), "1a2b"
+	if _, err := Load(o); !errors.Is(err, ErrConfig) || err.Error() != "keos-oci.yaml:3: baseline: known.yaml is no file of this commit" {
+		t.Errorf("commit: %v", err)
+	}
+	o.ConfigFile = filepath.Join(o.Dir, ConfigFile)
+	w, err := Load(o)
+	if err != nil || w.Config.Baseline != "" || len(w.Missing) != 1 {
+		t.Errorf("older commit: %v, %+v", err, w)
+	}
+	with := f.with("known.yaml", "").options(t)
+	with.FS, with.Commit = os.DirFS(with.Dir), "1a2b"
+	if w, err := Load(with); err != nil || w.Config.Baseline != "known.yaml" {
+		t.Errorf("commit with the file: %v", err)
+	}
+	if f := paths("components/a/x/kustomization.yaml"); f.load(t).Components[0].ChangedBy("known.yaml") {
+		t.Error("without a baseline, the file concerns nobody")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,6 +29,7 @@ type (
 			Passwords string            `yaml:"passwords"`
 			Allow     []SecretException `yaml:"allow"`
 		} `yaml:"secrets"`
+		Baseline string        `yaml:"baseline"`
 		Formerly []formerShape `yaml:"formerly"`
 		Mirrors  []string      `yaml:"mirrors"`
 	}
@@ -215,10 +217,24 @@ func (s *settings) fill() {
 		MaxSize:     s.maxSize(orElse(a.MaxSize, "5Mi")),
 		Mode:        orElse(a.Mode, ModeFolder),
 	}
+	s.config.Baseline = s.baseline()
 	s.config.Generate = s.shape.Generate
 	s.config.Formerly, s.config.Mirrors = s.formerly(), s.shape.Mirrors
 	s.config.Signing.Format = orElse(s.config.Signing.Format, FormatBundle)
 	s.config.Channels = finish(s.channels, s.config.Signing)
+}
+
+// baseline reads the path of the file with known findings.
+func (s *settings) baseline() string {
+	if s.shape.Baseline == "" {
+		return ""
+	}
+	file := path.Clean(s.shape.Baseline)
+	if !fs.ValidPath(file) || file == "." {
+		s.doc.add([]string{"baseline"}, "%q is no file of the workspace: want a path relative to its top folder", s.shape.Baseline)
+		return ""
+	}
+	return file
 }
 
 // formerly reads the names that the repository had.

@@ -45,6 +45,8 @@ type Workspace struct {
 	Disabled   []Disabled // apps that no environment builds, by name
 	// Missing is what the config file names and an older commit does not have yet. Such components are not among Components.
 	Missing []Violation
+	// BaselineLine is the line of the config file that names the baseline.
+	BaselineLine int
 }
 
 // loader turns a checkout into components.
@@ -82,11 +84,15 @@ func Load(o Options) (*Workspace, error) {
 	}
 	l := &loader{settings: settings, tree: files, files: fsys, registry: registry, fleets: map[string]fleet{}, newFleet: o.NewFleet,
 		older: o.Commit != "" && o.ConfigFile != ""}
+	if o.Commit != "" {
+		l.checkBaseline()
+	}
 	components, err := l.components()
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{Dir: o.Dir, Registry: registry, Scheme: scheme, Config: settings.config, Components: components, Disabled: l.disabled, Missing: l.missing}, nil
+	return &Workspace{Dir: o.Dir, Registry: registry, Scheme: scheme, Config: settings.config, Components: components,
+		Disabled: l.disabled, Missing: l.missing, BaselineLine: settings.doc.line([]string{"baseline"})}, nil
 }
 
 // open gives the file system of the tracked files.
@@ -108,6 +114,14 @@ func (l *loader) lacks(at []string, format string, args ...any) {
 		return
 	}
 	l.doc.add(at, format, args...)
+}
+
+// checkBaseline notes that a commit does not have the baseline. A checkout may lack the file until it is written.
+func (l *loader) checkBaseline() {
+	if file := l.config.Baseline; file != "" && !l.tree.hasFile(file) {
+		l.lacks([]string{"baseline"}, "%s is no file of this commit", file)
+		l.config.Baseline = ""
+	}
 }
 
 // Address is the registry as a person gives it, with its scheme.

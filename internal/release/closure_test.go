@@ -477,7 +477,7 @@ func (r *repository) examine(t *testing.T, s *Service, c component.Component, su
 		}
 	}
 	untracked := changes{untracked: r.untracked}
-	if _, err = s.gate(t.Context(), p, untracked); err != nil {
+	if _, err = s.gate(t.Context(), p, untracked, nil); err != nil {
 		sum.refused++
 		return errors.Join(named(err), r.mayRefuse(t, s, c, err))
 	}

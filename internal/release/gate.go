@@ -23,13 +23,13 @@ import (
 // ErrRefused reports a component that must not be published; RefusedError holds the findings.
 var ErrRefused = errors.New("refused")
 
-// RefusedError lists why a component is not published. It is an ErrRefused.
+// RefusedError lists why a component is not published; its text sums up many findings of one rule. It is an ErrRefused.
 type RefusedError struct{ Findings []finding.Finding }
 
 func (e *RefusedError) Error() string {
-	lines := make([]string, len(e.Findings))
-	for i, f := range e.Findings {
-		lines[i] = f.String()
+	var lines []string
+	for _, line := range finding.Summarise(e.Findings) {
+		lines = append(lines, line.Text)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -44,8 +44,8 @@ type packed struct {
 	layer pack.Layer
 }
 
-// gate unpacks the very layer into an empty folder and checks it there. Warnings are returned, errors refuse.
-func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings []finding.Finding, err error) {
+// gate unpacks the very layer into an empty folder and checks it there. Warnings are returned, errors refuse. Known errors are warnings.
+func (s *Service) gate(ctx context.Context, p packed, changes changes, known *finding.Baseline) (warnings []finding.Finding, err error) {
 	dir, err := os.MkdirTemp(s.TempDir, "keos-oci-")
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes) (warnings
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", p.component.Name, err)
 	}
-	refused, warnings := bySeverity(append(slices.Clone(p.warnings), findings...))
+	refused, warnings := bySeverity(known.Apply(append(slices.Clone(p.warnings), findings...)))
 	if len(refused) > 0 {
 		return warnings, &RefusedError{refused}
 	}
@@ -142,10 +142,12 @@ func (s *Service) modeOf(file string) git.Mode {
 type CheckResult struct {
 	Components []CheckedComponent `json:"components"`
 	Warnings   []finding.Finding  `json:"warnings,omitempty"` // about the workspace as a whole
+	Notes      []finding.Finding  `json:"notes,omitempty"`    // what of the baseline is fixed
 	Summary    struct {
 		Passed  int `json:"passed"`
 		Refused int `json:"refused"`
 		Failed  int `json:"failed"`
+		Known   int `json:"known,omitempty"` // findings
 	} `json:"summary"`
 }
 
@@ -157,7 +159,8 @@ type CheckedComponent struct {
 	RemoteBases []kustomize.Vendored `json:"remoteBases,omitempty"`
 	Error       *Problem             `json:"error,omitempty"`
 
-	err error
+	err   error
+	gated bool // it could be packed, and the gate looked at it
 }
 
 // Err joins what went wrong with any component, nil when all passed. Findings are in the result, and only counted here.
@@ -180,16 +183,34 @@ func (s *Service) Check(ctx context.Context, names []string) (*CheckResult, erro
 	if err != nil {
 		return nil, err
 	}
+	known, err := s.baseline()
+	if err != nil {
+		return nil, err
+	}
+	res, err := s.check(ctx, set, known)
+	if err != nil {
+		return nil, err
+	}
+	res.Warnings, res.Notes = s.signers(set), s.fixed(res, known)
+	return res, nil
+}
+
+// check runs the gate over components.
+func (s *Service) check(ctx context.Context, set component.Set, known *finding.Baseline) (*CheckResult, error) {
 	changes, err := s.changes(ctx)
 	if err != nil {
 		return nil, err
 	}
 	res := &CheckResult{Components: make([]CheckedComponent, len(set))}
 	s.each(ctx, set, func(ctx context.Context, i int, c component.Component) {
-		res.Components[i] = s.checkOne(ctx, c, changes)
+		res.Components[i] = s.checkOne(ctx, c, changes, known)
 	})
-	res.Warnings = s.signers(set)
 	for _, c := range res.Components {
+		for _, f := range c.Findings {
+			if f.Known {
+				res.Summary.Known++
+			}
+		}
 		switch c.Status {
 		case "passed":
 			res.Summary.Passed++
@@ -246,13 +267,14 @@ func (s *Service) lineOf(text string) int {
 	return strings.Count(before, "\n") + 1
 }
 
-func (s *Service) checkOne(ctx context.Context, c component.Component, ch changes) CheckedComponent {
+func (s *Service) checkOne(ctx context.Context, c component.Component, ch changes, known *finding.Baseline) CheckedComponent {
 	out := CheckedComponent{Name: c.Name, Status: "passed", Findings: []finding.Finding{}}
 	p, err := s.pack(ctx, c)
 	if err == nil {
 		out.RemoteBases = p.remote
 		var warnings []finding.Finding
-		warnings, err = s.gate(ctx, p, ch)
+		warnings, err = s.gate(ctx, p, ch, known)
+		out.gated = err == nil || errors.Is(err, ErrRefused)
 		out.Findings = append(out.Findings, warnings...)
 	}
 	var refused *RefusedError

@@ -130,6 +130,7 @@ type publication struct {
 	commit    git.Commit
 	source    string
 	changes   changes
+	known     *finding.Baseline
 	committed *component.Workspace // what the commit's config says, where the one in use is another
 	signs     sync.Once            // says as whom
 }
@@ -174,6 +175,9 @@ func (s *Service) begin(ctx context.Context, req PublishRequest) (*publication, 
 		}
 	}
 	if run.source, err = s.Gate.Remote(); err != nil {
+		return nil, nil, err
+	}
+	if run.known, err = s.baseline(); err != nil {
 		return nil, nil, err
 	}
 	set, err := s.choose(run)
@@ -369,7 +373,7 @@ func (j *job) pass(ctx context.Context) (pack.Layer, error) {
 	if err != nil {
 		return layer, err
 	}
-	j.out.Warnings, err = j.gate(ctx, packed{j.contents, j.tree, layer}, j.run.changes)
+	j.out.Warnings, err = j.gate(ctx, packed{j.contents, j.tree, layer}, j.run.changes, j.run.known)
 	return layer, err
 }
 
