@@ -23,6 +23,7 @@ type outputFlags struct {
 	check     bool
 	mustBeNew bool // what is there already and differs is somebody else's
 	overwrite bool // and is written over all the same
+	golden    bool // files are to be equal to a reference, without the line
 	edits     bool // the content is that of the file with a change in its place
 	notes     []string
 }
@@ -31,6 +32,7 @@ func (o *outputFlags) bind(f *pflag.FlagSet, dir string) {
 	f.StringVar(&o.dir, "dir", "", dir+" (default: print)")
 	f.BoolVar(&o.check, "check", false, "with --dir: change nothing, and exit with 3 where a file differs")
 	f.BoolVar(&o.overwrite, "overwrite", false, "with --dir: also over files that a person wrote or edited")
+	f.BoolVar(&o.golden, "golden", false, "with --dir: write files without the line # keos-oci: …, as a reference repository has them; then only --overwrite changes one that differs")
 }
 
 // generateResult is what the generate commands did. Content is there where nothing was to be written.
@@ -39,7 +41,27 @@ type generateResult struct {
 	Notes []string        `json:"notes,omitempty"`
 
 	printed bool
-	marks   bool // files bear the line by which edits of a person are known
+}
+
+// fileKind says how a file that is there is compared with what is generated, and what is written.
+type fileKind int
+
+// The kinds of files.
+const (
+	marked fileKind = iota // with the line by which edits of a person are known
+	golden                 // without it: every difference is a person's
+	edited                 // the file itself with a change in its place
+)
+
+// kindOf is the same for all files of a command.
+func (o outputFlags) kindOf(string) fileKind {
+	switch {
+	case o.edits:
+		return edited
+	case o.golden:
+		return golden
+	}
+	return marked
 }
 
 // generatedFile is one file. Status is created, updated, unchanged, kept (somebody added to it), differs (nothing was written) or printed.
@@ -52,6 +74,9 @@ type generatedFile struct {
 	Content string   `json:"content,omitempty"`
 	Diff    string   `json:"diff,omitempty"`
 
+	Lost []fileset.Loss `json:"lost,omitempty"` // what writing over a person's file would lose, or has lost
+
+	kind   fileKind
 	theirs bool // a person wrote it, or edited what is generated
 }
 
@@ -67,10 +92,13 @@ const (
 
 // finishFiles prints, compares or writes files, and tells what it did. A change is the only file's.
 func (a *app) finishFiles(o outputFlags, files []flux.File, change *flux.Change) error {
-	res := &generateResult{Notes: o.notes, printed: o.dir == "", marks: !o.edits}
+	res := &generateResult{Notes: o.notes, printed: o.dir == ""}
 	if o.dir == "" {
-		if o.check {
+		switch {
+		case o.check:
 			return fmt.Errorf("%w: --check compares with files: name their folder with --dir", errUsage)
+		case o.golden:
+			return fmt.Errorf("%w: --golden is about files: name their folder with --dir", errUsage)
 		}
 		for _, f := range files {
 			res.Files = append(res.Files, generatedFile{Path: f.Path, Status: filePrinted, Content: string(f.Content)})
@@ -82,7 +110,7 @@ func (a *app) finishFiles(o outputFlags, files []flux.File, change *flux.Change)
 		return err
 	}
 	defer root.Close()
-	if err := res.compare(root, files); err != nil {
+	if err := res.compare(root, files, o.kindOf); err != nil {
 		return err
 	}
 	if change != nil {
@@ -115,19 +143,20 @@ func openFolder(dir string, mustExist bool) (*os.Root, error) {
 }
 
 // compare finds out what writing would do.
-func (r *generateResult) compare(root *os.Root, files []flux.File) error {
+func (r *generateResult) compare(root *os.Root, files []flux.File, kindOf func(path string) fileKind) error {
 	for _, f := range files {
-		out := generatedFile{Path: f.Path, Status: fileUnchanged}
+		out := generatedFile{Path: f.Path, Status: fileUnchanged, kind: kindOf(f.Path)}
 		before, err := readIn(root, f.Path)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			out.Status = fileCreated
 		case err != nil:
 			return err
-		case !r.marks && !bytes.Equal(before, f.Content):
-			out.Status = fileUpdated
-		case r.marks:
-			out.Status, out.theirs = stateOfFile(before, f.Content)
+		default:
+			out.Status, out.theirs = out.kind.stateOf(before, f.Content)
+		}
+		if out.theirs {
+			out.Lost = fileset.Lost(before, f.Content)
 		}
 		if out.Status != fileUnchanged && out.Status != fileKept {
 			body, _, _ := fileset.Body(before)
@@ -139,17 +168,24 @@ func (r *generateResult) compare(root *os.Root, files []flux.File) error {
 	return nil
 }
 
-// stateOfFile says what becomes of a file that is there, and whether it is not ours to write.
-func stateOfFile(before, generated []byte) (status string, theirs bool) {
-	switch fileset.Compare(before, generated) {
+// stateOf says what becomes of a file that is there, and whether it is not ours to write.
+func (k fileKind) stateOf(before, generated []byte) (status string, theirs bool) {
+	state := fileset.Ours
+	switch {
+	case k == edited && bytes.Equal(before, generated):
+		state = fileset.Same
+	case k == golden:
+		state = fileset.CompareGolden(before, generated)
+	case k == marked:
+		state = fileset.Compare(before, generated)
+	}
+	switch state {
 	case fileset.Same:
 		return fileUnchanged, false
 	case fileset.Kept:
 		return fileKept, false
-	case fileset.Theirs:
-		return fileUpdated, true
 	}
-	return fileUpdated, false
+	return fileUpdated, state == fileset.Theirs
 }
 
 func readIn(root *os.Root, name string) ([]byte, error) {
@@ -187,15 +223,36 @@ func (r *generateResult) taken(o outputFlags) error {
 		}
 	}
 	if len(theirs) > 0 && !o.mustBeNew {
-		return fmt.Errorf("%w: a person wrote %s, or edited what is generated there: take over by hand what the diff shows, or write over it with --overwrite, which loses the rest",
-			flux.ErrTaken, strings.Join(theirs, " and "))
+		return fmt.Errorf("%w: a person wrote %s, or edited what is generated there: take over by hand what the diff shows, or write over it with --overwrite%s",
+			flux.ErrTaken, strings.Join(theirs, " and "), r.losses())
 	}
 	for _, f := range r.Files {
 		if o.mustBeNew && !o.overwrite && (f.Status == fileUpdated || f.theirs) {
-			return fmt.Errorf("%w: %s is there and differs: choose another name, compare with --check, or write over it with --overwrite", flux.ErrTaken, path.Join(o.dir, f.Path))
+			return fmt.Errorf("%w: %s is there and differs: choose another name, compare with --check, or write over it with --overwrite%s",
+				flux.ErrTaken, path.Join(o.dir, f.Path), r.losses())
 		}
 	}
 	return nil
+}
+
+// maxLosses is how many of them an error names; the result has them all.
+const maxLosses = 5
+
+// losses says what writing over the files would lose.
+func (r *generateResult) losses() string {
+	var all []string
+	for _, f := range r.Files {
+		for _, l := range f.Lost {
+			all = append(all, l.String())
+		}
+	}
+	if len(all) == 0 {
+		return ", which loses what else is different in it"
+	}
+	if more := len(all) - maxLosses; more > 0 {
+		all = append(all[:maxLosses], fmt.Sprintf("and of %d more objects", more))
+	}
+	return ", which loses " + strings.Join(all, "; ")
 }
 
 // write puts all files beside their places first and then moves them there, so that a fault leaves nothing half-written.
@@ -214,7 +271,7 @@ func (r *generateResult) write(root *os.Root, files []flux.File) (err error) {
 			beside = append(beside, "")
 			continue
 		}
-		if r.marks {
+		if r.Files[i].kind == marked {
 			f.Content = fileset.Mark(f.Content)
 		}
 		if err := root.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
@@ -277,11 +334,23 @@ func (a *app) printGenerated(w io.Writer, r *generateResult) error {
 			continue
 		}
 		say(w, "%s  %s%s\n", f.Status, f.Path, f.components())
+		f.sayLost(w)
 		p := diffPrinter{app: a}
 		p.hunks(f.Diff)
 		fmt.Fprint(w, p.out.String())
 	}
 	return nil
+}
+
+// sayLost shows what would be lost with a file, or was lost, object by object.
+func (f generatedFile) sayLost(w io.Writer) {
+	verb := "lost"
+	if f.Status == fileDiffers {
+		verb = "would be lost"
+	}
+	for _, l := range f.Lost {
+		say(w, "  %s: %s\n", verb, l)
+	}
 }
 
 // contentFor is a file's content: as it is for programs, and without what steers a terminal for people.

@@ -35,7 +35,8 @@ not serve its layout. Where it can be read in several ways, all are shown, and o
 is written from a guess. Of layers of environments, <layer>/<environment>/<app>, each layer is proposed as a component; with
 --by app it is each app. --workflows adds the workflows that check, publish, release, promote and roll back.
 
-Nothing is written without --write, and no file that differs without --overwrite.`,
+Nothing is written without --write. Workflows that nobody edited are written anew; a file that a person wrote or edited is
+written over with --overwrite only.`,
 		Example: `  keos-oci init                        what is here, and what it would take
   keos-oci init --write
   keos-oci init --layout split         of several possible layouts, this one
@@ -51,7 +52,7 @@ Nothing is written without --write, and no file that differs without --overwrite
 	f.StringVar(&flags.branch, "branch", "", "branch that clusters' first channel follows (default main, or master where there is no main)")
 	f.StringVar(&flags.actionRef, "action-ref", "", "commit of stratio/keos-oci that GitHub's workflows pin, as COMMIT or VERSION@COMMIT (default that of the release that runs)")
 	f.BoolVar(&flags.write, "write", false, "write the files")
-	f.BoolVar(&flags.overwrite, "overwrite", false, "with --write: also over files that are there and differ")
+	f.BoolVar(&flags.overwrite, "overwrite", false, "with --write: also over files that a person wrote or edited")
 	_ = cmd.RegisterFlagCompletionFunc("workflows", cobra.FixedCompletions(scaffold.Systems(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(scaffold.Bys(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("layout", cobra.FixedCompletions(scaffold.Layouts(), cobra.ShellCompDirectiveNoFileComp))
@@ -200,7 +201,7 @@ func (r *initResult) settle(root *os.Root, proposed []scaffold.File, flags initF
 		files[i] = flux.File{Path: f.Path, Content: f.Content}
 	}
 	var compared generateResult
-	if err := compared.compare(root, files); err != nil {
+	if err := compared.compare(root, files, proposedKind); err != nil {
 		return err
 	}
 	r.Files = append(r.Files, compared.Files...)
@@ -208,10 +209,10 @@ func (r *initResult) settle(root *os.Root, proposed []scaffold.File, flags initF
 		r.show(proposed)
 		return nil
 	}
-	if taken := compared.changed(); len(taken) > 0 && !flags.overwrite {
+	if taken := compared.differing(); len(taken) > 0 && !flags.overwrite {
 		r.show(proposed)
-		return fmt.Errorf("%w: %s: there and different from what init proposes: compare, then keep it or write over it with --overwrite",
-			flux.ErrTaken, strings.Join(taken, ", "))
+		return fmt.Errorf("%w: %s: there and different from what init proposes: compare, then keep it or write over it with --overwrite%s",
+			flux.ErrTaken, strings.Join(taken, ", "), compared.losses())
 	}
 	if err := compared.write(root, files); err != nil {
 		return err
@@ -220,11 +221,19 @@ func (r *initResult) settle(root *os.Root, proposed []scaffold.File, flags initF
 	return nil
 }
 
-// changed lists the files that are there and differ.
-func (r *generateResult) changed() []string {
+// proposedKind: people edit the config file, so that only they change it. Workflows are generated anew when components come and go.
+func proposedKind(path string) fileKind {
+	if path == component.ConfigFile {
+		return golden
+	}
+	return marked
+}
+
+// differing lists the files that a person wrote or edited.
+func (r *generateResult) differing() []string {
 	var names []string
 	for _, f := range r.Files {
-		if f.Status == fileUpdated {
+		if f.theirs {
 			names = append(names, path.Clean(f.Path))
 		}
 	}

@@ -1,5 +1,5 @@
 // Package fileset decides whether a generated file may be written over. It promises that what a person wrote, or changed in a generated file, is
-// not lost. Where files are, and what is in them, belongs to others.
+// not lost, and says what writing over it would lose. Where files are, and what is in them, belongs to others.
 package fileset
 
 import (
@@ -7,11 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"reflect"
-
-	"sigs.k8s.io/yaml"
 )
 
-// marker begins the first line of a generated file. The hash of what follows stands behind it.
+// marker begins the first line of a generated file. The hash of what follows comes after it.
 const marker = "# keos-oci: "
 
 // State is what a file is to what would be generated in its place.
@@ -32,11 +30,14 @@ func Mark(body []byte) []byte {
 }
 
 func hash(body []byte) string {
-	sum := sha256.Sum256(body)
+	sum := sha256.Sum256(plain(body))
 	return hex.EncodeToString(sum[:8])
 }
 
-// Body is a file without the line, and whether nobody edited it since.
+// plain has the line ends of a generated text: Git may change them in a checkout, and that is no edit.
+func plain(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
+
+// Body is a file without the line, whether it had one, and whether nobody edited it since.
 func Body(file []byte) (body []byte, marked, intact bool) {
 	rest, marked := bytes.CutPrefix(file, []byte(marker))
 	if !marked {
@@ -50,12 +51,20 @@ func Body(file []byte) (body []byte, marked, intact bool) {
 func Compare(file, generated []byte) State {
 	body, marked, intact := Body(file)
 	switch {
-	case bytes.Equal(body, generated):
+	case bytes.Equal(plain(body), plain(generated)):
 		return Same
 	case intact:
 		return Ours
 	case marked && holds(body, generated):
 		return Kept
+	}
+	return Theirs
+}
+
+// CompareGolden is Compare for files that are to be equal to a reference, byte for byte: they have no line, and one that differs is a person's.
+func CompareGolden(file, generated []byte) State {
+	if bytes.Equal(file, generated) {
+		return Same
 	}
 	return Theirs
 }
@@ -80,44 +89,32 @@ func holds(body, generated []byte) bool {
 		return false
 	}
 	for _, w := range want {
-		found := false
-		for _, h := range have {
-			found = found || identity(h) == identity(w) && covers(h, w)
-		}
-		if !found {
+		h, n := find(have, w)
+		if n != 1 || !covers(h.value, w.value) {
 			return false
 		}
 	}
 	return true
 }
 
-func objects(text []byte) ([]map[string]any, error) {
-	var list []map[string]any
-	for _, doc := range bytes.Split(append([]byte("\n"), text...), []byte("\n---")) {
-		var object map[string]any
-		if err := yaml.Unmarshal(doc, &object); err != nil {
-			return nil, err
-		}
-		if object != nil {
-			list = append(list, object)
+// find returns the object with the identity of another one, and how many there are: of two of one name nobody knows which a cluster takes.
+func find(all []object, like object) (found object, n int) {
+	for _, o := range all {
+		if o.identity == like.identity {
+			found, n = o, n+1
 		}
 	}
-	return list, nil
-}
-
-// identity is the kind, name and namespace of an object.
-func identity(object map[string]any) [3]any {
-	metadata, _ := object["metadata"].(map[string]any)
-	return [3]any{object["kind"], metadata["name"], metadata["namespace"]}
+	return found, n
 }
 
 // covers reports whether a value has all that another one has. Lists have to be as long: what was added to one changes its meaning.
 func covers(have, want any) bool {
 	switch w := want.(type) {
-	case map[string]any:
-		h, ok := have.(map[string]any)
+	case map[any]any:
+		h, ok := have.(map[any]any)
 		for key, value := range w {
-			ok = ok && covers(h[key], value)
+			inside, has := h[key]
+			ok = ok && has && covers(inside, value)
 		}
 		return ok
 	case []any:

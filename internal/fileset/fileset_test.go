@@ -3,6 +3,7 @@ package fileset
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,15 +53,149 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestAddedFields: fields that somebody adds at random survive, whatever is generated next.
-func TestAddedFields(t *testing.T) {
+// TestCompareTraps: what YAML allows a person to write, and must not pass for something else.
+func TestCompareTraps(t *testing.T) {
+	block := "kind: ConfigMap\nmetadata: {name: a}\ndata:\n  text: |\n    one\n    ---\n    two\n"
+	switched := "kind: Thing\nmetadata: {name: a}\nspec: {mode: \"on\"}\n"
+	for name, c := range map[string]struct {
+		file, generated string
+		want            State
+	}{
+		"a separator in a text":                {strings.Replace(block, "\ndata:", "\ndata: # why", 1), block, Kept},
+		"a text edited behind the separator":   {strings.Replace(block, "two", "three", 1), block, Theirs},
+		"a separator with a comment":           {strings.Replace(generated, "---\n", "--- # the second\n", 1), generated, Kept},
+		"a document of comments alone":         {"# mine\n---\n" + generated + "---\n# the end\n", generated, Kept},
+		"objects in another order":             {generated[strings.Index(generated, "---\n")+4:] + "---\n" + generated[:strings.Index(generated, "---\n")], generated, Kept},
+		"an object of that name twice":         {generated + "---\n" + strings.Replace(generated[:strings.Index(generated, "---\n")], `"1"`, `"7"`, 1), generated, Theirs},
+		"a key twice":                          {strings.Replace(generated, "\ndata:\n", "\ndata:\n  x: \"7\"\n", 1), generated, Theirs},
+		"an anchor and a merge":                {strings.Replace(generated, "data:\n  x: \"1\"\n", "mine: &m {x: \"1\"}\ndata:\n  <<: *m\n", 1), generated, Kept},
+		"a merge of another value":             {strings.Replace(generated, "data:\n  x: \"1\"\n", "mine: &m {x: \"7\"}\ndata:\n  <<: *m\n", 1), generated, Theirs},
+		"items of a List":                      {"kind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: \"1\", list: \"2\"}}\n- {apiVersion: v1, kind: Thing, metadata: {name: b}, spec: {items: [1, 2]}}\n", generated, Kept},
+		"an object of another group":           {strings.Replace(generated, "apiVersion: v1\nkind: Thing", "apiVersion: other/v1\nkind: Thing", 1), generated, Theirs},
+		"quotes without which it is a boolean": {strings.Replace(switched, `"on"`, "on # no quotes", 1), switched, Theirs},
+		"a number that was a text":             {strings.Replace(generated, `x: "1"`, "x: 1", 1), generated, Theirs},
+		"a null where a value was":             {strings.Replace(generated, `x: "1"`, "x:", 1), generated, Theirs},
+	} {
+		file := "# keos-oci: 0123456789abcdef\n" + c.file
+		if got := Compare([]byte(file), []byte(c.generated)); got != c.want {
+			t.Errorf("%s: %d, want %d\n%s", name, got, c.want, c.file)
+		}
+		if got := Compare([]byte(c.file), []byte(c.generated)); got != Theirs {
+			t.Errorf("%s, without the line: %d, want %d", name, got, Theirs)
+		}
+	}
+}
+
+func TestCompareLineEnds(t *testing.T) {
+	ours := strings.ReplaceAll(string(Mark([]byte(generated))), "\n", "\r\n")
+	if got := Compare([]byte(ours), []byte(generated)); got != Same {
+		t.Errorf("with the line ends of Windows: %d", got)
+	}
+	if got := Compare([]byte(ours), []byte(strings.Replace(generated, `"1"`, `"0"`, 1))); got != Ours {
+		t.Errorf("with the line ends of Windows, and generated otherwise: %d", got)
+	}
+}
+
+func TestCompareGolden(t *testing.T) {
+	for name, c := range map[string]struct {
+		file string
+		want State
+	}{
+		"equal":          {generated, Same},
+		"with the line":  {string(Mark([]byte(generated))), Theirs},
+		"with a comment": {generated + "# mine\n", Theirs},
+	} {
+		if got := CompareGolden([]byte(c.file), []byte(generated)); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestLost(t *testing.T) {
+	file := `apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: shop
+  annotations: {example.com/owner: me}
+spec:
+  prune: false
+  decryption: {provider: sops}
+  path: ./x
+  dependsOn: [{name: a}, {name: mine, namespace: b}]
+  components: [one, two]
+  patches: [{patch: a, target: {kind: X}}, {patch: b}]
+  sources: https://a https://mine
+  postBuild:
+    substitute: {A: x, B: y}
+---
+kind: Secret
+metadata: {name: mine, namespace: shop}
+---
+kind: ResourceSet
+metadata: {name: apps}
+spec:
+  inputs: [{tenant: a, tag: x, extra: z}, {tenant: b}]
+`
+	next := `apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: shop}
+spec:
+  prune: true
+  path: ./y
+  dependsOn: [{name: a}]
+  components: [two]
+  patches: [{patch: c}]
+  sources: https://a https://b
+  postBuild:
+    substitute: {A: z}
+---
+kind: ResourceSet
+metadata: {name: apps}
+spec:
+  inputs: [{tenant: a, tag: y}]
+`
+	var got []string
+	for _, l := range Lost([]byte(file), []byte(next)) {
+		got = append(got, l.String())
+	}
+	want := []string{
+		"metadata.annotations, spec.components[0], spec.decryption, spec.dependsOn[mine], spec.patches[0].target, spec.patches[1], spec.postBuild.substitute.B, spec.sources of Kustomization shop",
+		"Secret shop/mine",
+		"spec.inputs[a].extra, spec.inputs[b] of ResourceSet apps",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if got := Lost([]byte("a: b: c"), []byte(next)); got != nil {
+		t.Errorf("of what is no YAML: %v", got)
+	}
+	if got := Lost([]byte(next), []byte(next)); got != nil {
+		t.Errorf("of what is equal: %v", got)
+	}
+}
+
+// TestAdded: fields, comments, documents and list elements that somebody adds at random to a generated file are never written over, whatever is
+// generated next.
+func TestAdded(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
 	for i := range 500 {
-		random := rand.New(rand.NewPCG(20261127, uint64(i)))
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		lines := strings.Split(string(Mark([]byte(generated))), "\n")
-		edited := false
-		for n, line := range lines {
-			if (line == "data:" || line == "spec:") && random.IntN(2) == 0 {
-				lines[n] += fmt.Sprintf("\n  mine%d: \"%d\" # by hand", n, random.IntN(9))
+		for edited := false; !edited; {
+			for n, line := range lines {
+				switch {
+				case random.IntN(6) > 0 || n == 0:
+					continue
+				case line == "data:" || line == "spec:" || line == "metadata:":
+					lines[n] += fmt.Sprintf("\n  mine%d: \"%d\" # by hand", n, random.IntN(9))
+				case line == "---":
+					lines[n] = fmt.Sprintf("---\nkind: Mine\nmetadata: {name: m%d}\n---", n)
+				case strings.Contains(line, "items:"):
+					lines[n] = strings.Replace(line, "]", ", 3]", 1)
+				default:
+					lines[n] += " # why"
+				}
 				edited = true
 			}
 		}
@@ -69,7 +204,7 @@ func TestAddedFields(t *testing.T) {
 		if random.IntN(2) == 0 {
 			next = strings.Replace(next, `x: "1"`, fmt.Sprintf(`x: "%d"`, random.IntN(3)), 1)
 		}
-		if got := Compare([]byte(file), []byte(next)); edited && (got == Ours || got == Same) {
+		if got := Compare([]byte(file), []byte(next)); got == Ours || got == Same {
 			t.Errorf("%d: an edited file is %d:\n%s", i, got, file)
 		}
 	}
