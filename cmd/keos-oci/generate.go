@@ -28,6 +28,7 @@ type generateFlags struct {
 	dependsOn  []string // COMPONENT=COMPONENT
 	literal    []string // components that are not substituted
 	health     []string // COMPONENT=APIVERSION/KIND/NAMESPACE/NAME
+	decryption string   // sops=SECRET
 	signing    signFlags
 }
 
@@ -53,6 +54,7 @@ func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 	f.StringVar(&a.Provider, "provider", "", "cloud whose identity logs in: "+strings.Join(flux.Providers(), ", ")+" (default generic)")
 	f.StringVar(&a.CertSecret, "cert-secret", "", "Secret in flux-system with the registry's certificate authority")
 	f.BoolVar(&a.Insecure, "insecure", false, "clusters speak HTTP without TLS to the registry")
+	f.StringVar(&g.decryption, "decryption", "", "sops=SECRET: Secret in the namespace of the Flux objects with the key of files that SOPS encrypted; demanded where there are such files")
 	f.StringVar(&g.trust.Key, "key-secret", "", "Secret in flux-system with the public key, for artifacts signed with a key pair")
 	f.StringVar(&g.trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	g.signing.bindPolicy(f)
@@ -80,6 +82,7 @@ func (g *generateFlags) defaults(ws *component.Workspace) {
 	fill(&g.trust.Key, c.KeySecret)
 	fill(&g.trust.Root, c.TrustedRootSecret)
 	fill(&g.interval, c.Interval)
+	fill(&g.decryption, c.Decryption)
 	g.access.Insecure = g.access.Insecure || c.Insecure
 	cloud := g.access.Provider != "" && g.access.Provider != "generic"
 	registry := g.access.Registry
@@ -130,6 +133,13 @@ func (a *app) follow(ctx context.Context, g *generateFlags, names []string, kind
 // one is a component with the policies of its channels.
 func (g *generateFlags) one(ctx context.Context, svc *release.Service, c component.Component) (flux.Follow, error) {
 	f := flux.Follow{Component: c, Policies: flux.Policies{}, YML: usesYML(svc.Files)}
+	if c.Kind != component.Fleet {
+		needs, err := svc.Needs(ctx, c)
+		if err != nil {
+			return f, fmt.Errorf("component %s: %w", c.Name, err)
+		}
+		f.Encrypted, f.Uses = needs.Encrypted, needs.Uses
+	}
 	for _, channel := range c.Channels {
 		policy, err := g.policy(ctx, svc, c, channel.Name)
 		if err != nil {
@@ -257,6 +267,14 @@ func (g *generateFlags) apply(chosen []flux.Follow, set component.Set) error {
 		f.NoSubstitute = true
 	}
 	return nil
+}
+
+// key is the Secret that --decryption names, empty where it is not given.
+func (g *generateFlags) key() (string, error) {
+	if g.decryption == "" {
+		return "", nil
+	}
+	return flux.ParseDecryption(g.decryption)
 }
 
 func keyValue(flag, text string) (string, string, error) {

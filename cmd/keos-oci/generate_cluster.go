@@ -50,6 +50,7 @@ can follow the fleet are told on stderr.`,
 		if err := a.checkNew(&c); err != nil {
 			return err
 		}
+		c.output.notes = append(c.output.notes, c.cluster.Notes()...)
 		for _, s := range c.cluster.Secrets() {
 			c.output.notes = append(c.output.notes, fmt.Sprintf("the cluster needs the Secret %s in flux-system: %s", s.Key, s.Value))
 		}
@@ -102,12 +103,18 @@ func (a *app) cluster(ctx context.Context, c *clusterFlags) (err error) {
 	if c.cluster.Fleet, err = a.fleet(ctx, &c.generateFlags); err != nil {
 		return err
 	}
+	if c.cluster.Encrypted, err = a.encrypted(ctx, c.cluster.Name); err != nil {
+		return err
+	}
 	if c.fleetPin != "" {
 		if err = c.cluster.Fleet.PinTo(c.fleetPin); err != nil {
 			return err
 		}
 	}
 	c.cluster.Access, c.cluster.Trust = c.access, c.trust
+	if c.cluster.Decryption, err = c.key(); err != nil {
+		return err
+	}
 	if len(c.workspaces) > 0 {
 		global := a.global
 		a.global.registry, a.global.config = "", "" // which speak of the fleet
@@ -153,6 +160,20 @@ func (a *app) fleet(ctx context.Context, g *generateFlags) (flux.Follow, error) 
 			component.ErrNoComponents, len(found), strings.Join(svc.Workspace.Components.Names(), ", "), component.ConfigFile)
 	}
 	return g.one(ctx, svc, found[0])
+}
+
+// encrypted finds out what of the fleet has to be decrypted on a cluster.
+func (a *app) encrypted(ctx context.Context, cluster string) (flux.Encrypted, error) {
+	svc, err := a.serviceIn(ctx, a.global.directory, true, nil)
+	if err != nil {
+		return flux.Encrypted{}, err
+	}
+	own, err := svc.EncryptedIn("clusters/" + cluster)
+	if err != nil {
+		return flux.Encrypted{}, err
+	}
+	tenants, err := svc.EncryptedIn("tenants")
+	return flux.Encrypted{Cluster: own, Tenants: tenants}, err
 }
 
 // checkNew demands that the name is free, unless the files are only compared or may be written over.

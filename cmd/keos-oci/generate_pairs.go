@@ -60,13 +60,20 @@ version, and back, is one --pin.`,
 		if p.Substitute, err = settings("substitute", substitute); err != nil {
 			return err
 		}
+		if p.Decryption, err = g.key(); err != nil {
+			return err
+		}
 		if into != "" {
 			return a.repin(p, into, g.output)
+		}
+		if p.Values, err = findValues(g.output.dir, p.SubstituteFrom, p.Namespace); err != nil {
+			return err
 		}
 		files, err := p.Files()
 		if err != nil {
 			return err
 		}
+		g.output.notes = append(g.output.notes, p.Notes()...)
 		return a.finishFiles(g.output, files, nil)
 	}
 	return cmd

@@ -36,7 +36,9 @@ func (t *tenantFlags) tenants(kind component.Kind, follow []flux.Follow) (flux.T
 	if !slices.Contains([]flux.Signer{flux.SignerAuto, flux.SignerCluster, flux.SignerComponent}, signer) {
 		return flux.Tenants{}, fmt.Errorf("%w: --signer %s is neither cluster nor component", errUsage, t.signer)
 	}
-	return flux.Tenants{Kind: kind, Follow: follow, Environment: t.environment, Interval: t.interval, Access: t.access, Trust: t.trust, Signer: signer}, nil
+	key, err := t.key()
+	return flux.Tenants{Kind: kind, Follow: follow, Environment: t.environment, Interval: t.interval, Access: t.access, Trust: t.trust, Signer: signer,
+		Decryption: key}, err
 }
 
 func (t *tenantFlags) selects() string {
@@ -83,9 +85,14 @@ the ResourceSet policies is applied and apps until infra is, unless --depends-on
 			return err
 		}
 		tenants.DependsOn, tenants.ClusterPins, tenants.Providers = after(kind, dependsOn), clusterPins, providers
-		if err := a.checkClusters(t.output.dir, follow, t.selects()); err != nil {
+		clusters, err := knownClusters(t.output.dir)
+		if err != nil {
 			return err
 		}
+		if err := flux.SelectedBy(follow, t.selects(), clusters); err != nil {
+			return err
+		}
+		t.output.notes = append(t.output.notes, tenants.Notes(clusters)...)
 		file, err := tenants.File()
 		if err != nil {
 			return err
@@ -120,9 +127,6 @@ func tenantsKind(arg string) (component.Kind, error) {
 
 // checkClusters demands that components have what the clusters select of the fleet that is written to.
 func (a *app) checkClusters(fleet string, follow []flux.Follow, environment string) error {
-	if fleet == "" {
-		return flux.SelectedBy(follow, environment, nil)
-	}
 	clusters, err := knownClusters(fleet)
 	if err != nil {
 		return err
@@ -130,7 +134,11 @@ func (a *app) checkClusters(fleet string, follow []flux.Follow, environment stri
 	return flux.SelectedBy(follow, environment, clusters)
 }
 
+// knownClusters lists those of a fleet, none where no fleet is named.
 func knownClusters(fleet string) ([]flux.Known, error) {
+	if fleet == "" {
+		return nil, nil
+	}
 	root, err := os.OpenRoot(fleet)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

@@ -44,6 +44,7 @@ type Generate struct {
 	KeySecret         string `yaml:"keySecret"`
 	TrustedRootSecret string `yaml:"trustedRootSecret"`
 	Interval          string `yaml:"interval"`
+	Decryption        string `yaml:"decryption"` // sops=SECRET
 }
 
 // Artifact says what artifacts may hold.

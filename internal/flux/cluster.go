@@ -27,6 +27,14 @@ type Cluster struct {
 	Access      Access
 	Trust       Trust
 	Flux        Distribution
+	Decryption  string // Secret with the key of files that SOPS encrypted
+	Encrypted   Encrypted
+}
+
+// Encrypted is the first file that SOPS encrypted in what a new cluster builds of the fleet; empty where there is none.
+type Encrypted struct {
+	Cluster string // of those in clusters/<name>
+	Tenants string // of those in tenants
 }
 
 // Setting is one of a cluster's settings, a ${VARIABLE} to what it delivers.
@@ -83,7 +91,7 @@ func (c Cluster) Files() ([]File, error) {
 		name string
 		data any
 	}{
-		{"tenants.yaml", nil},
+		{"tenants.yaml", c},
 		{"flux-system/flux-instance.yaml", instance},
 		{"flux-system/flux-operator.yaml", c.Flux},
 		{"flux-system/flux-operator-values.yaml", nil},
@@ -107,6 +115,7 @@ func (c Cluster) Secrets() []Setting {
 		{c.Access.CertSecret, "the registry's certificate authority, as ca.crt"},
 		{c.Trust.Key, "the public key of the signatures, as cosign.pub"},
 		{c.Trust.Root, "the trusted root of your Sigstore, as trusted_root.json"},
+		{c.key(), "the key with which SOPS decrypts files of the fleet"},
 		{c.Flux.PullSecret, "the login for Flux's images, of type kubernetes.io/dockerconfigjson"},
 		{c.Flux.ChartSecret, "the login for Flux Operator's chart, of type kubernetes.io/dockerconfigjson"},
 	} {
@@ -117,8 +126,19 @@ func (c Cluster) Secrets() []Setting {
 	return all
 }
 
+// key is the Secret that files of the fleet are decrypted with, empty where none are encrypted.
+func (c Cluster) key() string {
+	if c.Encrypted == (Encrypted{}) {
+		return ""
+	}
+	return c.Decryption
+}
+
 func (c Cluster) validate() error {
 	faults := []error{c.Access.validate()}
+	for _, file := range []string{c.Encrypted.Cluster, c.Encrypted.Tenants} {
+		faults = append(faults, demandKey(Follow{Component: c.Fleet.Component, Encrypted: file}, c.Decryption, systemNamespace))
+	}
 	if err := checkLabel(c.Name); err != nil {
 		faults = append(faults, fmt.Errorf("cluster: %w", err))
 	}
@@ -139,7 +159,7 @@ func (c Cluster) validate() error {
 			faults = append(faults, fmt.Errorf("component %s: %w", f.Component.Name, err))
 		}
 	}
-	for _, name := range []string{c.Trust.Key, c.Trust.Root, c.Flux.PullSecret, c.Flux.ChartSecret} {
+	for _, name := range []string{c.Decryption, c.Trust.Key, c.Trust.Root, c.Flux.PullSecret, c.Flux.ChartSecret} {
 		if name != "" {
 			faults = append(faults, checkObjectName(name))
 		}

@@ -110,6 +110,10 @@ func (e Edit) update(d *inputsDocument, i int, f Follow) (bool, error) {
 // add appends inputs that look like their neighbours.
 func (e Edit) add(d *inputsDocument, add []Follow) error {
 	for _, f := range add {
+		if f.Encrypted != "" && !d.decrypts {
+			return fmt.Errorf("%w: component %s has the file %s, which SOPS encrypted, and the resources decrypt nothing: write the file anew with generate resourceset --decryption sops=SECRET",
+				ErrInput, f.Component.Name, f.Encrypted)
+		}
 		own, err := e.ours(f)
 		if err != nil {
 			return err
@@ -133,7 +137,7 @@ func (e Edit) add(d *inputsDocument, add []Follow) error {
 // ours is the input that would be generated for f alone, as a node.
 func (e Edit) ours(f Follow) (*yaml.Node, error) {
 	alone := e.Tenants
-	alone.Follow = []Follow{f}
+	alone.Follow, alone.alone = []Follow{f}, true
 	if len(f.DependsOn) > 0 {
 		alone.Follow = e.Follow
 	}
@@ -165,6 +169,7 @@ type inputsDocument struct {
 	key      string   // the input that names the component
 	needed   []string // inputs that the resources cannot do without
 	mentions []string // these, and those that may be missing
+	decrypts bool     // the resources say how encrypted files are read
 	margin   margin
 	entries  []inputEntry
 	added    []any
@@ -236,6 +241,7 @@ func (d *inputsDocument) open(doc *yaml.Node) error {
 		return d.fault(from, "the inputs come from providers (inputsFrom): write the file anew with generate resourceset --providers")
 	}
 	d.needed, d.mentions = references(lookup(spec, "resources"), lookup(spec, "resourcesTemplate"))
+	d.decrypts = speaksOf(lookup(spec, "resources"), "decryption") || speaksOf(lookup(spec, "resourcesTemplate"), "decryption")
 	inputs := lookup(spec, "inputs")
 	if inputs == nil || len(inputs.Content) == 0 {
 		return d.openEmpty(spec, inputs)
@@ -320,7 +326,9 @@ func (d *inputsDocument) find(name string) int {
 func (d *inputsDocument) like(name string, own *yaml.Node) (*yaml.Node, error) {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	if len(d.entries) == 0 {
-		node = clean(own)
+		if node = clean(own); !slices.Contains(d.mentions, inputDecrypt) {
+			remove(node, inputDecrypt)
+		}
 	} else {
 		last := d.entries[len(d.entries)-1].node
 		node.Style = last.Style
@@ -347,7 +355,7 @@ func (d *inputsDocument) like(name string, own *yaml.Node) (*yaml.Node, error) {
 var pinKeys = map[string]bool{"semver": true, "digest": true}
 
 // ownKeys are the inputs that differ by their nature from one component to the next.
-var ownKeys = []string{"repository", "path", "phases", "dependsOn", "substitute", "signers", "semver", "digest"}
+var ownKeys = []string{"repository", "path", "phases", "dependsOn", "substitute", inputDecrypt, "signers", "semver", "digest"}
 
 // agreed is the value of a key for a new input: the one most neighbours have once their names are taken out.
 func (d *inputsDocument) agreed(key, name string, own *yaml.Node) *yaml.Node {

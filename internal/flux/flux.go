@@ -16,6 +16,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/substitution"
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
@@ -48,6 +49,9 @@ type Follow struct {
 	NoSubstitute bool     // leave ${VAR} in its content alone
 	Health       []Health // objects that decide whether it is ready, in place of all that it delivers
 	YML          bool     // workflows that sign it may end in .yml
+	Encrypted    string   // the first file of its content that SOPS encrypted; empty where there is none
+
+	Uses map[string]*substitution.Uses // the ${VARIABLES} of the folders that clusters build; "" is all of the content, nil where nobody looked
 
 	Versions func(version string) (sign.Policy, error) // the policy of one version; nil where that of any serves
 }

@@ -367,3 +367,11 @@ func unique(list []string) []string {
 	}
 	return out
 }
+
+// speaksOf reports whether a word is anywhere in a node.
+func speaksOf(node *yaml.Node, word string) bool {
+	if node == nil {
+		return false
+	}
+	return strings.Contains(node.Value, word) || slices.ContainsFunc(node.Content, func(n *yaml.Node) bool { return speaksOf(n, word) })
+}

@@ -89,7 +89,8 @@ type kustomizationSpec struct {
 	Prune              bool        `yaml:"prune"`
 	HealthChecks       []health    `yaml:"healthChecks,omitempty"`
 	Patches            []patch     `yaml:"patches,omitempty"`
-	PostBuild          any         `yaml:"postBuild,omitempty"` // *postBuild, or a template of one
+	Decryption         any         `yaml:"decryption,omitempty"` // *decryption, or a template of one
+	PostBuild          any         `yaml:"postBuild,omitempty"`  // *postBuild, or a template of one
 }
 
 // health is an object whose state decides whether a Kustomization is ready.
@@ -98,6 +99,12 @@ type health struct {
 	Kind       string `yaml:"kind"`
 	Name       string `yaml:"name"`
 	Namespace  string `yaml:"namespace,omitempty"`
+}
+
+// decryption is how encrypted files are read.
+type decryption struct {
+	Provider  string    `yaml:"provider"`
+	SecretRef reference `yaml:"secretRef"`
 }
 
 type patch struct {

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/substitution"
 )
 
 // Pairs describes objects for clusters without Flux Operator: of each component one OCIRepository and a Kustomization, or
@@ -19,6 +22,8 @@ type Pairs struct {
 	KustomizeAs     string    // ServiceAccount that applies the content
 	SubstituteFrom  string    // ConfigMap with ${VARIABLES}
 	Substitute      []Setting // ${VARIABLES} of this cluster; none are replaced where both are empty
+	Values          []Values  // what SubstituteFrom is known to have
+	Decryption      string    // Secret with the key of files that SOPS encrypted
 	Redirect        bool      // Kustomizations within the content take the OCIRepository for their source
 	Interval        string    // how often the tag is looked at; 5m where empty
 	Access          Access
@@ -34,6 +39,9 @@ func (p Pairs) Files() ([]File, error) {
 	var faults []error
 	for _, f := range p.Follow {
 		documents, err := p.of(f)
+		if err == nil {
+			err = demandKey(f, p.Decryption, cmp.Or(p.Namespace, systemNamespace))
+		}
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -57,7 +65,7 @@ func (p Pairs) validate() error {
 			faults = append(faults, checkLabel(name))
 		}
 	}
-	for _, name := range []string{p.KustomizeAs, p.SubstituteFrom, p.Trust.Key, p.Trust.Root} {
+	for _, name := range []string{p.KustomizeAs, p.SubstituteFrom, p.Decryption, p.Trust.Key, p.Trust.Root} {
 		if name != "" {
 			faults = append(faults, checkObjectName(name))
 		}
@@ -135,7 +143,10 @@ func (p Pairs) kustomization(f Follow, phase, previous string) (kustomization, e
 		k.Spec.DependsOn = after
 	}
 	if !f.NoSubstitute {
-		k.Spec.PostBuild = p.postBuild()
+		k.Spec.PostBuild = p.postBuild(f.usesOf(folder))
+	}
+	if f.Encrypted != "" && p.Decryption != "" {
+		k.Spec.Decryption = decrypt(p.Decryption)
 	}
 	for _, h := range f.Health { // which Flux looks at only where it does not wait for everything
 		k.Spec.HealthChecks, k.Spec.Wait = append(k.Spec.HealthChecks, health{h.APIVersion, h.Kind, h.Name, h.Namespace}), false
@@ -146,18 +157,41 @@ func (p Pairs) kustomization(f Follow, phase, previous string) (kustomization, e
 	return k, nil
 }
 
-func (p Pairs) postBuild() any {
-	if p.SubstituteFrom == "" && len(p.Substitute) == 0 {
-		return nil
+// postBuild replaces what the content uses: nothing else, since a postBuild also blanks text that is not Flux's.
+func (p Pairs) postBuild(uses *substitution.Uses) any {
+	build := postBuild{}
+	if p.SubstituteFrom != "" && p.usesValues(uses) {
+		build.SubstituteFrom = substituteFrom(p.SubstituteFrom).SubstituteFrom
 	}
-	build := &postBuild{}
-	if p.SubstituteFrom != "" {
-		build = substituteFrom(p.SubstituteFrom)
-	}
-	for _, s := range p.Substitute {
+	for _, s := range p.used(uses) {
 		build.Substitute = append(build.Substitute, entry{s.Key, quoted(s.Value)})
 	}
-	return build
+	if len(build.Substitute)+len(build.SubstituteFrom) == 0 {
+		return nil
+	}
+	return &build
+}
+
+// used is what content uses of the settings. A postBuild without any value replaces nothing, not even ${NAME:=value}: content that has such
+// variables and uses no setting gets all of them.
+func (p Pairs) used(uses *substitution.Uses) []Setting {
+	var used []Setting
+	for _, s := range p.Substitute {
+		if unseen(uses) || uses.Has(s.Key) {
+			used = append(used, s)
+		}
+	}
+	if len(used) == 0 && p.SubstituteFrom == "" && !unseen(uses) && slices.ContainsFunc(uses.Variables(), func(v substitution.Variable) bool { return v.Default }) {
+		return p.Substitute
+	}
+	return used
+}
+
+// usesValues reports whether the content may use values of the ConfigMap. A name that only a dashboard uses counts if the ConfigMap has it.
+func (p Pairs) usesValues(uses *substitution.Uses) bool {
+	return unseen(uses) || len(uses.Variables()) > 0 || slices.ContainsFunc(p.Values, func(v Values) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(v.Known)), uses.Has)
+	})
 }
 
 // redirect lets the Kustomizations that an artifact brings along build from the artifact too: they name the source that

@@ -13,6 +13,8 @@ const (
 	tenant        = "<< inputs.tenant >>"
 	tenantAccount = "flux"
 	copyFrom      = "fluxcd.controlplane.io/copyFrom"
+	reconcile     = "fluxcd.controlplane.io/reconcile"
+	inputDecrypt  = "decrypt" // whether a component's content is encrypted
 	tenantsLabel  = "keos-oci.stratio.com/tenants"
 )
 
@@ -70,7 +72,31 @@ func (p *tenantsPlan) secrets() []copied {
 		c.Metadata.Annotations = map[string]string{copyFrom: systemNamespace + "/" + s.name}
 		all = append(all, c)
 	}
+	if p.decrypts {
+		all = append(all, p.key())
+	}
 	return all
+}
+
+// key is copied to the tenants that need it and to no others.
+func (p *tenantsPlan) key() copied {
+	c := copied{object: object{coreAPI, "Secret", p.metadata(p.Decryption)}, Type: "Opaque"}
+	c.Metadata.Annotations = map[string]string{copyFrom: systemNamespace + "/" + p.Decryption}
+	if p.plain {
+		c.Metadata.Annotations[reconcile] = `<< ternary "enabled" "disabled" inputs.` + inputDecrypt + ` >>`
+	}
+	return c
+}
+
+func (p *tenantsPlan) decryption() any {
+	switch {
+	case !p.decrypts:
+		return nil
+	case !p.plain:
+		return decrypt(p.Decryption)
+	}
+	how := `(dict "provider" "sops" "secretRef" (dict "name" "` + p.Decryption + `"))`
+	return `<< if inputs.` + inputDecrypt + ` >><< ` + how + ` | toJson >><< else >>null<< end >>`
 }
 
 func (p *tenantsPlan) serviceAccount() serviceAccount {
@@ -148,7 +174,7 @@ func (p *tenantsPlan) kustomization(phase, previous string) kustomization {
 			DependsOn: p.kustomizationAfter(previous), TargetNamespace: p.tenantName(), ServiceAccountName: tenantAccount,
 			Interval: applyInterval, RetryInterval: retryInterval, Wait: true, Timeout: applyTimeout,
 			SourceRef: kindAndName{"OCIRepository", p.Name()}, Path: quoted(p.path(phase)), Prune: true,
-			PostBuild: p.postBuild(),
+			Decryption: p.decryption(), PostBuild: p.postBuild(),
 		},
 	}
 	if p.mixed {
@@ -156,7 +182,7 @@ func (p *tenantsPlan) kustomization(phase, previous string) kustomization {
 		if phase == "" {
 			having = `(empty inputs.phases)`
 		}
-		k.Metadata.Annotations = map[string]string{"fluxcd.controlplane.io/reconcile": `<< ternary "enabled" "disabled" ` + having + ` >>`}
+		k.Metadata.Annotations = map[string]string{reconcile: `<< ternary "enabled" "disabled" ` + having + ` >>`}
 	}
 	return k
 }
@@ -234,6 +260,9 @@ func (p *tenantsPlan) rareInput(f Follow) fields {
 	}
 	if p.choose {
 		in = append(in, entry{"substitute", !f.NoSubstitute})
+	}
+	if p.decrypts && p.plain || p.alone {
+		in = append(in, entry{inputDecrypt, f.Encrypted != ""})
 	}
 	if p.signing.component {
 		in = append(in, entry{"signers", p.signing.inputs[c.Name]})

@@ -31,8 +31,10 @@ type Tenants struct {
 	Access      Access
 	Trust       Trust
 	Signer      Signer
-	ClusterPins bool // a cluster's settings may pin components
-	Providers   bool // inputs come from a ResourceSetInputProvider for each component, which resolves the tag
+	ClusterPins bool   // a cluster's settings may pin components
+	Decryption  string // Secret with the key of files that SOPS encrypted
+	alone       bool   // the input is for a file whose resources may need keys in which components differ
+	Providers   bool   // inputs come from a ResourceSetInputProvider for each component, which resolves the tag
 }
 
 // Name is the ResourceSet's, and the name of the objects that it makes for each tenant.
@@ -48,6 +50,11 @@ func (t Tenants) File() (File, error) {
 	plan, err := t.plan()
 	if err != nil {
 		return File{}, err
+	}
+	for _, f := range t.Follow {
+		if err := demandKey(f, t.Decryption, systemNamespace); err != nil {
+			return File{}, err
+		}
 	}
 	set := resourceSet{
 		object: object{operatorAPI, "ResourceSet", metadata{Name: t.Name(), Namespace: systemNamespace, Annotations: every(t.Interval)}},
@@ -106,6 +113,8 @@ type tenantsPlan struct {
 	mixed     bool     // components differ in their phases
 	after     bool     // some component depends on others
 	choose    bool     // some component's content is not substituted
+	decrypts  bool     // some component's content is encrypted
+	plain     bool     // some component's content is not
 	pins      bool     // a range or a digest may stand in for the tag
 	quote     bool     // some name would be read as a number or a boolean
 }
@@ -140,7 +149,7 @@ func (t Tenants) validate() error {
 	if len(t.Follow) == 0 {
 		faults = append(faults, fmt.Errorf("%w: no component of the kind %s", ErrInput, t.Kind))
 	}
-	for _, name := range []string{t.Trust.Key, t.Trust.Root} {
+	for _, name := range []string{t.Decryption, t.Trust.Key, t.Trust.Root} {
 		if name != "" {
 			faults = append(faults, checkObjectName(name))
 		}
@@ -176,6 +185,8 @@ func (p *tenantsPlan) consider(f Follow) error {
 	p.addresses = p.addresses || p.Access.repository(c) != p.prefix()+"/"+c.Name
 	p.after = p.after || len(f.DependsOn) > 0
 	p.choose = p.choose || f.NoSubstitute
+	p.decrypts = p.decrypts || f.Encrypted != ""
+	p.plain = p.plain || f.Encrypted == ""
 	p.pins = p.pins || f.Pin.Semver+f.Pin.Digest != ""
 	p.quote = p.quote || !isText(c.Name)
 	p.mixed = p.mixed || !slices.Equal(c.Phases, p.Follow[0].Component.Phases)

@@ -66,15 +66,9 @@ func (s *Service) read(ctx context.Context, c component.Component) (contents, *p
 
 // vendor renders remote bases into the source. Files that rules ignore are not looked at.
 func (s *Service) vendor(ctx context.Context, all *contents) error {
-	ignored, err := pack.Ignored(all.source)
+	files, err := all.regular()
 	if err != nil {
 		return err
-	}
-	var files []string
-	for _, f := range all.source.Files {
-		if ignored[f.Path] == "" && (f.Mode == pack.Regular || f.Mode == pack.Executable) {
-			files = append(files, f.Path)
-		}
 	}
 	made, err := s.Remotes.Vendor(ctx, s.FS, files)
 	if err != nil {
@@ -137,13 +131,7 @@ func (s *Service) below(folder string) []git.File {
 
 // walk follows what variants refer to, and unless only that counts, all that the component has.
 func (s *Service) walk(ctx context.Context, all contents) (kustomize.Reached, error) {
-	c := all.component
-	tree := &kustomize.Tree{Root: c.Root, Paths: c.Paths, External: all.external, Read: kustomize.InFolder(s.FS)}
-	for _, f := range s.Files {
-		if f.Mode == git.Regular || f.Mode == git.Executable {
-			tree.Files = append(tree.Files, f.Path)
-		}
-	}
+	c, tree := all.component, s.tree(all)
 	var starts []string
 	for _, v := range c.Variants {
 		starts = append(starts, path.Join(c.Root, v))
@@ -152,6 +140,18 @@ func (s *Service) walk(ctx context.Context, all contents) (kustomize.Reached, er
 		starts = append(starts, tree.Folders()...)
 	}
 	return tree.Walk(ctx, starts...)
+}
+
+// tree is the checkout as builds of a component see it.
+func (s *Service) tree(all contents) *kustomize.Tree {
+	c := all.component
+	tree := &kustomize.Tree{Root: c.Root, Paths: c.Paths, External: all.external, Read: kustomize.InFolder(s.FS)}
+	for _, f := range s.Files {
+		if f.Mode == git.Regular || f.Mode == git.Executable {
+			tree.Files = append(tree.Files, f.Path)
+		}
+	}
+	return tree
 }
 
 // takes tells whether a tracked file is packed, unless rules leave it out.

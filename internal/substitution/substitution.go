@@ -95,22 +95,40 @@ func IsDisabled(metadata *yaml.Node) bool {
 	return manifest.Text(manifest.At(metadata, "annotations", Key)) == "disabled" || manifest.Text(manifest.At(metadata, "labels", Key)) == "disabled"
 }
 
+// Variable is a variable and where it is used first. Default is false where some use gives it no value.
+type Variable struct {
+	Name, File string
+	Line       int
+	Default    bool
+}
+
 // Uses collects where ${…} is. A postBuild blanks dashboards and scripts, which use the same form. But a name that an ordinary manifest uses as
 // well is Flux's in both places.
 type Uses struct {
-	ordinary map[string]bool
+	Unseen bool // some text was not there to be read
+
+	ordinary map[string]Variable
 	foreign  map[string]map[string]int // by file and variable, the first line
 }
 
 // New returns an empty collection.
 func New() *Uses {
-	return &Uses{ordinary: map[string]bool{}, foreign: map[string]map[string]int{}}
+	return &Uses{ordinary: map[string]Variable{}, foreign: map[string]map[string]int{}}
 }
 
 // Ordinary adds the variables of a text that is no dashboard or script.
 func (u *Uses) Ordinary(text string) {
+	u.addOrdinary("", text, func(line int) int { return line })
+}
+
+func (u *Uses) addOrdinary(file, text string, lineInFile func(int) int) {
 	for _, r := range References(text) {
-		u.ordinary[r.Name] = true
+		v, known := u.ordinary[r.Name]
+		if !known {
+			v = Variable{r.Name, file, lineInFile(r.Line), true}
+		}
+		v.Default = v.Default && r.Default
+		u.ordinary[r.Name] = v
 	}
 }
 
@@ -130,7 +148,7 @@ func (u *Uses) ConfigMap(file string, object *yaml.Node) {
 		if value := manifest.Text(e.Value); IsForeign(e.Key.Value, value) {
 			u.addForeign(file, value, linesOf(e.Value))
 		} else {
-			u.Ordinary(value)
+			u.addOrdinary(file, value, linesOf(e.Value))
 		}
 	}
 }
@@ -163,7 +181,7 @@ func (u *Uses) Files() []string { return slices.Sorted(maps.Keys(u.foreign)) }
 // Blanked lists the variables of a file that only dashboards and scripts use, so that a postBuild would blank them, and the line of the first.
 func (u *Uses) Blanked(file string) (names []string, line int) {
 	for name, at := range u.foreign[file] {
-		if u.ordinary[name] {
+		if _, flux := u.ordinary[name]; flux {
 			continue
 		}
 		names = append(names, name)
@@ -173,4 +191,22 @@ func (u *Uses) Blanked(file string) (names []string, line int) {
 	}
 	slices.Sort(names)
 	return names, line
+}
+
+// Variables lists those that ordinary manifests use, by name.
+func (u *Uses) Variables() []Variable {
+	return slices.SortedFunc(maps.Values(u.ordinary), func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Has reports whether any text uses a variable.
+func (u *Uses) Has(name string) bool {
+	if _, ok := u.ordinary[name]; ok {
+		return true
+	}
+	for _, names := range u.foreign {
+		if _, ok := names[name]; ok {
+			return true
+		}
+	}
+	return false
 }

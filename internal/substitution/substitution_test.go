@@ -71,3 +71,59 @@ func parse(t *testing.T, text string) *yaml.Node {
 	}
 	return doc.Content[0]
 }
+
+func TestScan(t *testing.T) {
+	files := map[string]string{
+		"base/kustomization.yaml": "resources: [a.yaml]\nconfigMapGenerator:\n- {name: a, files: [board.json, x=run.sh]}\n- {name: b, files: [off.json], options: {labels: {" + Key + ": disabled}}}\n",
+		"base/a.yaml":             "kind: A\nhost: ${HOST}\nport: ${PORT:=80}\n---\nkind: List\nitems:\n- {kind: B, x: \"${IN_LIST}\"}\n- {kind: C, metadata: {annotations: {" + Key + ": disabled}}, x: \"${OFF}\"}\n",
+		"base/board.json":         "{\"a\": \"${HOST}\",\n \"b\": \"${DS_LOKI}\"}",
+		"base/run.sh":             "echo ${QPS}",
+		"base/off.json":           "{\"a\": \"${OFF}\"}",
+		"base/plain.properties":   "a=${PROPERTY}\nb=${PORT}",
+		"prod/kustomization.yaml": "resources: [../base]\n",
+	}
+	scan := func() *Uses {
+		var names []string
+		for name := range files {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		uses, err := Scan(names, func(file string) ([]byte, error) { return []byte(files[file]), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return uses
+	}
+	uses := scan()
+	want := []Variable{{"HOST", "base/a.yaml", 2, false}, {"IN_LIST", "base/a.yaml", 7, false}, {"PORT", "base/a.yaml", 3, false}, {"PROPERTY", "base/plain.properties", 1, false}}
+	if got := uses.Variables(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if names, line := uses.Blanked("base/board.json"); !slices.Equal(names, []string{"DS_LOKI"}) || line != 2 {
+		t.Error(names, line)
+	}
+	if uses.Unseen || !uses.Has("QPS") || !uses.Has("HOST") || uses.Has("OFF") {
+		t.Errorf("%+v", uses)
+	}
+	for _, remote := range []string{"https://example.com/x?ref=v1", "../gone"} {
+		files["prod/kustomization.yaml"] = "resources: [../base, '" + remote + "']\n"
+		if !scan().Unseen {
+			t.Errorf("%s was seen", remote)
+		}
+	}
+}
+
+func TestIsEncrypted(t *testing.T) {
+	for text, want := range map[string]bool{
+		"a: ENC[x]\nsops:\n  mac: ENC[AES256_GCM,data:x]\n":          true,
+		"a: 1\n---\na: ENC[x]\nsops: {mac: 'ENC[AES256_GCM]'}\n":     true,
+		`{"a": "ENC[x]", "sops": {"mac": "ENC[AES256_GCM,data:x]"}}`: true,
+		"A=ENC[x]\nsops_mac=ENC[AES256_GCM,data:x]\n":                true,
+		"a: see sops, which writes ENC[…]\n":                         false,
+		"sops: {mac: none}\na: ENC[x]\n":                             false,
+	} {
+		if got := IsEncrypted([]byte(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
