@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,6 +18,7 @@ import (
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/tag"
 )
 
 // generateFlags are what the generate commands share.
@@ -105,6 +109,7 @@ func (a *app) follow(ctx context.Context, g *generateFlags, names []string, kind
 		return nil, fmt.Errorf("%w: --registry and --config speak of one workspace, and --workspace names %d", errUsage, len(dirs))
 	}
 	var found []flux.Follow
+	services := map[string]*release.Service{}
 	for _, dir := range dirs {
 		svc, err := a.serviceIn(ctx, dir, false, nil)
 		if err != nil {
@@ -120,6 +125,9 @@ func (a *app) follow(ctx context.Context, g *generateFlags, names []string, kind
 				return nil, err
 			}
 			found = append(found, f)
+			if services[c.Name] == nil { // as flags of a name speak of the first
+				services[c.Name] = svc
+			}
 		}
 		if len(dirs) == 1 {
 			if _, err := svc.Workspace.Components.Select(names...); err != nil {
@@ -127,7 +135,52 @@ func (a *app) follow(ctx context.Context, g *generateFlags, names []string, kind
 			}
 		}
 	}
-	return g.choose(found, names, kinds)
+	chosen, err := g.choose(found, names, kinds)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range chosen {
+		if err := g.checkPin(ctx, services[f.Component.Name], f); err != nil {
+			return nil, err
+		}
+	}
+	return chosen, nil
+}
+
+// pinTimeout bounds how long a registry is asked about a pin: generate works without one.
+const pinTimeout = 10 * time.Second
+
+// checkPin refuses a version or digest that the registry does not have: clusters would wait for it. A range or a channel may be there later.
+func (g *generateFlags) checkPin(ctx context.Context, svc *release.Service, f flux.Follow) error {
+	pin := cmp.Or(f.Pin.Digest, f.Pin.Semver, f.Pin.Tag)
+	if pin == "" {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, pinTimeout)
+	defer cancel()
+	c := f.Component
+	var err error
+	if f.Pin.Semver != "" {
+		var versions []string
+		versions, err = svc.PublishedIn(asking, c, pin)
+		if err == nil && len(versions) == 0 {
+			g.output.notes = append(g.output.notes, fmt.Sprintf("%s has no version in %s: clusters wait until one is published", c.Repository, pin))
+		}
+	} else {
+		err = svc.Published(asking, c, pin)
+	}
+	_, notVersion := tag.ParseVersion(f.Pin.Tag)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, release.ErrPin) && (f.Pin.Digest != "" || notVersion == nil):
+		return fmt.Errorf("--pin %s=%s: %w", c.Name, pin, err)
+	case errors.Is(err, release.ErrPin):
+		g.output.notes = append(g.output.notes, fmt.Sprintf("%s has no tag %s: clusters wait until it is there", c.Repository, pin))
+	case err != nil:
+		g.output.notes = append(g.output.notes, fmt.Sprintf("it is not known whether %s has %s: %v", c.Repository, pin, err))
+	}
+	return nil
 }
 
 // one is a component with the policies of its channels.

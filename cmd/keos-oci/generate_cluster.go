@@ -10,6 +10,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/flux"
+	"github.com/stratio/keos-oci/internal/release"
 )
 
 // clusterFlags are those of a new cluster.
@@ -100,14 +101,19 @@ func (a *app) cluster(ctx context.Context, c *clusterFlags) (err error) {
 	if err := oneOf("cluster-size", c.cluster.Flux.Size, "small", "medium", "large"); err != nil {
 		return err
 	}
-	if c.cluster.Fleet, err = a.fleet(ctx, &c.generateFlags); err != nil {
+	fleet, svc, err := a.fleet(ctx, &c.generateFlags)
+	if err != nil {
 		return err
 	}
-	if c.cluster.Encrypted, err = a.encrypted(ctx, c.cluster.Name); err != nil {
+	c.cluster.Fleet = fleet
+	if c.cluster.Encrypted, err = encrypted(svc, c.cluster.Name); err != nil {
 		return err
 	}
 	if c.fleetPin != "" {
 		if err = c.cluster.Fleet.PinTo(c.fleetPin); err != nil {
+			return err
+		}
+		if err = c.checkPin(ctx, svc, c.cluster.Fleet); err != nil {
 			return err
 		}
 	}
@@ -123,6 +129,7 @@ func (a *app) cluster(ctx context.Context, c *clusterFlags) (err error) {
 		if c.cluster.Follow, err = a.follow(ctx, &inner, nil, component.Infra, component.App); err != nil {
 			return err
 		}
+		c.output.notes = inner.output.notes
 	} else if len(c.pins) > 0 {
 		return fmt.Errorf("%w: --pin needs --workspace: which component that is says its checkout", errUsage)
 	}
@@ -143,10 +150,10 @@ func oneOf(flag, value string, known ...string) error {
 }
 
 // fleet is the fleet of the workspace, be it one that has no cluster yet.
-func (a *app) fleet(ctx context.Context, g *generateFlags) (flux.Follow, error) {
+func (a *app) fleet(ctx context.Context, g *generateFlags) (flux.Follow, *release.Service, error) {
 	svc, err := a.serviceIn(ctx, a.global.directory, true, nil)
 	if err != nil {
-		return flux.Follow{}, err
+		return flux.Follow{}, nil, err
 	}
 	g.defaults(svc.Workspace)
 	var found []component.Component
@@ -156,18 +163,15 @@ func (a *app) fleet(ctx context.Context, g *generateFlags) (flux.Follow, error) 
 		}
 	}
 	if len(found) != 1 {
-		return flux.Follow{}, fmt.Errorf("%w: the workspace has %d fleets among its components (%s): name one under components in %s, with kind: fleet",
+		return flux.Follow{}, nil, fmt.Errorf("%w: the workspace has %d fleets among its components (%s): name one under components in %s, with kind: fleet",
 			component.ErrNoComponents, len(found), strings.Join(svc.Workspace.Components.Names(), ", "), component.ConfigFile)
 	}
-	return g.one(ctx, svc, found[0])
+	f, err := g.one(ctx, svc, found[0])
+	return f, svc, err
 }
 
 // encrypted finds out what of the fleet has to be decrypted on a cluster.
-func (a *app) encrypted(ctx context.Context, cluster string) (flux.Encrypted, error) {
-	svc, err := a.serviceIn(ctx, a.global.directory, true, nil)
-	if err != nil {
-		return flux.Encrypted{}, err
-	}
+func encrypted(svc *release.Service, cluster string) (flux.Encrypted, error) {
 	own, err := svc.EncryptedIn("clusters/" + cluster)
 	if err != nil {
 		return flux.Encrypted{}, err

@@ -37,6 +37,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("REPOS", repos)
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
 			env.Setenv("COSIGN_PASSWORD", "pw")
+			env.Setenv("HTTPS_PROXY", "http://proxy.invalid:1") // no registry answers but those of the scenario
 			env.Setenv("GIT_CONFIG_GLOBAL", "/dev/null")
 			for _, who := range []string{"AUTHOR", "COMMITTER"} {
 				env.Setenv("GIT_"+who+"_NAME", "t")

@@ -2,6 +2,7 @@ package flux
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -188,12 +189,17 @@ func TestTenantsAreAccepted(t *testing.T) {
 		"a key pair without a Secret": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "--key-secret"},
 		"a Secret without a key pair": {Tenants{Kind: component.App, Follow: two, Trust: Trust{Key: "k"}}, 0, "keyless"},
 		"a key and certificates":      {Tenants{Kind: component.App, Trust: Trust{Key: "k"}, Follow: []Follow{app(t, "b"), with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "keyless"},
-		"a key pair":                  {Tenants{Kind: component.App, Trust: Trust{Key: "cosign"}, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}, "latest-stable": {Key: "k"}} })}}, 7, ""},
-		"twice the same name":         {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), app(t, "a")}}, 0, "two components are named a"},
-		"a digest that is looked up":  {Tenants{Kind: component.App, Providers: true, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) })}}, 0, "cannot find"},
-		"no such environment":         {Tenants{Kind: component.App, Follow: two, Environment: "test"}, 0, "has no test"},
-		"an environment that is none": {Tenants{Kind: component.App, Follow: two, Environment: "on"}, 0, "does not read it as a text"},
-		"not GitHub, by the cluster":  {Tenants{Kind: component.App, Signer: SignerCluster, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b"}} })}}, 0, "workflows of one GitHub repository"},
+		"encrypted content": {Tenants{Kind: component.App, Decryption: "sops-age", Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Encrypted = "x.yaml" }),
+			with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 14, ""},
+		"content of which some is encrypted": {Tenants{Kind: component.App, Decryption: "sops-age", Follow: []Follow{app(t, "a"),
+			with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 13, ""},
+		"encrypted content without a key": {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 0, "component b has the file y.yaml, which SOPS encrypted"},
+		"a key pair":                      {Tenants{Kind: component.App, Trust: Trust{Key: "cosign"}, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}, "latest-stable": {Key: "k"}} })}}, 7, ""},
+		"twice the same name":             {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), app(t, "a")}}, 0, "two components are named a"},
+		"a digest that is looked up":      {Tenants{Kind: component.App, Providers: true, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) })}}, 0, "cannot find"},
+		"no such environment":             {Tenants{Kind: component.App, Follow: two, Environment: "test"}, 0, "has no test"},
+		"an environment that is none":     {Tenants{Kind: component.App, Follow: two, Environment: "on"}, 0, "does not read it as a text"},
+		"not GitHub, by the cluster":      {Tenants{Kind: component.App, Signer: SignerCluster, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b"}} })}}, 0, "workflows of one GitHub repository"},
 		"one identity for all": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) {
 			f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b+c@d.e"}, "latest-stable": {Issuer: "https://a", Subject: "b+c@d.e"}}
 		})}}, 6, ""},
@@ -404,4 +410,48 @@ func toJSON(t testing.TB, text string) []byte {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// TestDecryption: what is encrypted is decrypted on the cluster, by the key of its namespace, and nothing else is.
+func TestDecryption(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	encrypted := app(t, "b")
+	encrypted.Encrypted = "y.yaml"
+	file, err := Tenants{Kind: component.App, Decryption: "sops-age", Follow: []Follow{app(t, "a"), encrypted}}.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := rendered(t, v, file.Content, settingsOf(t, cluster(t, "production", "latest-stable")))
+	find(t, objects, "Secret", "b", "sops-age")
+	if got := at(find(t, objects, "Kustomization", "b", "apps"), "spec", "decryption", "secretRef", "name"); got != "sops-age" {
+		t.Errorf("b is decrypted with %v", got)
+	}
+	if got := at(find(t, objects, "Kustomization", "a", "apps"), "spec", "decryption"); got != nil {
+		t.Errorf("a is decrypted with %v", got)
+	}
+	for _, o := range objects {
+		if o["kind"] == "Secret" && at(o, "metadata", "namespace") == "a" {
+			t.Error("a has the key")
+		}
+	}
+	c := cluster(t, "production", "latest-stable")
+	c.Encrypted = Encrypted{Cluster: "clusters/c1/x.yaml", Tenants: "tenants/y.yaml"}
+	if _, err := c.Files(); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "clusters/c1/x.yaml") {
+		t.Error(err)
+	}
+	c.Decryption = "sops-age"
+	files, err := c.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenants, instance := documents(t, files[0].Content)[0], documents(t, files[1].Content)[0]
+	if got := at(tenants, "spec", "decryption", "secretRef", "name"); got != "sops-age" {
+		t.Errorf("tenants are decrypted with %v", got)
+	}
+	if got := at(instance, "spec", "kustomize", "patches", 1, "patch"); !strings.Contains(fmt.Sprint(got), "name: sops-age") {
+		t.Errorf("the fleet is decrypted with %v", got)
+	}
+	if !slices.ContainsFunc(c.Secrets(), func(s Setting) bool { return s.Key == "sops-age" }) {
+		t.Error("the cluster does not need the key")
+	}
 }

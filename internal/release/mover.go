@@ -320,11 +320,7 @@ func (m *mover) missing() error {
 	if err != nil {
 		return err
 	}
-	near := tag.Nearest(v, m.versions)
-	if len(near) == 0 {
-		return fmt.Errorf("%s:%s: %w: no version is published yet", m.component.Repository, m.version, registry.ErrNotFound)
-	}
-	return fmt.Errorf("%s:%s: %w: the nearest versions are %s", m.component.Repository, m.version, registry.ErrNotFound, strings.Join(near, ", "))
+	return notPublished(m.component, v, m.versions)
 }
 
 // readJournal reads the newest record, and more where it does not settle what the channel points to.

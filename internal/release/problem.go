@@ -43,7 +43,7 @@ func Code(err error) string {
 		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"}, {errCannotTell, "cannot-tell"}, {tag.ErrDoubt, "journal"}, {ErrOdd, "odd"}, {registry.ErrBusy, "busy"},
 		{sign.ErrNoToken, "no-token"}, {sign.ErrTokenExpired, "token-expired"}, {sign.ErrAudience, "token-audience"}, {sign.ErrTUF, "cannot-tell"}, {sign.ErrPassword, "password"},
 		{registry.ErrUnauthorized, "unauthorized"}, {registry.ErrForbidden, "forbidden"}, {registry.ErrUnavailable, "unavailable"}, {registry.ErrNoRegistry, "unavailable"},
-		{registry.ErrNotFound, "not-found"}, {component.ErrUnknown, "unknown"}, {tag.ErrVersion, "version"},
+		{ErrPin, "pin"}, {registry.ErrNotFound, "not-found"}, {component.ErrUnknown, "unknown"}, {tag.ErrVersion, "version"},
 		{context.Canceled, "canceled"}, {context.DeadlineExceeded, "timeout"},
 	} {
 		if errors.Is(err, known.err) {
@@ -56,7 +56,7 @@ func Code(err error) string {
 // IsNo says that an error is an answer and not a fault: the registry or a policy was asked and says no.
 func IsNo(err error) bool {
 	switch Code(err) {
-	case "immutable", "backwards", "unsigned", "identity", "prerelease", "conflict", "no-previous", "differs", "foreign", "relabelled", "unbound", "journal", "odd":
+	case "immutable", "backwards", "unsigned", "identity", "prerelease", "conflict", "no-previous", "differs", "foreign", "relabelled", "unbound", "journal", "odd", "pin":
 		return true
 	}
 	return false
