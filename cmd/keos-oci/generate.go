@@ -58,7 +58,7 @@ func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 	f.StringVar(&a.Provider, "provider", "", "cloud whose identity logs in: "+strings.Join(flux.Providers(), ", ")+" (default generic)")
 	f.StringVar(&a.CertSecret, "cert-secret", "", "Secret in flux-system with the registry's certificate authority")
 	f.BoolVar(&a.Insecure, "insecure", false, "clusters speak HTTP without TLS to the registry")
-	f.StringVar(&g.decryption, "decryption", "", "sops=SECRET: Secret in the namespace of the Flux objects with the key of files that SOPS encrypted; demanded where there are such files")
+	f.StringVar(&g.decryption, "decryption", "", "sops=SECRET: Secret beside the Flux objects with the key of files that SOPS encrypted; demanded where there are any")
 	f.StringVar(&g.trust.Key, "key-secret", "", "Secret in flux-system with the public key, for artifacts signed with a key pair")
 	f.StringVar(&g.trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	g.signing.bindPolicy(f)

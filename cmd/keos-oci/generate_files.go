@@ -32,7 +32,7 @@ func (o *outputFlags) bind(f *pflag.FlagSet, dir string) {
 	f.StringVar(&o.dir, "dir", "", dir+" (default: print)")
 	f.BoolVar(&o.check, "check", false, "with --dir: change nothing, and exit with 3 where a file differs")
 	f.BoolVar(&o.overwrite, "overwrite", false, "with --dir: also over files that a person wrote or edited")
-	f.BoolVar(&o.golden, "golden", false, "with --dir: write files without the line # keos-oci: …, as a reference repository has them; then only --overwrite changes one that differs")
+	f.BoolVar(&o.golden, "golden", false, "with --dir: files without the line # keos-oci: …, equal to a reference; only --overwrite changes one that differs")
 }
 
 // generateResult is what the generate commands did. Content is there where nothing was to be written.
@@ -223,7 +223,8 @@ func (r *generateResult) taken(o outputFlags) error {
 		}
 	}
 	if len(theirs) > 0 && !o.mustBeNew {
-		return fmt.Errorf("%w: a person wrote %s, or edited what is generated there: take over by hand what the diff shows, or write over it with --overwrite%s",
+		return fmt.Errorf("%w: a person wrote %s, or edited what is generated there: take over by hand what the diff shows, "+
+			"or write over it with --overwrite%s",
 			flux.ErrTaken, strings.Join(theirs, " and "), r.losses())
 	}
 	for _, f := range r.Files {

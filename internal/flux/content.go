@@ -58,7 +58,8 @@ func noteBlanked(component string, uses *substitution.Uses, has func(name string
 		if len(names) == 0 {
 			continue
 		}
-		notes = append(notes, fmt.Sprintf("%s:%d: the postBuild of %s replaces %s in a dashboard or script by an empty text: write $${…}, give its ConfigMap the annotation %s: disabled, or say --no-substitute %s",
+		notes = append(notes, fmt.Sprintf("%s:%d: the postBuild of %s replaces %s in a dashboard or script by an empty text: "+
+			"write $${…}, give its ConfigMap the annotation %s: disabled, or say --no-substitute %s",
 			file, line, component, variables(names), substitution.Key, component))
 	}
 	return notes
@@ -74,7 +75,8 @@ func noteMissing(component string, uses *substitution.Uses, values Values, more 
 		if _, known := values.Known[v.Name]; known || v.Default || more(v.Name) {
 			continue
 		}
-		notes = append(notes, fmt.Sprintf("%s:%d: %s uses %s, and %s has no value for it: Flux replaces it by an empty text; add the value, or write a default, ${%s:=…}",
+		notes = append(notes, fmt.Sprintf("%s:%d: %s uses %s, and %s has no value for it: Flux replaces it by an empty text; "+
+			"add the value, or write a default, ${%s:=…}",
 			v.File, v.Line, component, variables([]string{v.Name}), values.Name, v.Name))
 	}
 	return notes
@@ -197,7 +199,8 @@ func missingOn(cluster string, f Follow, environment string, settings map[string
 		if err != nil {
 			continue // which is an error of its own
 		}
-		notes = append(notes, noteMissing(f.Component.Name, f.usesOf(folder), Values{"cluster " + cluster, settings}, func(string) bool { return false })...)
+		on := Values{"cluster " + cluster, settings}
+		notes = append(notes, noteMissing(f.Component.Name, f.usesOf(folder), on, func(string) bool { return false })...)
 	}
 	return notes
 }

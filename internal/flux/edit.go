@@ -111,7 +111,8 @@ func (e Edit) update(d *inputsDocument, i int, f Follow) (bool, error) {
 func (e Edit) add(d *inputsDocument, add []Follow) error {
 	for _, f := range add {
 		if f.Encrypted != "" && !d.decrypts {
-			return fmt.Errorf("%w: component %s has the file %s, which SOPS encrypted, and the resources decrypt nothing: write the file anew with generate resourceset --decryption sops=SECRET",
+			return fmt.Errorf("%w: component %s has the file %s, which SOPS encrypted, and the resources decrypt nothing: "+
+				"write the file anew with generate resourceset --decryption sops=SECRET",
 				ErrInput, f.Component.Name, f.Encrypted)
 		}
 		own, err := e.ours(f)

@@ -51,7 +51,8 @@ type Follow struct {
 	YML          bool     // workflows that sign it may end in .yml
 	Encrypted    string   // the first file of its content that SOPS encrypted; empty where there is none
 
-	Uses map[string]*substitution.Uses // the ${VARIABLES} of the folders that clusters build; "" is all of the content, nil where nobody looked
+	// Uses are the ${VARIABLES} of the folders that clusters build; "" is all of the content. It is nil where nobody looked.
+	Uses map[string]*substitution.Uses
 
 	Versions func(version string) (sign.Policy, error) // the policy of one version; nil where that of any serves
 }

@@ -181,10 +181,14 @@ func (p Pairs) used(uses *substitution.Uses) []Setting {
 			used = append(used, s)
 		}
 	}
-	if len(used) == 0 && p.SubstituteFrom == "" && !unseen(uses) && slices.ContainsFunc(uses.Variables(), func(v substitution.Variable) bool { return v.Default }) {
+	if len(used) == 0 && p.SubstituteFrom == "" && hasDefaults(uses) {
 		return p.Substitute
 	}
 	return used
+}
+
+func hasDefaults(uses *substitution.Uses) bool {
+	return uses != nil && slices.ContainsFunc(uses.Variables(), func(v substitution.Variable) bool { return v.Default })
 }
 
 // usesValues reports whether the content may use values of the ConfigMap. A name that only a dashboard uses counts if the ConfigMap has it.

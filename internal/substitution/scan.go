@@ -57,7 +57,8 @@ func (s *scan) kustomization(file string, data []byte) {
 			}
 		}
 		all := IsDisabled(manifest.Field(doc, "generatorOptions"))
-		for _, generator := range slices.Concat(manifest.Items(manifest.Field(doc, "configMapGenerator")), manifest.Items(manifest.Field(doc, "secretGenerator"))) {
+		generators := slices.Concat(manifest.Items(manifest.Field(doc, "configMapGenerator")), manifest.Items(manifest.Field(doc, "secretGenerator")))
+		for _, generator := range generators {
 			if !all && !IsDisabled(manifest.Field(generator, "options")) {
 				continue
 			}
