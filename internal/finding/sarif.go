@@ -158,6 +158,10 @@ func describe(rule string) (about, help string) {
 		return "A private key is not encrypted", secrets
 	case RuleDotenv:
 		return "A file with environment variables is not encrypted", secrets
+	case RuleToken:
+		return "A token, or another secret that is known by its form, is in plain text", secrets
+	case RulePassword:
+		return "A key that is called like a secret has a literal value", secrets
 	case RuleSize:
 		return "A file is too large", "Take the file out of the component."
 	case RuleEmpty:

@@ -87,7 +87,7 @@ func entries(globs []string) string {
 
 // allowable reports whether an allowance in the config can lift findings of a rule.
 func allowable(rule string) bool {
-	return slices.Contains([]string{RuleSecret, RulePrivateKey, RuleDotenv, "token", "password"}, rule)
+	return slices.Contains([]string{RuleSecret, RulePrivateKey, RuleDotenv, RuleToken, RulePassword}, rule)
 }
 
 // filesOf returns the files of findings, each once, sorted.
