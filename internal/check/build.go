@@ -3,10 +3,7 @@ package check
 import (
 	"bytes"
 	"context"
-	"os"
 	"path"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -114,48 +111,10 @@ func (g *gate) reportHazards(read kustomize.Reached) bool {
 	return found
 }
 
-// explain turns kustomize's error, a nest of sentences around the one that matters, into a finding at the place that has
-// to be edited.
+// explain makes a finding of an error of kustomize, without values of Secrets.
 func (g *gate) explain(err error, variant string, read kustomize.Reached) finding.Finding {
-	f := finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: variant}
-	if file, line, fault := g.syntaxError(read); fault != "" {
-		f.File, f.Line, f.Message = file, line, fault
-		return f
-	}
-	full := g.hidePaths(err.Error(), g.c.Unpacked)
-	f.Message = g.redact(kustomize.Innermost(full), read)
-	f.File = g.kustomizationAt(full, variant)
-	g.locate(&f)
-	g.locateObject(&f, read)
-	return f
-}
-
-// syntaxError finds the first file of a build that is no YAML. Kustomize tells the line of some of them only.
-func (g *gate) syntaxError(read kustomize.Reached) (file string, line int, message string) {
-	for _, name := range read.Parsed {
-		data, err := g.read(name)
-		if err != nil {
-			continue
-		}
-		if _, err := manifest.Parse(data); err != nil {
-			line, message = manifest.Fault(data, err)
-			return name, line, "not valid YAML: " + message
-		}
-	}
-	return "", 0, ""
-}
-
-// hidePaths makes the paths of a message relative to the workspace.
-func (g *gate) hidePaths(message, root string) string {
-	roots := []string{root}
-	if real, err := filepath.EvalSymlinks(root); err == nil && real != root {
-		roots = append(roots, real)
-	}
-	for _, r := range roots {
-		message = strings.ReplaceAll(message, r+string(filepath.Separator), prefix(g.c.Root))
-		message = strings.ReplaceAll(message, r, g.c.Root)
-	}
-	return strings.ReplaceAll(message, os.TempDir()+string(filepath.Separator), "")
+	f := g.tree.Explain(err, kustomize.Place{Folder: g.c.Unpacked, Name: g.c.Root}, variant, read)
+	return finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: f.File, Line: f.Line, Message: g.redact(f.Message, read)}
 }
 
 // redact takes out of a message every value of a Secret that the build read: kustomize quotes what it cannot use.
@@ -188,84 +147,4 @@ func (g *gate) secretsIn(name string) []string {
 		}
 	}
 	return values
-}
-
-// kustomizationAt is the kustomization file, relative to the root, of the folder where a build failed.
-func (g *gate) kustomizationAt(message, variant string) string {
-	dir := variant
-	frames := regexp.MustCompile(`(?:recursed accumulation of|couldn't make target for) path '([^']*)'`)
-	if all := frames.FindAllStringSubmatch(message, -1); all != nil {
-		last := all[len(all)-1][1]
-		dir = path.Clean(strings.TrimPrefix(last, prefix(g.c.Root)))
-		if last == g.c.Root {
-			dir = "."
-		}
-	}
-	for _, d := range []string{dir, variant} { // a clone is no folder of the component
-		if k := g.kustomization(d); k != nil {
-			return k.Name
-		}
-	}
-	return variant
-}
-
-// locate finds the line of what a message names: a resource in the kustomization's list, an unknown field, a file.
-func (g *gate) locate(f *finding.Finding) {
-	k := g.kustomization(path.Dir(f.File))
-	if match := regexp.MustCompile(`resources from '([^']*)'`).FindStringSubmatch(f.Message); match != nil && k != nil {
-		for _, r := range k.References {
-			if r.Path == match[1] {
-				f.Line = r.Line
-			}
-		}
-		return
-	}
-	if match := regexp.MustCompile(`unknown field "([^"]*)"`).FindStringSubmatch(f.Message); match != nil {
-		f.Line = g.lineOfKey(f.File, match[1])
-		return
-	}
-	if match := regexp.MustCompile(`(?:YAML from|File:) (\S+?):? `).FindStringSubmatch(f.Message + " "); match != nil {
-		if name := strings.TrimPrefix(match[1], prefix(g.c.Root)); g.files[name] {
-			f.File = name
-		}
-	}
-}
-
-func (g *gate) lineOfKey(name, key string) int {
-	data, err := g.read(name)
-	if err != nil {
-		return 0
-	}
-	docs, _ := manifest.Parse(data)
-	for _, doc := range docs {
-		if found := manifest.LineOfKey(doc, key); found > 0 {
-			return found
-		}
-	}
-	return 0
-}
-
-// locateObject finds the object that a message names by kustomize's id (Kind.version.group/name.namespace), in the last
-// file that has it: the patch without a target, the second of two equal ids.
-func (g *gate) locateObject(f *finding.Finding, read kustomize.Reached) {
-	match := regexp.MustCompile(`\b([A-Z]\w*)\.[^/\s"]*/([^\s"]+)\.(?:\[noNs\]|[\w-]+)`).FindStringSubmatch(f.Message)
-	if match == nil {
-		return
-	}
-	for _, name := range slices.Backward(read.Parsed) {
-		if kustomize.IsFile(name) {
-			continue
-		}
-		data, err := g.read(name)
-		if err != nil {
-			continue
-		}
-		docs, _ := manifest.Parse(data)
-		for _, doc := range slices.Backward(docs) {
-			if manifest.Text(manifest.Field(doc, "kind")) == match[1] && manifest.Text(manifest.Field(manifest.Field(doc, "metadata"), "name")) == match[2] {
-				f.File, f.Line = name, doc.Line
-				return
-			}
-		}
-	}
 }

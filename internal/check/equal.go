@@ -95,7 +95,7 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 	}
 	message := "builds to other objects in the checkout than from the artifact"
 	if err != nil {
-		message = "builds from the artifact but not in the checkout: " + g.redact(kustomize.Innermost(g.hidePaths(err.Error(), root)), read)
+		message = "builds from the artifact but not in the checkout: " + g.redact(kustomize.Innermost(kustomize.Place{Folder: root, Name: g.c.Root}.Hide(err.Error())), read)
 	}
 	if err != nil && len(g.c.Vendored) > 0 {
 		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: variant, Message: message, Fix: "run it again; where a remote base cannot be built a second time, " + keepBase})

@@ -74,6 +74,14 @@ func (g *gate) kustomization(dir string) *kustomize.Kustomization {
 	return k
 }
 
+// kustomizationOf is the kustomization of a variant, or the folder where it has none.
+func (g *gate) kustomizationOf(variant string) string {
+	if k := g.kustomization(variant); k != nil {
+		return k.Name
+	}
+	return variant
+}
+
 // closure is what the build of one variant reads, and whether one of its references is known to be wrong.
 func (g *gate) closure(ctx context.Context, variant string) (read kustomize.Reached, wrong bool, err error) {
 	read, err = g.tree.Walk(ctx, variant)

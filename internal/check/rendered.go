@@ -104,7 +104,7 @@ func (g *gate) reportLeak(variant string, l leak, made []string) {
 		}
 	}
 	if fallback == "" {
-		fallback = g.kustomizationAt("", variant)
+		fallback = g.kustomizationOf(variant)
 	}
 	g.tellLeak(fallback, 0, l)
 }

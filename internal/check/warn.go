@@ -14,11 +14,7 @@ import (
 )
 
 func (g *gate) warnEmpty(variant string) {
-	file := variant
-	if k := g.kustomization(variant); k != nil {
-		file = k.Name
-	}
-	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleEmpty, File: file, Message: "builds to no objects"})
+	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleEmpty, File: g.kustomizationOf(variant), Message: "builds to no objects"})
 }
 
 // warnObjects looks at every object of a document, those in lists and templates included.
