@@ -45,7 +45,7 @@ func TestHeldOutCorpus(t *testing.T) { measure(t, heldOut()) }
 // TestHeldOutCorpusBuilds keeps the samples realistic: each is a component that Flux could apply.
 func TestHeldOutCorpusBuilds(t *testing.T) {
 	names := map[string]bool{}
-	for _, s := range heldOut() {
+	for _, s := range slices.Concat(heldOut(), fresh()) {
 		if names[s.name] {
 			t.Errorf("two samples are called %s", s.name)
 		}
