@@ -26,7 +26,7 @@ const (
 func (s *Scanner) keys(data []byte, p position) {
 	left := maxKeys
 	for at := range indexes(data, []byte(pemBegin)) {
-		if label := pemLabel(data[at+len(pemBegin):]); strings.Contains(label, "PRIVATE KEY") {
+		if label := pemLabel(data[at+len(pemBegin):]); strings.Contains(label, "PRIVATE KEY") || strings.Contains(label, "Static key") {
 			s.report(finding.RulePrivateKey, p.line(manifest.LineAt(data, at)), "a private key ("+label+")", keyAdvice)
 			if left--; left == 0 {
 				return
@@ -218,10 +218,20 @@ func (s *Scanner) keyFile(data []byte) {
 	if !isKey && (path.Ext(base) != ".pem" || !isDERKey(data)) {
 		return
 	}
-	if len(bytes.TrimSpace(data)) == 0 || isPublic(data) || IsEncryptedFile(data) || bytes.Contains(data, []byte("PRIVATE KEY")) {
+	if len(bytes.TrimSpace(data)) == 0 || isCiphertext(data) || isPublic(data) || IsEncryptedFile(data) || bytes.Contains(data, []byte("PRIVATE KEY")) {
 		return // a PEM block has its own finding, with its line
 	}
 	s.report(finding.RulePrivateKey, 0, fmt.Sprintf("%s is named like a private key and holds no public one", base), keyAdvice)
+}
+
+// isCiphertext reports whether a file is encrypted as a whole, by age, git-crypt, GnuPG, openssl or Ansible.
+func isCiphertext(data []byte) bool {
+	for _, begin := range []string{"age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE-----", "\x00GITCRYPT\x00", "-----BEGIN PGP MESSAGE-----", "Salted__", "$ANSIBLE_VAULT;"} {
+		if bytes.HasPrefix(data, []byte(begin)) {
+			return true
+		}
+	}
+	return false
 }
 
 func isPublic(data []byte) bool {

@@ -18,7 +18,7 @@ func isName(text string) bool {
 	switch strings.ToLower(text) {
 	case "", "null", "nil", "~", "none", "true", "false", "yes", "no", "on", "off", "string", "password", "passwd", "pass", "pwd", "secret", "token",
 		"key", "apikey", "credentials", "value", "optional", "required", "default", "empty", "unset", "undefined", "enabled", "disabled", "auto", "random", "generated",
-		"plain", "plaintext", "text", "file", "env", "user", "username", "object", "array", "boolean", "integer", "{}", "[]", "|", ">", "basic", "bearer", "always", "never":
+		"plain", "plaintext", "text", "file", "env", "user", "username", "object", "array", "boolean", "integer", "{}", "[]", "|", ">", "basic", "bearer", "always", "never", "passwort", "kennwort", "contraseña", "senha", "wachtwoord", "hasło", "lösenord", "adgangskode", "heslo", "parola", "пароль":
 		return true
 	}
 	return false
@@ -43,8 +43,16 @@ func isReference(text string) bool {
 			return true
 		}
 	}
+	if call().MatchString(text) || strings.HasPrefix(text, "<") {
+		return true
+	}
 	return strings.Contains(text, "${") || strings.Contains(text, "$(") || strings.Contains(text, "{{") || strings.HasSuffix(text, ")")
 }
+
+// call is how a call of a function begins, or a verb of PowerShell.
+var call = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z_][\w.]*\(|^(?:ConvertTo|ConvertFrom|Get|Read|New)-[A-Z]\w+`)
+})
 
 // isHash reports whether a text is a hashed password as htpasswd and crypt write it.
 func isHash(text string) bool {

@@ -16,7 +16,7 @@ const passwordAdvice = "take it from a Secret (valuesFrom, secretKeyRef, existin
 
 // hints are in lower case and in each key that is called like a secret.
 func hints() []string {
-	return []string{"pass", "pwd", "bindpw", "secret", "token", "key", "identified by", "masterauth", "$apr1$", "$2"}
+	return []string{"pass", "pwd", "bindpw", "secret", "token", "key", "identified by", "masterauth", "psk", "mc alias", "chpasswd", "$apr1$", "$2"}
 }
 
 // assignment is a key, perhaps in quotes, and what is behind it up to the end of the line.
@@ -27,6 +27,7 @@ var assignment = sync.OnceValue(func() *regexp.Regexp {
 // spoken are forms in which no sign is between a key and its value.
 var spoken = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)(?:\b(?:identified\s+by|password)\s+'([^']{3,})'|^\s*(?:requirepass|masterauth|masteruser)\s+["']?([^\s"']{3,})|` +
+		`\bPSK\s+"([^"]{6,})"|\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+["']?([^\s"']{8,})|` +
 		`(?:^|[\s"'\[])--?(?:password|passwd|token|api-key)["']?[\s,]+["']?([^\s"',-][^\s"',]{2,})|` +
 		`<(?:\w*password|passphrase|apikey|token)>([^<>\s]{3,})</|` +
 		`^\s*-?\s*["']?[\w.@-]{1,64}:(\$(?:2[aby]|apr1|6)\$[^\s"']{20,}))`)
@@ -50,12 +51,42 @@ func (s *Scanner) passwords(data, folded []byte) {
 		}
 		first = last
 	}
+	if path.Ext(s.name) == ".csv" {
+		s.columns(lines)
+	}
+	if hasAny(folded, []string{"chpasswd"}) {
+		s.logins(lines)
+	}
+}
+
+// columns looks below the head of a table for passwords.
+func (s *Scanner) columns(lines []string) {
+	for column, key := range strings.Split(lines[0], ",") {
+		for i, line := range lines[1:] {
+			cells := strings.Split(line, ",")
+			if column < len(cells) && isSecretOf(strings.Trim(key, "\" \r"), strings.Trim(cells[column], "\" \r")) {
+				s.report(finding.RulePassword, i+2, lastOf(key)+" has a literal value", passwordAdvice)
+				return
+			}
+		}
+	}
+}
+
+// logins looks for users with their passwords, as chpasswd of cloud-init takes them.
+func (s *Scanner) logins(lines []string) {
+	for i, line := range lines {
+		user, password, ok := strings.Cut(strings.Trim(line, " -\"'\r"), ":")
+		if ok && strings.Trim(user, lower+digits+"_-") == "" && password != "" && !strings.ContainsAny(password, " :") && len(password) > 5 && isLiteral(password) {
+			s.report(finding.RulePassword, i+1, "a login of "+user+" is in plain text", passwordAdvice)
+			return
+		}
+	}
 }
 
 // isConfiguration reports whether a file is one in which keys have values: prose has not.
 func isConfiguration(name string) bool {
 	switch path.Ext(name) {
-	case ".md", ".rst", ".adoc", ".html", ".svg", ".css", ".lock", ".sum", ".png", ".tgz", ".gz":
+	case ".md", ".rst", ".adoc", ".html", ".proto", ".graphql", ".svg", ".css", ".lock", ".sum", ".png", ".tgz", ".gz":
 		return false
 	}
 	return true
@@ -89,7 +120,7 @@ func (s *Scanner) passwordsIn(lines []string, before int) {
 func (s *Scanner) passwordOf(lines []string, i int) string {
 	line := lines[i]
 	for _, at := range assignment().FindAllStringSubmatchIndex(line, 8) {
-		if at[2] > 0 && strings.IndexByte(":/@", line[at[2]-1]) >= 0 { // within a value, such as the name of a cloud's resource
+		if isWithin(line[:at[2]]) {
 			continue
 		}
 		key, rest := line[at[2]:at[3]], line[at[1]:]
@@ -113,12 +144,37 @@ func (s *Scanner) passwordOf(lines []string, i int) string {
 			return "a password"
 		}
 	}
+	return spaced(lines, i)
+}
+
+// spaced is the key of a value that only space or a new line is before: a directive of a config file, or an argument.
+func spaced(lines []string, i int) string {
+	words := strings.Fields(lines[i])
+	switch {
+	case len(words) == 2 && !strings.HasPrefix(words[0], "-") && !strings.ContainsAny(words[0], ":=#") && strings.ContainsAny(words[1], digits) && isSecretOf(words[0], words[1]):
+		return lastOf(words[0])
+	case len(words) == 2 && words[0] == "-" && strings.HasPrefix(strings.Trim(words[1], `"'`), "--") && i+1 < len(lines):
+		next := strings.Fields(lines[i+1])
+		flag := strings.Trim(words[1], `"'`)
+		if len(next) == 2 && next[0] == "-" && !strings.HasPrefix(next[1], "-") && isSecretOf(flag, strings.Trim(next[1], `"'`)) {
+			return flag
+		}
+	}
 	return ""
+}
+
+// isWithin reports whether what follows a text is a part of an address or of the name of a cloud's resource.
+func isWithin(before string) bool {
+	token := before[strings.LastIndexAny(before, " \t\"'")+1:]
+	return strings.Contains(token, "arn:") || strings.HasSuffix(token, "/") || strings.HasSuffix(token, "@")
 }
 
 // valueOf reads the value that a text begins with. A tight one, as in a connection string, ends at a space or a separator.
 func valueOf(rest string, tight bool) string {
 	rest = strings.TrimRight(rest, " \r\t,")
+	if strings.HasPrefix(rest, "!") && !strings.HasPrefix(rest, "!!") { // a tag of a program, which reads the value from elsewhere
+		return ""
+	}
 	for strings.HasPrefix(rest, "&") || strings.HasPrefix(rest, "!!") { // an anchor or a tag
 		_, after, ok := strings.Cut(rest, " ")
 		if !ok {
@@ -169,7 +225,7 @@ var neighbours = sync.OnceValue(func() *regexp.Regexp {
 
 // isCode reports whether values without quotes are expressions in a file of this kind.
 func isCode(ext string) bool {
-	return slices.Contains([]string{".tf", ".hcl", ".tfvars", ".py", ".js", ".ts", ".go", ".rb", ".groovy", ".lua", ".toml", ".jsonnet", ".java"}, ext)
+	return slices.Contains([]string{".tf", ".hcl", ".tfvars", ".py", ".js", ".ts", ".go", ".rb", ".groovy", ".lua", ".toml", ".jsonnet", ".java", ".ps1", ".psm1", ".kt", ".cs"}, ext)
 }
 
 func isQuoted(text string) bool {
@@ -181,7 +237,7 @@ func lastOf(key string) string { return key[strings.LastIndexAny(key, "/")+1:] }
 // isSecretOf reports whether a value is a secret of a key by its name. A password may be anything that people choose; a token or a key
 // is made by a machine, and everything else that is called so is a name.
 func isSecretOf(key, value string) bool {
-	if len(value) < 3 || len(value) > 4096 || !isLiteral(value) || isPlace(value) || isHash(value) && !isHashed(key) {
+	if len(value) < 3 || len(value) > 4096 || !isLiteral(value) || isPlace(value) || isLabel(key, value) || isHash(value) && !isHashed(key) {
 		return false
 	}
 	if slices.ContainsFunc(wordsOf(key), isSum) {
@@ -194,6 +250,18 @@ func isSecretOf(key, value string) bool {
 		return isRandom(value) && !isReferring(value)
 	}
 	return false
+}
+
+// isLabel reports whether a value is what a person reads: words of letters, of which there are several or one is the last of the key.
+func isLabel(key, value string) bool {
+	if strings.ContainsAny(value, digits+"@#$%&*+=/\\") {
+		return false
+	}
+	words, of := wordsOf(value), wordsOf(key)
+	if len(of) == 0 || strings.HasSuffix(of[len(of)-1], "passphrase") {
+		return false
+	}
+	return len(words) > 1 && strings.Contains(value, " ") || slices.Contains(words, of[len(of)-1])
 }
 
 // isSum reports whether a word of a key says that its value is computed from something that is no secret.
@@ -230,7 +298,7 @@ func isPasswordKey(words []string) bool {
 			})
 		}
 	}
-	return len(words) > 1 && slices.Contains([]string{"pass", "pwd", "pw"}, last) || last == "pgpass" || last == "bindpw"
+	return len(words) > 1 && slices.Contains([]string{"pass", "pwd", "pw", "psk"}, last) || slices.Contains([]string{"pgpass", "bindpw", "psk", "presharedkey"}, last)
 }
 
 // isTokenKey reports whether the words of a key end with one for a token or a key that is secret.
@@ -247,7 +315,7 @@ func isTokenKey(words []string) bool {
 		return !slices.Contains([]string{"existing", "pull", "tls", "continue", "page", "next", "csrf", "cancellation"}, before)
 	case "key":
 		return slices.Contains([]string{"api", "secret", "access", "private", "encryption", "encrypt", "signing", "sign", "master", "account", "auth", "routing", "service", "integration",
-			"app", "application", "shared", "storage", "subscription", "session", "registration", "admin", "fernet", "hmac", "jwt", "cookie", "webhook", "write", "ingest", "license", "base"}, before)
+			"app", "application", "shared", "storage", "subscription", "session", "registration", "admin", "fernet", "hmac", "jwt", "cookie", "webhook", "write", "ingest", "license", "base", "preshared", "shared"}, before)
 	}
 	return false
 }

@@ -11,7 +11,9 @@ import (
 func TestKeys(t *testing.T) {
 	const random = "k3Jd92mQx7Tz41Lp"
 	for text, want := range map[string]bool{
-		"password: hunter2": true, "adminPassword: hunter2": true, "DB_PASSWORD=hunter2": true, `"dbPasswd": "hunter2",`: true, "PGPASSWORD: hunter2": true,
+		"password: hunter2": true, "postgresPassword: postgres": true, "HTTP_Passwd  hunter2": true, "web:dbPassword: hunter2": true, `: PSK "hunter2x"`: true,
+		"mc alias set s3 https://s3 key hunter2secret": true, "db: !vault |": false, "password = crypt(x, 'bf')": false, `"login.password": "Your word"`: false, `"x.wrongPassword": "The word is wrong."`: false,
+		"adminPassword: hunter2": true, "DB_PASSWORD=hunter2": true, `"dbPasswd": "hunter2",`: true, "PGPASSWORD: hunter2": true,
 		"smtp-pass: hunter2": true, "bindPW: hunter2": true, "password: &p hunter2": true, "password: !!str hunter2": true, "a: {user: x, password: hunter2}": true,
 		"Server=db;Password=hunter2;Timeout=3": true, "passphrase: 'correct horse battery'": true, "--password=hunter2": true, "<password>hunter2</password>": true,
 		"apiKey: " + random: true, "X_TOKEN=" + random: true, "client_secret = \"" + random + "\"": true, "aws.secret-access-key: " + random: true,
