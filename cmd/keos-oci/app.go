@@ -101,7 +101,7 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, fit for a comment on a pull request")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
-	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(), a.historyCmd(), a.auditCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
+	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(), a.historyCmd(), a.auditCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.migrateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/migrate"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/scaffold"
@@ -35,13 +36,13 @@ func (a *app) exitCode(err error) int {
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
 		finding.ErrBaseline,
-		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, errUsage} {
+		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, migrate.ErrNoEntry, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}
 	}
 	for _, e := range single(err) {
-		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) && !errors.Is(e, scaffold.ErrLacks) {
+		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) && !errors.Is(e, scaffold.ErrLacks) && !errors.Is(e, migrate.ErrStops) {
 			return exitFailed
 		}
 	}

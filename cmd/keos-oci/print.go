@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/migrate"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/trust"
 )
@@ -93,6 +94,8 @@ func (a *app) printText(result any) error {
 		a.printHistory(w, r)
 	case *release.AuditResult:
 		a.printAudit(w, r)
+	case *migrate.Plan:
+		a.printPlan(w, r)
 	case *release.VerifyResult:
 		a.printVerify(w, r)
 	case *release.PullResult:

@@ -30,6 +30,8 @@ var kustomizeTurn = make(chan struct{}, 1)
 type Options struct {
 	RemoteBases bool // URLs are allowed, which are fetched with Git or HTTP
 	Origins     bool // each object has annotations that say where it comes from
+	// Kustomization is the Flux Kustomization that builds the folder, with its patches, images and namespace; nil for none.
+	Kustomization map[string]any
 }
 
 // Render builds one folder and returns its objects as YAML.
@@ -54,7 +56,8 @@ func Build(ctx context.Context, root, dir string, o Options) (resmap.ResMap, err
 		change = withOrigins
 	}
 	return inTurn(ctx, func() (resmap.ResMap, error) {
-		built, err := build(fs, root, filepath.Join(root, filepath.FromSlash(dir)), change)
+		object := unstructured.Unstructured{Object: o.Kustomization}
+		built, err := build(fs, root, filepath.Join(root, filepath.FromSlash(dir)), object, change)
 		if err != nil && fs.refused != nil {
 			err = fs.refused // which kustomize takes for a file that is not there
 		}
@@ -191,8 +194,8 @@ func refuse(name string, data []byte) string {
 // build is fluxcd/pkg/kustomize's Build but for one thing: Flux parses Kubernetes' OpenAPI schema anew for each build, 50 ms
 // that isolate builds which bring a schema of their own. Here the schema is loaded when first needed and thrown away only
 // after such a build; a test holds both to the same output. The folder's kustomization is changed in memory only.
-func build(fs filesys.FileSystem, root, dir string, change func([]byte) ([]byte, error)) (resmap.ResMap, error) {
-	generator := fluxkustomize.NewGenerator(root, unstructured.Unstructured{})
+func build(fs filesys.FileSystem, root, dir string, object unstructured.Unstructured, change func([]byte) ([]byte, error)) (resmap.ResMap, error) {
+	generator := fluxkustomize.NewGenerator(root, object)
 	text, file, _, err := generator.GenerateManifest(dir)
 	if err == nil {
 		text, err = change(text)

@@ -1,0 +1,95 @@
+package flux
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/stratio/keos-oci/internal/component"
+)
+
+// Shared describes sources in files that several clusters apply. What differs between clusters, the channel and who signs what is on it,
+// are variables of their settings. A cluster without them fetches nothing: the tag is then "unset", and no subject matches.
+type Shared struct {
+	Follow   []Follow
+	Interval string // how often the tag is looked at; 5m where empty
+	Access   Access
+	Trust    Trust
+}
+
+// ofComponent is in the place of a component's name in the setting of the Git ref. Flux's envsubst replaces it.
+const ofComponent = "COMPONENT"
+
+// Source is the OCIRepository of a component in a namespace.
+func (s Shared) Source(f Follow, namespace string) ([]byte, error) {
+	if err := s.Access.validate(); err != nil {
+		return nil, err
+	}
+	verify, err := s.verify(f)
+	if err != nil {
+		return nil, fmt.Errorf("component %s: %w", f.Component.Name, err)
+	}
+	a := s.Access
+	return encode(ociRepository{
+		object: object{sourceAPI, "OCIRepository", Pairs{Namespace: namespace}.metadata(f.Component.Name)},
+		Spec: ociRepositorySpec{
+			Interval: cmp.Or(s.Interval, defaultInterval), ServiceAccountName: a.ServiceAccount, URL: "oci://" + a.repository(f.Component),
+			Provider: a.Provider, Insecure: a.Insecure, SecretRef: refer(a.PullSecret), CertSecretRef: refer(a.CertSecret),
+			Ref: ociRef{Tag: "${" + settingTag + ":=unset}"}, Verify: verify,
+		},
+	})
+}
+
+// verify accepts a key, or the workflow and Git ref of the cluster's settings.
+func (s Shared) verify(f Follow) (*verification, error) {
+	for _, policy := range f.Policies {
+		if policy.Key != "" {
+			return s.Trust.byKey()
+		}
+		w, ok := asWorkflow(policy)
+		if !ok {
+			return nil, fmt.Errorf("%w: clusters that share files can name the signer in their settings only where workflows of a GitHub repository sign", ErrInput)
+		}
+		subject := fmt.Sprintf("^%s${%s}@${%s/%s/%s}$", w.repository, settingWorkflow, settingGitRef, ofComponent, f.Component.Name)
+		return s.Trust.byIdentity(certifying{Issuer: whole(policy.Issuer, policy.IssuerPattern), Subject: subject})
+	}
+	return nil, fmt.Errorf("%w: nothing says who signs it", ErrInput)
+}
+
+// Settings are those of a cluster that follows a channel.
+func (s Shared) Settings(channel string) ([]Setting, error) {
+	settings := []Setting{{settingTag, channel}}
+	var file, ref string
+	for _, f := range s.Follow {
+		if _, err := f.Component.Channels.Find(channel); err != nil {
+			return nil, fmt.Errorf("component %s: %w", f.Component.Name, err)
+		}
+		policy := f.Policies[channel]
+		if policy.Key != "" {
+			continue
+		}
+		w, ok := asWorkflow(policy)
+		if !ok {
+			return nil, fmt.Errorf("%w: component %s is signed by no workflow of a GitHub repository", ErrInput, f.Component.Name)
+		}
+		its := general(w.ref, f.Component)
+		if file != "" && (w.file != file || its != ref) {
+			return nil, fmt.Errorf("%w: component %s is signed otherwise than the others, so that no one setting serves all", ErrInput, f.Component.Name)
+		}
+		file, ref = w.file, its
+	}
+	if file == "" {
+		return settings, nil
+	}
+	file, err := withoutBackslash(file)
+	if err != nil {
+		return nil, err
+	}
+	ref, err = withoutBackslash(ref)
+	return append(settings, Setting{settingWorkflow, file}, Setting{settingGitRef, ref}), err
+}
+
+// general writes a Git ref for any component.
+func general(ref string, c component.Component) string {
+	return strings.Replace(ref, "/"+c.Name+"/", "/"+ofComponent+"/", 1)
+}

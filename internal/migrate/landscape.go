@@ -1,0 +1,332 @@
+// Package migrate moves clusters that follow Git branches to artifacts. It follows a cluster as Flux does, through the fleet's checkout,
+// says what it would follow instead, and changes the checkout. It writes to no registry and to no cluster.
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/kustomize"
+	"github.com/stratio/keos-oci/internal/manifest"
+)
+
+// name is that of an object in a cluster.
+type name struct{ Namespace, Name string }
+
+func (n name) String() string { return n.Namespace + "/" + n.Name }
+
+// place is where something is written in the fleet's checkout.
+type place struct {
+	File string
+	Line int
+}
+
+// source is a GitRepository of a cluster.
+type source struct {
+	name
+	place
+	URL    string
+	Branch string // "" for a tag or a commit, which Ref then has
+	Ref    string
+	Login  string // name of its Secret
+}
+
+// applier is a Flux Kustomization of a cluster, after the variables of the one that applies it are replaced.
+type applier struct {
+	name
+	place
+	object map[string]any
+	Source name
+	Kind   string // of the source
+	Path   string
+	Parent *applier // nil for the entry
+	values map[string]string
+}
+
+// landscape is what one cluster is told by Git.
+type landscape struct {
+	cluster  string
+	folder   string // in the fleet's checkout
+	fleet    *Fleet
+	own      name // the source of the fleet itself
+	sources  map[name]source
+	appliers []*applier
+	settings map[name]map[string]string // ConfigMaps
+	written  map[name]place             // those of them that the cluster's own folder has
+	built    map[string]int             // how many objects of a kind came by
+	stops    []Stop
+}
+
+// follow reads a cluster: its entry, then each Kustomization that takes its files from the fleet.
+func (f *Fleet) follow(ctx context.Context, cluster string) (*landscape, error) {
+	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, sources: map[name]source{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	for next := 0; next < len(l.appliers); next++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		a := l.appliers[next]
+		if a.Source == l.own {
+			l.apply(ctx, a)
+		}
+	}
+	return l, nil
+}
+
+// enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, or the objects of gotk-sync.yaml. The settings that
+// are written anywhere in the cluster's folder are known from the start.
+func (l *landscape) enter() error {
+	for _, file := range l.fleet.below(l.folder) {
+		if !manifest.IsYAML(file) {
+			continue
+		}
+		data, err := l.fleet.Read(file)
+		if err != nil {
+			return err
+		}
+		docs, _ := manifest.Parse(manifest.UTF8(data)) // what is no YAML is for check to say
+		for _, doc := range docs {
+			at := place{file, doc.Line}
+			l.setting(doc, at)
+			switch {
+			case isKind(doc, "FluxInstance", "fluxcd.controlplane.io/"):
+				l.enterInstance(doc, at)
+			case path.Base(file) == "gotk-sync.yaml":
+				l.enterSync(doc, at)
+			}
+		}
+	}
+	if len(l.appliers) == 0 {
+		return fmt.Errorf("%w: %s has neither a FluxInstance that syncs a Git repository nor a gotk-sync.yaml with a Kustomization", ErrNoEntry, l.folder)
+	}
+	return nil
+}
+
+func isKind(doc *yaml.Node, kind, group string) bool {
+	return manifest.Text(manifest.Field(doc, "kind")) == kind && strings.HasPrefix(manifest.Text(manifest.Field(doc, "apiVersion")), group)
+}
+
+// setting remembers a ConfigMap.
+func (l *landscape) setting(doc *yaml.Node, at place) {
+	if manifest.Text(manifest.Field(doc, "kind")) != "ConfigMap" {
+		return
+	}
+	values := map[string]string{}
+	for _, entry := range manifest.Pairs(manifest.Field(doc, "data")) {
+		values[entry.Key.Value] = manifest.Text(entry.Value)
+	}
+	n := name{cmp.Or(manifest.Text(manifest.At(doc, "metadata", "namespace")), fluxNamespace), manifest.Text(manifest.At(doc, "metadata", "name"))}
+	l.settings[n], l.written[n] = values, at
+}
+
+const fluxNamespace = "flux-system"
+
+// enterInstance is for a FluxInstance, of whose sync Flux Operator makes a source and a Kustomization.
+func (l *landscape) enterInstance(doc *yaml.Node, at place) {
+	sync := manifest.At(doc, "spec", "sync")
+	if manifest.Text(manifest.Field(sync, "kind")) != "GitRepository" {
+		return
+	}
+	own := name{fluxNamespace, cmp.Or(manifest.Text(manifest.Field(sync, "name")), fluxNamespace)}
+	branch := strings.TrimPrefix(manifest.Text(manifest.Field(sync, "ref")), "refs/heads/")
+	l.own, l.sources[own] = own, source{name: own, place: at, URL: manifest.Text(manifest.Field(sync, "url")), Branch: branch,
+		Login: manifest.Text(manifest.Field(sync, "pullSecret"))}
+	object := map[string]any{"metadata": map[string]any{"name": own.Name, "namespace": own.Namespace}, "spec": map[string]any{}}
+	l.appliers = append(l.appliers, &applier{name: own, place: at, object: object, Source: own, Kind: "GitRepository", Path: manifest.Text(manifest.Field(sync, "path"))})
+}
+
+// enterSync is for gotk-sync.yaml, which people apply by hand.
+func (l *landscape) enterSync(doc *yaml.Node, at place) {
+	var object map[string]any
+	if doc.Decode(&object) != nil {
+		return
+	}
+	switch {
+	case isKind(doc, "GitRepository", sourceGroup):
+		s := sourceOf(object, at)
+		l.sources[s.name] = s
+	case isKind(doc, "Kustomization", kustomizeGroup):
+		a := applierOf(object, at, nil)
+		l.own = a.Source
+		l.appliers = append(l.appliers, a)
+	}
+}
+
+const (
+	sourceGroup    = "source.toolkit.fluxcd.io/"
+	kustomizeGroup = "kustomize.toolkit.fluxcd.io/"
+)
+
+// apply builds the folder of a Kustomization and takes in its objects.
+func (l *landscape) apply(ctx context.Context, a *applier) {
+	folder := repositoryPath(a.Path)
+	if !l.fleet.hasFolder(folder) {
+		l.stop(a.place, "path", fmt.Sprintf("Kustomization %s applies %s, which the fleet does not have", a.name, a.Path), "create the folder, or correct spec.path")
+		return
+	}
+	if within(folder, a.File) && a.Parent != nil && !l.fleet.hasKustomization(folder, a.File) {
+		l.stop(a.place, "self", fmt.Sprintf("Kustomization %s applies %s, in which it lies itself", a.name, a.Path), "add a kustomization.yaml to the folder, or move this file out of it")
+	}
+	built, err := l.build(ctx, l.fleet.Dir, folder, a, true)
+	if err != nil {
+		l.stop(a.place, "build", fmt.Sprintf("%s, which Kustomization %s applies, does not build: %v", folder, a.name, err), "see keos-oci check")
+		return
+	}
+	for _, r := range built.Resources() {
+		l.take(a, folder, r)
+	}
+}
+
+// build builds a folder as a Kustomization does, with its patches and variables.
+func (l *landscape) build(ctx context.Context, root, folder string, a *applier, origins bool) (resmap.ResMap, error) {
+	built, err := kustomize.Build(ctx, root, folder, kustomize.Options{Kustomization: a.object, Origins: origins})
+	if err != nil {
+		return nil, err
+	}
+	if a.values, err = l.valuesOf(a); err != nil {
+		return nil, err
+	}
+	return built, kustomize.Substitute(ctx, built, a.values)
+}
+
+// take remembers what matters of an object.
+func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
+	at := l.fleet.placeOf(folder, r)
+	_ = r.SetOrigin(nil)
+	object, err := r.Map()
+	if err != nil {
+		return
+	}
+	kind, group := r.GetKind(), r.GetGvk().Group+"/"
+	l.built[kind]++
+	switch {
+	case kind == "GitRepository" && group == sourceGroup:
+		s := sourceOf(object, at)
+		l.sources[s.name] = s
+	case kind == "Kustomization" && group == kustomizeGroup:
+		a := applierOf(object, at, by)
+		if !slices.ContainsFunc(l.appliers, func(known *applier) bool { return known.name == a.name }) {
+			l.appliers = append(l.appliers, a)
+		}
+	case kind == "ConfigMap":
+		if data := texts(object, "data"); len(data) > 0 {
+			l.settings[name{cmp.Or(r.GetNamespace(), fluxNamespace), r.GetName()}] = data
+		}
+	}
+}
+
+// valuesOf are the variables of a Kustomization: of ConfigMaps, then those that it has itself. A ConfigMap that is not in Git in this
+// namespace is taken from another one, because operators copy them.
+func (l *landscape) valuesOf(a *applier) (map[string]string, error) {
+	values := map[string]string{}
+	for _, from := range list(a.object, "spec", "postBuild", "substituteFrom") {
+		ref, _ := from.(map[string]any)
+		if text(ref, "kind") != "ConfigMap" {
+			continue // the values of Secrets are not in Git
+		}
+		data := l.settingsOf(name{a.Namespace, text(ref, "name")})
+		if data == nil && ref["optional"] != true {
+			return nil, fmt.Errorf("the ConfigMap %s of postBuild.substituteFrom is not in Git", text(ref, "name"))
+		}
+		maps.Copy(values, data)
+	}
+	maps.Copy(values, texts(a.object, "spec", "postBuild", "substitute"))
+	return values, nil
+}
+
+func (l *landscape) settingsOf(n name) map[string]string {
+	for _, namespace := range []string{n.Namespace, fluxNamespace} {
+		if data := l.settings[name{namespace, n.Name}]; data != nil {
+			return data
+		}
+	}
+	for _, known := range slices.SortedFunc(maps.Keys(l.settings), func(a, b name) int { return strings.Compare(a.String(), b.String()) }) {
+		if known.Name == n.Name {
+			return l.settings[known]
+		}
+	}
+	return nil
+}
+
+func (l *landscape) stop(at place, code, message, do string) {
+	l.stops = append(l.stops, Stop{Cluster: l.cluster, Code: code, File: at.File, Line: at.Line, Message: message, Do: do})
+}
+
+func sourceOf(object map[string]any, at place) source {
+	spec, _ := object["spec"].(map[string]any)
+	ref, _ := spec["ref"].(map[string]any)
+	login, _ := spec["secretRef"].(map[string]any)
+	s := source{name: nameOf(object), place: at, URL: text(spec, "url"), Branch: text(ref, "branch"), Login: text(login, "name")}
+	for _, key := range []string{"commit", "name", "semver", "tag"} {
+		if v := text(ref, key); v != "" {
+			s.Branch, s.Ref = "", key+" "+v
+		}
+	}
+	if s.Branch == "" && s.Ref == "" {
+		s.Branch = "master" // Flux's default
+	}
+	return s
+}
+
+func applierOf(object map[string]any, at place, parent *applier) *applier {
+	spec, _ := object["spec"].(map[string]any)
+	ref, _ := spec["sourceRef"].(map[string]any)
+	a := &applier{name: nameOf(object), place: at, object: object, Kind: text(ref, "kind"), Path: text(spec, "path"), Parent: parent}
+	a.Source = name{cmp.Or(text(ref, "namespace"), a.Namespace), text(ref, "name")}
+	return a
+}
+
+func nameOf(object map[string]any) name {
+	metadata, _ := object["metadata"].(map[string]any)
+	return name{cmp.Or(text(metadata, "namespace"), fluxNamespace), text(metadata, "name")}
+}
+
+func text(object map[string]any, key string) string {
+	v, _ := object[key].(string)
+	return v
+}
+
+// at follows keys into an object.
+func at(object map[string]any, keys ...string) any {
+	var v any = object
+	for _, key := range keys {
+		inside, _ := v.(map[string]any)
+		v = inside[key]
+	}
+	return v
+}
+
+func list(object map[string]any, keys ...string) []any {
+	v, _ := at(object, keys...).([]any)
+	return v
+}
+
+func texts(object map[string]any, keys ...string) map[string]string {
+	values := map[string]string{}
+	inside, _ := at(object, keys...).(map[string]any)
+	for k, v := range inside {
+		values[k] = fmt.Sprint(v)
+	}
+	return values
+}
+
+// repositoryPath reads a path as Flux does, for which the repository is the root of the file system.
+func repositoryPath(p string) string {
+	if p = path.Clean("/" + p)[1:]; p != "" {
+		return p
+	}
+	return "."
+}
+
+func within(dir, p string) bool { return dir == "." || dir == p || strings.HasPrefix(p, dir+"/") }
