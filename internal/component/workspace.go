@@ -45,7 +45,7 @@ type Workspace struct {
 	Disabled   []Disabled // apps that no environment builds, by name
 	// Missing is what the config file names and an older commit does not have yet. Such components are not among Components.
 	Missing []Violation
-	// BaselineLine is the line of the config file that names the baseline.
+	// BaselineLine is the line of the config file that names the baseline, 0 where none does.
 	BaselineLine int
 }
 
@@ -92,7 +92,7 @@ func Load(o Options) (*Workspace, error) {
 		return nil, err
 	}
 	return &Workspace{Dir: o.Dir, Registry: registry, Scheme: scheme, Config: settings.config, Components: components,
-		Disabled: l.disabled, Missing: l.missing, BaselineLine: settings.doc.line([]string{"baseline"})}, nil
+		Disabled: l.disabled, Missing: l.missing, BaselineLine: settings.baselineLine()}, nil
 }
 
 // open gives the file system of the tracked files.
@@ -235,4 +235,11 @@ func (l *loader) checkOverlap(drafts []*draft) {
 		}
 		l.doc.add(blame.owner.at, "%s has %s, which overlaps with %s of %s", blame.owner, blame.path, other.path, other.owner)
 	}
+}
+
+func (s *settings) baselineLine() int {
+	if s.config.Baseline == "" {
+		return 0
+	}
+	return s.doc.line([]string{"baseline"})
 }
