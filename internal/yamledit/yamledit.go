@@ -92,7 +92,7 @@ func (id ID) matches(doc *yaml.Node) bool {
 		group = ""
 	}
 	namespace := manifest.Text(manifest.At(doc, "metadata", "namespace"))
-	return group == id.Group && manifest.Text(manifest.Field(doc, "kind")) == id.Kind &&
+	return id.Kind != "" && id.Name != "" && group == id.Group && manifest.Text(manifest.Field(doc, "kind")) == id.Kind &&
 		manifest.Text(manifest.At(doc, "metadata", "name")) == id.Name &&
 		(id.Namespace == "" || namespace == "" || namespace == id.Namespace)
 }
