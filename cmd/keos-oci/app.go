@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -116,7 +117,7 @@ func version() string {
 
 // begin checks the global flags and applies the timeout.
 func (a *app) begin(cmd *cobra.Command) error {
-	if err := cmd.ValidateRequiredFlags(); err != nil { // which cobra would do only after this
+	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil { // which cobra would do only after this
 		return err
 	}
 	formats := append([]string{"text", "json", "yaml"}, extraFormats(cmd)...)
