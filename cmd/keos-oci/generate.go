@@ -117,7 +117,7 @@ func (a *app) follow(ctx context.Context, g *generateFlags, names []string, kind
 		}
 		g.defaults(svc.Workspace)
 		for _, c := range svc.Workspace.Components {
-			if !slices.Contains(kinds, c.Kind) || len(names) > 0 && !slices.Contains(names, c.Name) {
+			if !slices.Contains(kinds, c.Kind) || !wanted(c, names, svc.Workspace.Components) {
 				continue
 			}
 			f, err := g.one(ctx, svc, c)
@@ -145,6 +145,29 @@ func (a *app) follow(ctx context.Context, g *generateFlags, names []string, kind
 		}
 	}
 	return chosen, nil
+}
+
+// wanted reports whether a component is one of those named. Without names it is each one, but for a fleet beside components of
+// other kinds: the environment of those selects nothing of a fleet.
+func wanted(c component.Component, names []string, all component.Set) bool {
+	if len(names) > 0 {
+		return slices.Contains(names, c.Name)
+	}
+	return c.Kind != component.Fleet || !slices.ContainsFunc(all, func(o component.Component) bool { return o.Kind != component.Fleet })
+}
+
+// clustersOf lists the folders of a fleet's clusters, relative to the root of its artifact.
+func clustersOf(files []git.File, c component.Component) []string {
+	var folders []string
+	for _, f := range files {
+		inner, ok := strings.CutPrefix(f.Path, path.Join(c.Root, "clusters")+"/")
+		name, _, isFolder := strings.Cut(inner, "/")
+		if ok && isFolder && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, ".") {
+			folders = append(folders, path.Join("clusters", name))
+		}
+	}
+	slices.Sort(folders)
+	return slices.Compact(folders)
 }
 
 // pinTimeout bounds how long a registry is asked about a pin: generate works without one.
@@ -186,7 +209,9 @@ func (g *generateFlags) checkPin(ctx context.Context, svc *release.Service, f fl
 // one is a component with the policies of its channels.
 func (g *generateFlags) one(ctx context.Context, svc *release.Service, c component.Component) (flux.Follow, error) {
 	f := flux.Follow{Component: c, Policies: flux.Policies{}, YML: usesYML(svc.Files)}
-	if c.Kind != component.Fleet {
+	if c.Kind == component.Fleet {
+		f.Clusters, f.EncryptedIn = clustersOf(svc.Files, c), svc.EncryptedIn
+	} else {
 		needs, err := svc.Needs(ctx, c)
 		if err != nil {
 			return f, fmt.Errorf("component %s: %w", c.Name, err)

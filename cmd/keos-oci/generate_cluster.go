@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -29,7 +30,10 @@ func (a *app) generateClusterCmd() *cobra.Command {
 		Long: `Writes clusters/<name>: the FluxInstance that follows the fleet on a channel and verifies its signature, Flux Operator with
 its values, the cluster's settings and the tenants. It runs in the fleet's checkout; --workspace names those with the
 components that the cluster will run, which are checked for the environment. The Secrets that the cluster needs before it
-can follow the fleet are told on stderr.`,
+can follow the fleet are told on stderr.
+
+The cluster applies all that is in tenants/. Where --dir has files there that no generate command writes, such as the tenants
+of clusters that follow Git, nothing is written (exit code 3): move them, or choose another folder with --tenants-folder.`,
 		Example: `  keos-oci generate cluster prod-eu --environment production --channel latest-stable --domain prodeu.example.com --dir .
   keos-oci generate cluster staging --environment staging --channel latest --domain preview.example.com --dir .
   keos-oci generate cluster edge --environment production --channel latest-stable --domain edge.example.com \
@@ -51,6 +55,9 @@ can follow the fleet are told on stderr.`,
 		if err := a.checkNew(&c); err != nil {
 			return err
 		}
+		if err := c.output.checkTenants(c.cluster.TenantsFolder); err != nil {
+			return err
+		}
 		c.output.notes = append(c.output.notes, c.cluster.Notes()...)
 		for _, s := range c.cluster.Secrets() {
 			c.output.notes = append(c.output.notes, fmt.Sprintf("the cluster needs the Secret %s in flux-system: %s", s.Key, s.Value))
@@ -68,6 +75,7 @@ func (c *clusterFlags) bind(cmd *cobra.Command) {
 	f.StringVar(&c.cluster.Environment, "environment", "", "environment whose variants the cluster runs (required)")
 	f.StringVar(&c.cluster.Channel, "channel", "", "channel that the cluster follows (required)")
 	f.StringVar(&c.cluster.Domain, "domain", "", "CLUSTER_DOMAIN in its settings (required)")
+	bindTenantsFolder(f, &c.cluster.TenantsFolder)
 	f.StringVar(&c.cluster.DisplayName, "cluster-name", "", "CLUSTER_NAME in its settings (default NAME)")
 	f.StringArrayVar(&c.settings, "set", nil, "KEY=VALUE: another of its settings, a ${KEY} to what it delivers")
 	f.StringArrayVar(&c.pins, "pin", nil, "COMPONENT=PIN: hold a component of --workspace, for ResourceSets generated with --cluster-pins")
@@ -106,7 +114,7 @@ func (a *app) cluster(ctx context.Context, c *clusterFlags) (err error) {
 		return err
 	}
 	c.cluster.Fleet = fleet
-	if c.cluster.Encrypted, err = encrypted(svc, c.cluster.Name); err != nil {
+	if c.cluster.Encrypted, err = encrypted(svc, c.cluster.Name, c.cluster.TenantsFolder); err != nil {
 		return err
 	}
 	if c.fleetPin != "" {
@@ -171,12 +179,12 @@ func (a *app) fleet(ctx context.Context, g *generateFlags) (flux.Follow, *releas
 }
 
 // encrypted finds out what of the fleet has to be decrypted on a cluster.
-func encrypted(svc *release.Service, cluster string) (flux.Encrypted, error) {
+func encrypted(svc *release.Service, cluster, tenantsFolder string) (flux.Encrypted, error) {
 	own, err := svc.EncryptedIn("clusters/" + cluster)
 	if err != nil {
 		return flux.Encrypted{}, err
 	}
-	tenants, err := svc.EncryptedIn("tenants")
+	tenants, err := svc.EncryptedIn(cmp.Or(tenantsFolder, flux.TenantsFolder))
 	return flux.Encrypted{Cluster: own, Tenants: tenants}, err
 }
 

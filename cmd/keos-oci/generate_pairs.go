@@ -21,22 +21,28 @@ func (a *app) generatePairsCmd() *cobra.Command {
 		Use:   "ocirepository [COMPONENT…]",
 		Short: "OCIRepository and Kustomization pairs, for clusters without Flux Operator",
 		Long: `For each component an OCIRepository that follows a channel and verifies its signatures, and a Kustomization that applies the
-environment's variant, or one for each phase. The content's ${VARIABLES} are left alone unless --substitute-from names the
-ConfigMap that they come from, or --substitute gives their values.
+environment's variant, or one for each phase. Of a fleet it applies the folder of one cluster, which --environment names. The
+content's ${VARIABLES} are left alone unless --substitute-from names the ConfigMap that they come from, or --substitute gives
+their values.
+
+With --source-only there is no Kustomization: a cluster has one already, which takes its files from elsewhere.
 
 With --into, only where the OCIRepositories in a file point and what they verify is changed: moving one cluster to another
 version, and back, is one --pin.`,
 		Example: `  keos-oci generate ocirepository frontend --channel latest-stable --environment production
   keos-oci generate ocirepository infrastructure --channel latest-stable --environment infrastructure \
       --pin infrastructure=v0.2.0 --into clusters/demo/infrastructure.yaml
-  keos-oci generate ocirepository --channel latest --environment staging --dir clusters/staging`,
+  keos-oci generate ocirepository --channel latest --environment staging --dir clusters/staging
+  keos-oci -C fleet generate ocirepository --channel latest-stable --environment prod-eu --substitute-from settings
+  keos-oci generate ocirepository frontend --channel latest --source-only`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	g.bindTenants(cmd.Flags())
 	g.output.bind(cmd.Flags(), "folder in which <component>.yaml is written")
 	f := cmd.Flags()
 	f.StringVar(&p.Channel, "channel", "", "channel to follow (required)")
-	f.StringVar(&p.Environment, "environment", "", "variant to apply (required)")
+	f.StringVar(&p.Environment, "environment", "", "variant to apply; of a fleet the cluster or its folder (required without --source-only)")
+	f.BoolVar(&p.SourceOnly, "source-only", false, "write OCIRepositories alone")
 	f.StringVar(&p.Namespace, "namespace", "flux-system", "namespace of the Flux objects")
 	f.StringVar(&p.TargetNamespace, "target-namespace", "", "namespace of what is delivered, where the content does not say")
 	f.StringVar(&p.KustomizeAs, "kustomize-as", "", "ServiceAccount that applies the content")
@@ -46,15 +52,19 @@ version, and back, is one --pin.`,
 	f.BoolVar(&p.Redirect, "redirect-sources", false, "let Kustomizations within the content take the OCIRepository for their source, in place of the Git repository that they name")
 	f.StringVar(&into, "into", "", "file whose OCIRepositories are changed, instead of writing whole objects")
 	_ = cmd.MarkFlagRequired("channel")
-	_ = cmd.MarkFlagRequired("environment")
+	cmd.MarkFlagsOneRequired("environment", "source-only")
+	for _, name := range []string{"target-namespace", "kustomize-as", "substitute-from", "substitute", "health-check",
+		"redirect-sources", "into", "component-depends-on", "no-substitute"} {
+		cmd.MarkFlagsMutuallyExclusive("source-only", name)
+	}
 	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		follow, err := a.follow(cmd.Context(), &g, args, component.Infra, component.App)
+		follow, err := a.follow(cmd.Context(), &g, args, component.Infra, component.App, component.Fleet)
 		if err != nil {
 			return err
 		}
 		if len(follow) == 0 {
-			return fmt.Errorf("%w: no component of the kind infra or app", component.ErrNoComponents)
+			return fmt.Errorf("%w: no component of the kind infra, app or fleet", component.ErrNoComponents)
 		}
 		p.Follow, p.Access, p.Trust, p.Interval = follow, g.access, g.trust, g.interval
 		if p.Substitute, err = settings("substitute", substitute); err != nil {

@@ -51,13 +51,16 @@ func (t *tenantFlags) selects() string {
 func (a *app) generateResourceSetCmd() *cobra.Command {
 	var t tenantFlags
 	var dependsOn []string
+	var folder string
 	var clusterPins, providers bool
 	cmd := &cobra.Command{
 		Use:   "resourceset infra|apps [COMPONENT…]",
 		Short: "The ResourceSet that delivers all infra components, or all apps",
 		Long: `The shape is that of the D2 reference architecture: a namespace for each component with the cluster's settings, the
 registry's login, a ServiceAccount with its rights, an OCIRepository and Kustomizations, one for each phase. infra waits until
-the ResourceSet policies is applied and apps until infra is, unless --depends-on says what else, or none.`,
+the ResourceSet policies is applied and apps until infra is, unless --depends-on says what else, or none.
+
+Generated clusters apply all that is in tenants/. Where --dir has other files there, nothing is written (exit code 3).`,
 		Example: `  keos-oci generate resourceset infra
   keos-oci -C apps generate resourceset apps --dir fleet
   keos-oci generate resourceset apps --workspace shop --workspace billing --signer component --dir fleet
@@ -69,6 +72,7 @@ the ResourceSet policies is applied and apps until infra is, unless --depends-on
 	f := cmd.Flags()
 	f.StringArrayVar(&dependsOn, "depends-on", nil, "resourceset/NAME or kustomization/NAMESPACE/NAME that must be ready before, or none")
 	f.BoolVar(&clusterPins, "cluster-pins", false, "let a cluster's settings pin components (generate cluster --pin)")
+	bindTenantsFolder(f, &folder)
 	f.BoolVar(&providers, "providers", false, "look tags up with a ResourceSetInputProvider for each component, and follow digests")
 	cmd.ValidArgsFunction = a.completeTenants
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -85,6 +89,7 @@ the ResourceSet policies is applied and apps until infra is, unless --depends-on
 			return err
 		}
 		tenants.DependsOn, tenants.ClusterPins, tenants.Providers = after(kind, dependsOn), clusterPins, providers
+		tenants.Folder = folder
 		clusters, err := knownClusters(t.output.dir)
 		if err != nil {
 			return err
@@ -95,6 +100,9 @@ the ResourceSet policies is applied and apps until infra is, unless --depends-on
 		t.output.notes = append(t.output.notes, tenants.Notes(clusters)...)
 		file, err := tenants.File()
 		if err != nil {
+			return err
+		}
+		if err := t.output.checkTenants(folder); err != nil {
 			return err
 		}
 		return a.finishFiles(t.output, []flux.File{file}, nil)
@@ -248,6 +256,7 @@ func (a *app) editInputs(edit flux.Edit, o outputFlags) error {
 
 func (a *app) generatePoliciesCmd() *cobra.Command {
 	var output outputFlags
+	var folder string
 	var workspaces, sources []string
 	cmd := &cobra.Command{
 		Use:   "policies",
@@ -259,6 +268,7 @@ allowed ones: by default the registries of the workspaces.`,
 		Args: cobra.NoArgs,
 	}
 	output.bind(cmd.Flags(), "top folder of the fleet's checkout, in which tenants/policies.yaml is written")
+	bindTenantsFolder(cmd.Flags(), &folder)
 	cmd.Flags().StringArrayVar(&workspaces, "workspace", nil, "checkout whose registry is allowed; may be given several times (default -C)")
 	cmd.Flags().StringArrayVar(&sources, "allow-source", nil, "beginning of the URLs to allow, with a slash at the end, in place of the workspaces' registries")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -268,7 +278,7 @@ allowed ones: by default the registries of the workspaces.`,
 				return err
 			}
 		}
-		file, err := flux.Allowlist{Sources: sources}.File()
+		file, err := flux.Allowlist{Sources: sources, Folder: folder}.File()
 		if err != nil {
 			return err
 		}

@@ -391,6 +391,42 @@ func TestPairsAreAccepted(t *testing.T) {
 	}
 }
 
+// TestFleetPairIsAccepted: the pair of a fleet is decrypted by what the cluster's own folder needs, and does not wait for itself.
+func TestFleetPairIsAccepted(t *testing.T) {
+	v := fluxtest.CRDs(t)
+	fleet := follow(t, component.Fleet, "fleet", "clusters/prod/default", "clusters/staging")
+	var looked string
+	fleet.EncryptedIn = func(folder string) (string, error) {
+		looked = folder
+		return "clusters/prod/default/secret.yaml", nil
+	}
+	pairs := Pairs{Follow: []Follow{fleet}, Channel: "latest-stable", Environment: "prod", SubstituteFrom: "settings"}
+	if _, err := pairs.Files(); !errors.Is(err, ErrInput) || looked != "clusters/prod/default" {
+		t.Errorf("%v, looked in %s", err, looked)
+	}
+	pairs.Decryption = "sops-age"
+	files, err := pairs.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range v.YAML(files[0].Content) {
+		t.Errorf("%v\n%s", err, files[0].Content)
+	}
+	k := documents(t, files[0].Content)[1]
+	for key, want := range map[string]any{"path": "./clusters/prod/default", "wait": false, "prune": true} {
+		if got := at(k, "spec", key); got != want {
+			t.Errorf("%s: %v, want %v", key, got, want)
+		}
+	}
+	if at(k, "spec", "decryption", "secretRef", "name") != "sops-age" || at(k, "spec", "postBuild") == nil {
+		t.Errorf("%v", k)
+	}
+	pairs.SourceOnly, pairs.Decryption, pairs.Environment = true, "", ""
+	if files, err = pairs.Files(); err != nil || len(documents(t, files[0].Content)) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
 func TestPoliciesAreAccepted(t *testing.T) {
 	v := fluxtest.CRDs(t)
 	file, err := Allowlist{Sources: []string{"oci://ghcr.io/org/", "https://github.com/org/"}}.File()

@@ -29,12 +29,14 @@ type Cluster struct {
 	Flux        Distribution
 	Decryption  string // Secret with the key of files that SOPS encrypted
 	Encrypted   Encrypted
+
+	TenantsFolder string // of the fleet, which the cluster applies; tenants where empty
 }
 
 // Encrypted is the first file that SOPS encrypted in what a new cluster builds of the fleet; empty where there is none.
 type Encrypted struct {
 	Cluster string // of those in clusters/<name>
-	Tenants string // of those in tenants
+	Tenants string // of those in the folder of the tenants
 }
 
 // Setting is one of a cluster's settings, a ${VARIABLE} to what it delivers.
@@ -81,7 +83,7 @@ func (c Cluster) Files() ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Flux = c.Flux.withDefaults()
+	c.Flux, c.TenantsFolder = c.Flux.withDefaults(), cmp.Or(c.TenantsFolder, TenantsFolder)
 	instance, err := c.instance()
 	if err != nil {
 		return nil, err
@@ -135,7 +137,7 @@ func (c Cluster) key() string {
 }
 
 func (c Cluster) validate() error {
-	faults := []error{c.Access.validate()}
+	faults := []error{c.Access.validate(), checkTenantsFolder(c.TenantsFolder)}
 	for _, file := range []string{c.Encrypted.Cluster, c.Encrypted.Tenants} {
 		faults = append(faults, demandKey(Follow{Component: c.Fleet.Component, Encrypted: file}, c.Decryption, systemNamespace))
 	}

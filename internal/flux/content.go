@@ -96,11 +96,14 @@ func variables(names []string) string {
 
 // Notes says what a cluster would replace by nothing, and which values nothing uses.
 func (p Pairs) Notes() []string {
+	if p.SourceOnly {
+		return nil
+	}
 	var notes []string
 	used := map[string]bool{}
 	for _, f := range p.Follow {
 		for _, phase := range phasesOf(f.Component) {
-			folder, err := phasePath(f.Component, phase, p.Environment)
+			folder, err := p.folder(f, phase)
 			uses := f.usesOf(folder)
 			if err != nil || f.NoSubstitute {
 				continue

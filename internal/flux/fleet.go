@@ -1,11 +1,13 @@
 package flux
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +16,29 @@ import (
 
 // maxSettings bounds what is read of a cluster's settings.
 const maxSettings = 1 << 20
+
+// TenantsFolder is the folder of a fleet that generated clusters apply, unless another one is named.
+const TenantsFolder = "tenants"
+
+var folderName = regexp.MustCompile(`\A[A-Za-z0-9][-A-Za-z0-9._]*\z`)
+
+// checkTenantsFolder demands the name of a folder at the fleet's top; an empty one is the default.
+func checkTenantsFolder(name string) error {
+	if name != "" && (name == "clusters" || !folderName.MatchString(name)) {
+		return fmt.Errorf("%w: folder %q of the tenants: want the name of a folder at the top of the fleet, other than clusters", ErrInput, name)
+	}
+	return nil
+}
+
+// tenantsFile is the path of a generated file that all clusters apply.
+func tenantsFile(folder, name string) string {
+	return path.Join(cmp.Or(folder, TenantsFolder), name+".yaml")
+}
+
+// TenantsFiles lists the files that are generated in the folder of the tenants.
+func TenantsFiles(folder string) []string {
+	return []string{tenantsFile(folder, "apps"), tenantsFile(folder, "infra"), tenantsFile(folder, "policies")}
+}
 
 // Known is a cluster that a fleet has already.
 type Known struct {
@@ -42,6 +67,51 @@ func Clusters(fleet fs.FS) ([]Known, error) {
 		all = append(all, Known{folder.Name(), settings})
 	}
 	return all, nil
+}
+
+// clusterFolder is what a cluster builds of the fleet, as Flux wants it: the folder that is given, or the one of the cluster of that name.
+func clusterFolder(f Follow, cluster string) (string, error) {
+	c := f.Component
+	given := strings.TrimPrefix(path.Clean("/"+cluster), "/") // as Flux reads paths, nothing is above the fleet
+	folder := given
+	if !strings.HasPrefix(given, "clusters/") {
+		folder = path.Join("clusters", given)
+	}
+	if variable(cluster) {
+		if pattern, err := variantPattern(c, "", cluster); err == nil {
+			folder = pattern
+		}
+		return "./" + folder, nil
+	}
+	for _, exact := range []string{given, folder} {
+		if slices.Contains(c.Variants, exact) {
+			return strings.TrimSuffix("./"+exact, "/."), nil
+		}
+	}
+	fit := outermost(c.Variants, folder)
+	switch {
+	case given == "": // no name
+	case len(fit) == 1:
+		return "./" + fit[0], nil
+	case len(fit) > 1:
+		return "", noVariant(c, "", cluster, fit)
+	case slices.Contains(f.Clusters, folder):
+		return "./" + folder, nil
+	}
+	known := cmp.Or(strings.Join(f.Clusters, ", "), "none")
+	return "", fmt.Errorf("%w: fleet %s has no cluster %s: it has %s", ErrVariant, c.Name, cluster, known)
+}
+
+// outermost lists the variants below a folder that are in no other of them.
+func outermost(variants []string, folder string) []string {
+	var fit []string
+	for _, v := range slices.Sorted(slices.Values(variants)) {
+		inner := slices.ContainsFunc(fit, func(outer string) bool { return strings.HasPrefix(v, outer+"/") })
+		if strings.HasPrefix(v, folder+"/") && !inner {
+			fit = append(fit, v)
+		}
+	}
+	return fit
 }
 
 func readSettings(fleet fs.FS, file string) (map[string]string, error) {

@@ -51,6 +51,10 @@ type Follow struct {
 	YML          bool     // workflows that sign it may end in .yml
 	Encrypted    string   // the first file of its content that SOPS encrypted; empty where there is none
 
+	// Of a fleet: its clusters' folders, and what finds the first file in a folder of the checkout that SOPS encrypted.
+	Clusters    []string
+	EncryptedIn func(folder string) (string, error)
+
 	// Uses are the ${VARIABLES} of the folders that clusters build; "" is all of the content. It is nil where nobody looked.
 	Uses map[string]*substitution.Uses
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/stratio/keos-oci/internal/component"
@@ -12,11 +13,12 @@ import (
 )
 
 // Pairs describes objects for clusters without Flux Operator: of each component one OCIRepository and a Kustomization, or
-// one Kustomization for each of its phases.
+// one Kustomization for each of its phases. Of a fleet, the Kustomization applies the folder of one cluster.
 type Pairs struct {
 	Follow          []Follow
 	Channel         string
-	Environment     string
+	Environment     string    // the variant that is applied; of a fleet the cluster
+	SourceOnly      bool      // write no Kustomizations
 	Namespace       string    // of the objects; flux-system where empty
 	TargetNamespace string    // of what is delivered, where the content itself does not say
 	KustomizeAs     string    // ServiceAccount that applies the content
@@ -39,9 +41,6 @@ func (p Pairs) Files() ([]File, error) {
 	var faults []error
 	for _, f := range p.Follow {
 		documents, err := p.of(f)
-		if err == nil {
-			err = demandKey(f, p.Decryption, cmp.Or(p.Namespace, systemNamespace))
-		}
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -96,8 +95,20 @@ func (p Pairs) of(f Follow) ([]any, error) {
 		return nil, fmt.Errorf("component %s: %w", c.Name, err)
 	}
 	documents := []any{p.source(f, verify)}
+	if p.SourceOnly {
+		return documents, nil
+	}
+	applied, err := p.kustomizations(f)
+	return append(documents, applied...), err
+}
+
+// kustomizations are those of one component, one for each of its phases.
+func (p Pairs) kustomizations(f Follow) (documents []any, err error) {
+	if f, err = p.encrypted(f); err != nil {
+		return nil, err
+	}
 	previous := ""
-	for _, phase := range phasesOf(c) {
+	for _, phase := range phasesOf(f.Component) {
 		k, err := p.kustomization(f, phase, previous)
 		if err != nil {
 			return nil, err
@@ -105,7 +116,28 @@ func (p Pairs) of(f Follow) ([]any, error) {
 		previous = k.Metadata.Name
 		documents = append(documents, k)
 	}
-	return documents, nil
+	return documents, demandKey(f, p.Decryption, cmp.Or(p.Namespace, systemNamespace))
+}
+
+// encrypted is f with what of a fleet has to be decrypted on the cluster.
+func (p Pairs) encrypted(f Follow) (Follow, error) {
+	if f.Component.Kind != component.Fleet || f.EncryptedIn == nil {
+		return f, nil
+	}
+	folder, err := p.folder(f, "")
+	if err != nil {
+		return f, err
+	}
+	f.Encrypted, err = f.EncryptedIn(path.Join(f.Component.Root, folder))
+	return f, err
+}
+
+// folder is what the cluster builds of a component, as Flux wants it.
+func (p Pairs) folder(f Follow, phase string) (string, error) {
+	if f.Component.Kind == component.Fleet {
+		return clusterFolder(f, p.Environment)
+	}
+	return phasePath(f.Component, phase, p.Environment)
 }
 
 func (p Pairs) source(f Follow, verify *verification) ociRepository {
@@ -127,7 +159,7 @@ func (p Pairs) source(f Follow, verify *verification) ociRepository {
 // kustomization is the one of a phase, "" for a component without phases. It waits for the phase before it, and the first
 // one for the components that it depends on.
 func (p Pairs) kustomization(f Follow, phase, previous string) (kustomization, error) {
-	folder, err := phasePath(f.Component, phase, p.Environment)
+	folder, err := p.folder(f, phase)
 	if err != nil {
 		return kustomization{}, err
 	}
@@ -135,8 +167,9 @@ func (p Pairs) kustomization(f Follow, phase, previous string) (kustomization, e
 		object: object{kustomizeAPI, "Kustomization", p.metadata(phaseName(f.Component.Name, phase))},
 		Spec: kustomizationSpec{
 			TargetNamespace: p.TargetNamespace, ServiceAccountName: p.KustomizeAs,
-			Interval: applyInterval, RetryInterval: retryInterval, Wait: true, Timeout: applyTimeout,
+			Interval: applyInterval, RetryInterval: retryInterval, Timeout: applyTimeout,
 			SourceRef: kindAndName{"OCIRepository", f.Component.Name}, Path: quoted(folder), Prune: true,
+			Wait: f.Component.Kind != component.Fleet, // whose folder may have this very Kustomization, which would wait for itself
 		},
 	}
 	if after := p.after(f, previous); len(after) > 0 {

@@ -1,6 +1,7 @@
 package flux
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stratio/keos-oci/internal/component"
@@ -28,5 +29,29 @@ func TestPaths(t *testing.T) {
 				t.Errorf("%v: %s builds %s, %v, want %s", tc.variants, environment, got, err, want)
 			}
 		}
+	}
+}
+
+// TestClusterFolder: what a cluster builds of a fleet.
+func TestClusterFolder(t *testing.T) {
+	variants := []string{"clusters/eos/default", "clusters/one", "clusters/one/apps", "clusters/two/a", "clusters/two/a/x",
+		"clusters/two/b", "other/x"}
+	f := Follow{Component: component.Component{Name: "fleet", Kind: component.Fleet, Dir: ".", Variants: variants},
+		Clusters: []string{"clusters/eos", "clusters/new", "clusters/one", "clusters/two"}}
+	for cluster, want := range map[string]string{
+		"one": "./clusters/one", "clusters/one": "./clusters/one", "./clusters/one/": "./clusters/one",
+		"clusters/one/apps": "./clusters/one/apps",
+		"eos": "./clusters/eos/default", "clusters/eos/default": "./clusters/eos/default", "new": "./clusters/new", "other/x": "./other/x",
+		"${CLUSTER_NAME}": "./clusters/${CLUSTER_NAME}",
+		"two":             "", "no": "", "": "", ".": "", "..": "", "no/x": "", "clusters": "", "_TEMPLATE": "",
+	} {
+		got, err := clusterFolder(f, cluster)
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("%q: %q, %v, want %q", cluster, got, err, want)
+		}
+	}
+	_, err := clusterFolder(f, "two")
+	if err == nil || !strings.Contains(err.Error(), "clusters/two/a or clusters/two/b") {
+		t.Error(err)
 	}
 }

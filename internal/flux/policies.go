@@ -8,6 +8,7 @@ import (
 // Allowlist describes the admission policy that keeps tenants to known sources.
 type Allowlist struct {
 	Sources []string // beginnings of URLs, each with a slash at the end
+	Folder  string   // of the fleet, in which the file is; tenants where empty
 }
 
 // File returns tenants/policies.yaml.
@@ -16,12 +17,15 @@ func (a Allowlist) File() (File, error) {
 		return File{}, err
 	}
 	content, err := fillIn("policies.yaml", a)
-	return File{"tenants/policies.yaml", content}, err
+	return File{tenantsFile(a.Folder, "policies"), content}, err
 }
 
 // validate refuses what would let others in, and what would keep everybody out: the policy demands that exactly one source
 // fits, so that of two that overlap neither would.
 func (a Allowlist) validate() error {
+	if err := checkTenantsFolder(a.Folder); err != nil {
+		return err
+	}
 	if len(a.Sources) == 0 {
 		return fmt.Errorf("%w: no source is allowed", ErrInput)
 	}

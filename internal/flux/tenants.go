@@ -34,6 +34,7 @@ type Tenants struct {
 	ClusterPins bool   // a cluster's settings may pin components
 	Decryption  string // Secret with the key of files that SOPS encrypted
 	alone       bool   // the input is for a file whose resources may need keys in which components differ
+	Folder      string // of the fleet, in which the file is; tenants where empty
 	Providers   bool   // inputs come from a ResourceSetInputProvider for each component, which resolves the tag
 }
 
@@ -72,7 +73,7 @@ func (t Tenants) File() (File, error) {
 		}
 	}
 	content, err := encode(append(documents, set)...)
-	return File{"tenants/" + t.Name() + ".yaml", content}, err
+	return File{tenantsFile(t.Folder, t.Name()), content}, err
 }
 
 // Inputs returns the ResourceSet's inputs alone, one for each component in the order given.
@@ -142,7 +143,7 @@ func (t Tenants) plan() (*tenantsPlan, error) {
 }
 
 func (t Tenants) validate() error {
-	faults := []error{t.Access.validate(), checkTimes(t.Interval)}
+	faults := []error{t.Access.validate(), checkTimes(t.Interval), checkTenantsFolder(t.Folder)}
 	if t.Kind != component.Infra && t.Kind != component.App {
 		faults = append(faults, fmt.Errorf("%w: tenants are of the kinds infra and app, not %s", ErrInput, t.Kind))
 	}
