@@ -41,7 +41,7 @@ func TestClusterFolder(t *testing.T) {
 	for cluster, want := range map[string]string{
 		"one": "./clusters/one", "clusters/one": "./clusters/one", "./clusters/one/": "./clusters/one",
 		"clusters/one/apps": "./clusters/one/apps",
-		"eos": "./clusters/eos/default", "clusters/eos/default": "./clusters/eos/default", "new": "./clusters/new", "other/x": "./other/x",
+		"eos":               "./clusters/eos/default", "clusters/eos/default": "./clusters/eos/default", "new": "./clusters/new", "other/x": "./other/x",
 		"${CLUSTER_NAME}": "./clusters/${CLUSTER_NAME}",
 		"two":             "", "no": "", "": "", ".": "", "..": "", "no/x": "", "clusters": "", "_TEMPLATE": "",
 	} {
