@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,9 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/migrate"
@@ -23,19 +27,37 @@ func (a *app) migrateCmd() *cobra.Command {
 		Use:   "migrate",
 		Short: "Move clusters that follow Git branches to artifacts",
 		Long: `Run it in a checkout of the fleet. plan says what each cluster follows today and what it can follow instead, and what keeps it
-from moving. It changes nothing.`,
+from moving. prepare adds what clusters need to follow artifacts; nothing switches. switch lets one cluster, or one component of it,
+take its files from artifacts, and back. status shows how far all of them are.
+
+Each phase edits files of the checkout in place and keeps comments and order. Commit it as one commit: to revert the commit is the way
+back. A phase that is run again changes nothing that is done already.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCmd())
+	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd())
 	return cmd
 }
 
 // migrateFlags are what the phases share.
 type migrateFlags struct {
-	workspaces []string
-	channels   []string // BRANCH=CHANNEL
-	signing    signFlags
+	channels []string // BRANCH=CHANNEL
+	generate generateFlags
+	dryRun   bool
+	check    bool
+
+	services map[string]*release.Service // by workspace
+}
+
+func (g *migrateFlags) bind(f *pflag.FlagSet) {
+	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components; may be given several times (required)")
+	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: what a cluster follows in the place of a branch")
+	_ = cobra.MarkFlagRequired(f, "workspace")
+}
+
+func (g *migrateFlags) bindEdits(f *pflag.FlagSet) {
+	f.BoolVar(&g.dryRun, "dry-run", false, "print what would change, and change nothing")
+	f.BoolVar(&g.check, "check", false, "change nothing, and exit with 3 where something is left to do")
 }
 
 func (a *app) migratePlanCmd() *cobra.Command {
@@ -56,10 +78,8 @@ Exit code 3 means that something is in the way: each stop has its place and says
   keos-oci migrate plan staging --workspace ../apps --workspace ../infra --key cosign.pub`,
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&g.workspaces, "workspace", nil, "checkout with components; may be given several times (required)")
-	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: what a cluster follows in the place of a branch")
-	_ = cmd.MarkFlagRequired("workspace")
-	g.signing.bindVerifier(f)
+	g.bind(f)
+	g.generate.signing.bindVerifier(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req, err := a.migration(cmd.Context(), &g, args)
 		if err != nil {
@@ -85,8 +105,8 @@ func (a *app) migration(ctx context.Context, g *migrateFlags, clusters []string)
 	if err != nil {
 		return req, err
 	}
-	for _, dir := range g.workspaces {
-		ws, err := a.migrationWorkspace(ctx, dir, &g.signing, mapped)
+	for _, dir := range g.generate.workspaces {
+		ws, err := a.migrationWorkspace(ctx, dir, g, mapped)
 		if err != nil {
 			return req, fmt.Errorf("workspace %s: %w", dir, err)
 		}
@@ -127,11 +147,15 @@ func pairsOf(flag string, texts []string) (map[string]string, error) {
 	return found, nil
 }
 
-func (a *app) migrationWorkspace(ctx context.Context, dir string, signing *signFlags, mapped map[string]string) (migrate.Workspace, error) {
-	svc, err := a.serviceIn(ctx, dir, false, signing)
+func (a *app) migrationWorkspace(ctx context.Context, dir string, g *migrateFlags, mapped map[string]string) (migrate.Workspace, error) {
+	svc, err := a.serviceIn(ctx, dir, false, &g.generate.signing)
 	if err != nil {
 		return migrate.Workspace{}, err
 	}
+	if g.services == nil {
+		g.services = map[string]*release.Service{}
+	}
+	g.services[dir] = svc
 	url, err := svc.Checkout.RemoteURL(ctx)
 	if err != nil {
 		return migrate.Workspace{}, err
@@ -193,6 +217,195 @@ func (a *app) branchFolder(ctx context.Context, checkout *git.Checkout, branch s
 	return tree.Folder()
 }
 
+func (a *app) migratePrepareCmd() *cobra.Command {
+	var g migrateFlags
+	cmd := &cobra.Command{
+		Use:   "prepare [CLUSTER…]",
+		Short: "Add the sources that clusters will follow; nothing switches",
+		Long: `Writes the channel and who signs into the settings of each cluster, then an OCIRepository, which verifies signatures, into the file
+of each Kustomization that is to move. What differs between clusters are variables of their settings; a cluster without them fetches
+nothing. It is done when all OCIRepositories are Ready in each cluster.`,
+		Example: `  keos-oci migrate prepare --workspace ../keos-apps --workspace ../keos-system-services --channel production=latest-stable --pull-secret registry-login
+  keos-oci migrate prepare --workspace ../apps --workspace ../infra --key cosign.pub --key-secret cosign-key --dry-run`,
+	}
+	f := cmd.Flags()
+	g.bind(f)
+	g.bindEdits(f)
+	g.generate.bindAccess(f)
+	g.generate.signing.verifies = true
+	f.StringVar(&g.generate.interval, "interval", "", "how often clusters look at the tag (default 5m)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req, err := a.migration(cmd.Context(), &g, args)
+		if err != nil {
+			return err
+		}
+		sources, err := a.migrationSources(cmd.Context(), &g)
+		if err != nil {
+			return err
+		}
+		plan, changes, err := migrate.Prepare(cmd.Context(), req, sources)
+		if err != nil {
+			return err
+		}
+		return a.finishPhase(&g, req.Fleet, plan, changes, "when committed, look at each cluster: kubectl get ocirepositories -A must show all as Ready")
+	}
+	return cmd
+}
+
+func (a *app) migrateSwitchCmd() *cobra.Command {
+	var g migrateFlags
+	var components []string
+	var back, accept bool
+	cmd := &cobra.Command{
+		Use:   "switch CLUSTER",
+		Short: "Let a cluster take its files from artifacts, or go back to Git",
+		Long: `Adds patches of sourceRef and path to the cluster's own files, for each Kustomization that is prepared. Names, namespaces, variables,
+decryption, patches, dependsOn, intervals and health checks stay. It refuses unless all objects are the same before and after; --accept
+takes differences that plan has shown. --back takes the patches away.`,
+		Example: `  keos-oci migrate switch staging --workspace ../keos-apps --workspace ../keos-system-services
+  keos-oci migrate switch staging --component frontend --workspace ../apps
+  keos-oci migrate switch staging --back --workspace ../apps`,
+		Args: cobra.ExactArgs(1),
+	}
+	f := cmd.Flags()
+	g.bind(f)
+	g.bindEdits(f)
+	g.generate.signing.bindVerifier(f)
+	f.StringArrayVar(&components, "component", nil, "only this component; may be given several times")
+	f.BoolVar(&back, "back", false, "go back to Git")
+	f.BoolVar(&accept, "accept", false, "although objects differ")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req, err := a.migration(cmd.Context(), &g, args)
+		if err != nil {
+			return err
+		}
+		if back {
+			changes, err := migrate.Back(cmd.Context(), req.Fleet, args[0], components)
+			if err != nil {
+				return err
+			}
+			return a.finishPhase(&g, req.Fleet, &migrate.Plan{}, changes, "the branch may be older than what runs: see keos-oci migrate plan before you commit")
+		}
+		plan, changes, err := migrate.Switch(cmd.Context(), req, components, accept)
+		if err != nil {
+			return err
+		}
+		return a.finishPhase(&g, req.Fleet, plan, changes, "when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
+	}
+	return cmd
+}
+
+func (a *app) migrateStatusCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "status [CLUSTER…]",
+		Short:   "How far each Kustomization of each cluster is",
+		Example: `  keos-oci migrate status`,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		fleet, err := a.openFleet(cmd.Context())
+		if err != nil {
+			return err
+		}
+		states, err := migrate.Progress(cmd.Context(), migrate.Request{Fleet: fleet, Clusters: args})
+		if err != nil {
+			return err
+		}
+		return a.finish(&progressResult{states}, nil)
+	}
+	return cmd
+}
+
+// progressResult is how far a migration is.
+type progressResult struct {
+	Kustomizations []migrate.State `json:"kustomizations"`
+}
+
+// phaseResult is what a phase of a migration did. Status of a file is updated, or differs where nothing was written.
+type phaseResult struct {
+	Files []generatedFile `json:"files"`
+	Stops []migrate.Stop  `json:"stops"`
+	Next  string          `json:"next,omitempty"`
+}
+
+// finishPhase writes the changes of a phase, or says what they are.
+func (a *app) finishPhase(g *migrateFlags, fleet *migrate.Fleet, plan *migrate.Plan, changes []migrate.Change, next string) error {
+	res := &phaseResult{Files: []generatedFile{}, Stops: append([]migrate.Stop{}, plan.Stops...)}
+	status := fileUpdated
+	if g.dryRun || g.check || len(plan.Stops) > 0 {
+		status = fileDiffers
+	}
+	for _, c := range changes {
+		_, hunks, _ := bytes.Cut(diff.Diff(c.File, c.Before, c.File+" (after)", c.After), []byte("\n"))
+		res.Files = append(res.Files, generatedFile{Path: c.File, Status: status, Diff: string(hunks)})
+	}
+	switch {
+	case len(plan.Stops) > 0:
+		return a.finish(res, plan.Err())
+	case g.check && len(changes) > 0:
+		return a.finish(res, fmt.Errorf("%w: %d files are to be changed", migrate.ErrIncomplete, len(changes)))
+	case g.dryRun || g.check:
+		return a.finish(res, nil)
+	}
+	if len(changes) > 0 {
+		res.Next = next
+	}
+	return a.finish(res, migrate.Write(fleet.Dir, changes))
+}
+
+// migrationSources makes sources for the components of all workspaces.
+func (a *app) migrationSources(ctx context.Context, g *migrateFlags) (migrate.Sources, error) {
+	shared := flux.Shared{}
+	for _, dir := range g.generate.workspaces {
+		svc := g.services[dir]
+		g.generate.defaults(svc.Workspace)
+		for _, c := range svc.Workspace.Components {
+			f, err := g.generate.one(ctx, svc, c)
+			if err != nil {
+				return migrate.Sources{}, err
+			}
+			shared.Follow = append(shared.Follow, f)
+		}
+	}
+	shared.Access, shared.Trust, shared.Interval = g.generate.access, g.generate.trust, g.generate.interval
+	return migrate.Sources{
+		Source: func(c component.Component, namespace string) ([]byte, error) {
+			for _, f := range shared.Follow {
+				if f.Component.Repository == c.Repository {
+					return shared.Source(f, namespace)
+				}
+			}
+			return nil, fmt.Errorf("%w %s", component.ErrUnknown, c.Name)
+		},
+		Settings: func(channel string, components []string) ([]flux.Setting, error) {
+			of := shared
+			of.Follow = slices.DeleteFunc(slices.Clone(shared.Follow), func(f flux.Follow) bool { return !slices.Contains(components, f.Component.Name) })
+			return of.Settings(channel)
+		},
+	}, nil
+}
+
+func (a *app) printPhase(w io.Writer, r *phaseResult) {
+	for _, f := range r.Files {
+		say(w, "%s  %s\n", f.Status, f.Path)
+		p := diffPrinter{app: a}
+		p.hunks(f.Diff)
+		fmt.Fprint(w, p.out.String())
+	}
+	a.printStops(w, r.Stops)
+	if len(r.Files)+len(r.Stops) == 0 {
+		fmt.Fprintln(w, "nothing to do")
+	}
+	if r.Next != "" {
+		say(w, "%s: %s\n", a.paint(bold, "next"), r.Next)
+	}
+}
+
+func (a *app) printStops(w io.Writer, stops []migrate.Stop) {
+	for _, s := range stops {
+		say(w, "%s: %s: %s:%d: %s [%s]; %s\n", a.paint(red, "stop"), s.Cluster, s.File, s.Line, s.Message, s.Code, s.Do)
+	}
+}
+
 func (a *app) printPlan(w io.Writer, p *migrate.Plan) {
 	fmt.Fprintln(w, "CLUSTER\tKUSTOMIZATION\tTODAY\tTOMORROW\tPATH\tOBJECTS")
 	for _, c := range p.Clusters {
@@ -217,7 +430,5 @@ func (a *app) printPlan(w io.Writer, p *migrate.Plan) {
 			say(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, n)
 		}
 	}
-	for _, s := range p.Stops {
-		say(w, "%s: %s: %s:%d: %s [%s]; %s\n", a.paint(red, "stop"), s.Cluster, s.File, s.Line, s.Message, s.Code, s.Do)
-	}
+	a.printStops(w, p.Stops)
 }

@@ -96,6 +96,13 @@ func (a *app) printText(result any) error {
 		a.printAudit(w, r)
 	case *migrate.Plan:
 		a.printPlan(w, r)
+	case *phaseResult:
+		a.printPhase(w, r)
+	case *progressResult:
+		fmt.Fprintln(w, "CLUSTER\tKUSTOMIZATION\tSTATE\tSOURCE")
+		for _, s := range r.Kustomizations {
+			say(w, "%s\t%s\t%s\t%s\n", s.Cluster, s.Kustomization, s.State, s.Source)
+		}
 	case *release.VerifyResult:
 		a.printVerify(w, r)
 	case *release.PullResult:

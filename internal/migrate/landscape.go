@@ -49,7 +49,9 @@ type applier struct {
 	Kind   string // of the source
 	Path   string
 	Parent *applier // nil for the entry
-	values map[string]string
+	// managed says that Flux applies it, so that a change of its file reaches the cluster.
+	managed bool
+	values  map[string]string
 }
 
 // landscape is what one cluster is told by Git.
@@ -59,6 +61,7 @@ type landscape struct {
 	fleet    *Fleet
 	own      name // the source of the fleet itself
 	sources  map[name]source
+	prepared map[name]bool // OCIRepositories
 	appliers []*applier
 	settings map[name]map[string]string // ConfigMaps
 	written  map[name]place             // those of them that the cluster's own folder has
@@ -68,7 +71,7 @@ type landscape struct {
 
 // follow reads a cluster: its entry, then each Kustomization that takes its files from the fleet.
 func (f *Fleet) follow(ctx context.Context, cluster string) (*landscape, error) {
-	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, sources: map[name]source{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
+	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, sources: map[name]source{}, prepared: map[name]bool{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
 	if err := l.enter(); err != nil {
 		return nil, err
 	}
@@ -203,7 +206,9 @@ func (l *landscape) build(ctx context.Context, root, folder string, a *applier, 
 // take remembers what matters of an object.
 func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
 	at := l.fleet.placeOf(folder, r)
-	_ = r.SetOrigin(nil)
+	if r.SetOrigin(nil) != nil || r.ClearTransformations() != nil {
+		return
+	}
 	object, err := r.Map()
 	if err != nil {
 		return
@@ -214,16 +219,28 @@ func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
 	case kind == "GitRepository" && group == sourceGroup:
 		s := sourceOf(object, at)
 		l.sources[s.name] = s
+	case kind == "OCIRepository" && group == sourceGroup:
+		l.prepared[nameOf(object)] = true
 	case kind == "Kustomization" && group == kustomizeGroup:
-		a := applierOf(object, at, by)
-		if !slices.ContainsFunc(l.appliers, func(known *applier) bool { return known.name == a.name }) {
-			l.appliers = append(l.appliers, a)
-		}
+		l.takeApplier(applierOf(object, at, by))
 	case kind == "ConfigMap":
 		if data := texts(object, "data"); len(data) > 0 {
 			l.settings[name{cmp.Or(r.GetNamespace(), fluxNamespace), r.GetName()}] = data
 		}
 	}
+}
+
+// takeApplier remembers a Kustomization. One that is known is applied twice; the entry may be among what it applies itself, and then
+// follows its file.
+func (l *landscape) takeApplier(a *applier) {
+	for _, known := range l.appliers {
+		if known.name == a.name {
+			known.managed = true
+			return
+		}
+	}
+	a.managed = true
+	l.appliers = append(l.appliers, a)
 }
 
 // valuesOf are the variables of a Kustomization: of ConfigMaps, then those that it has itself. A ConfigMap that is not in Git in this

@@ -1,0 +1,129 @@
+package migrate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+)
+
+// Change is one file of the fleet before and after a phase.
+type Change struct {
+	File   string `json:"file"`
+	Before []byte `json:"-"`
+	After  []byte `json:"-"`
+}
+
+// edits collects changes of files.
+type edits struct {
+	fleet *Fleet
+	files map[string]*Change
+}
+
+func newEdits(f *Fleet) *edits { return &edits{f, map[string]*Change{}} }
+
+// edit changes a file that may have been changed already.
+func (e *edits) edit(file string, change func([]byte) ([]byte, error)) error {
+	c := e.files[file]
+	if c == nil {
+		data, err := e.fleet.Read(file)
+		if err != nil {
+			return err
+		}
+		c = &Change{file, data, data}
+		e.files[file] = c
+	}
+	after, err := change(c.After)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	c.After = after
+	return nil
+}
+
+// changes lists the files that are not as before, sorted.
+func (e *edits) changes() []Change {
+	list := []Change{}
+	for _, file := range slices.Sorted(maps.Keys(e.files)) {
+		if c := e.files[file]; !bytes.Equal(c.Before, c.After) {
+			list = append(list, *c)
+		}
+	}
+	return list
+}
+
+// copyWith makes a copy of the fleet's files with changes in it, and gives it with what removes it.
+func (f *Fleet) copyWith(changes []Change) (copied *Fleet, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "keos-oci-")
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	after := map[string][]byte{}
+	for _, c := range changes {
+		after[c.File] = c.After
+	}
+	for _, file := range f.Files {
+		data, changed := after[file]
+		if !changed {
+			if data, err = f.Read(file); err != nil {
+				break
+			}
+		}
+		full := filepath.Join(dir, filepath.FromSlash(file))
+		if err = errors.Join(os.MkdirAll(filepath.Dir(full), 0o700), os.WriteFile(full, data, 0o600)); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		remove()
+		return nil, nil, err
+	}
+	read := func(file string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))) }
+	return &Fleet{Dir: dir, Files: f.Files, Read: read}, remove, nil
+}
+
+// Write puts changes into the checkout. Each file is whole, before or after; a run that ends between two files is completed by the next.
+func Write(dir string, changes []Change) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, c := range changes {
+		if err := writeOne(root, c); err != nil {
+			return fmt.Errorf("%s: %w", c.File, err)
+		}
+	}
+	return nil
+}
+
+func writeOne(root *os.Root, c Change) error {
+	info, err := root.Lstat(c.File)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("is no regular file")
+	}
+	beside := path.Join(path.Dir(c.File), "."+path.Base(c.File)+".keos-oci")
+	if err := root.Remove(beside); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := root.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(c.After)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Rename(beside, c.File)
+	}
+	if err != nil {
+		_ = root.Remove(beside)
+	}
+	return err
+}
