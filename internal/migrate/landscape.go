@@ -61,7 +61,7 @@ type landscape struct {
 	fleet    *Fleet
 	own      name // the source of the fleet itself
 	sources  map[name]source
-	prepared map[name]bool // OCIRepositories
+	prepared map[name]string // tags of OCIRepositories
 	appliers []*applier
 	settings map[name]map[string]string // ConfigMaps
 	written  map[name]place             // those of them that the cluster's own folder has
@@ -71,7 +71,7 @@ type landscape struct {
 
 // follow reads a cluster: its entry, then each Kustomization that takes its files from the fleet.
 func (f *Fleet) follow(ctx context.Context, cluster string) (*landscape, error) {
-	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, sources: map[name]source{}, prepared: map[name]bool{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
+	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, sources: map[name]source{}, prepared: map[name]string{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
 	if err := l.enter(); err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (l *landscape) build(ctx context.Context, root, folder string, a *applier, 
 
 // take remembers what matters of an object.
 func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
-	at := l.fleet.placeOf(folder, r)
+	from := l.fleet.placeOf(folder, r)
 	if r.SetOrigin(nil) != nil || r.ClearTransformations() != nil {
 		return
 	}
@@ -217,12 +217,12 @@ func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
 	l.built[kind]++
 	switch {
 	case kind == "GitRepository" && group == sourceGroup:
-		s := sourceOf(object, at)
+		s := sourceOf(object, from)
 		l.sources[s.name] = s
 	case kind == "OCIRepository" && group == sourceGroup:
-		l.prepared[nameOf(object)] = true
+		l.prepared[nameOf(object)] = fmt.Sprint(at(object, "spec", "ref", "tag"))
 	case kind == "Kustomization" && group == kustomizeGroup:
-		l.takeApplier(applierOf(object, at, by))
+		l.takeApplier(applierOf(object, from, by))
 	case kind == "ConfigMap":
 		if data := texts(object, "data"); len(data) > 0 {
 			l.settings[name{cmp.Or(r.GetNamespace(), fluxNamespace), r.GetName()}] = data

@@ -128,7 +128,7 @@ func (c *ClusterPlan) addSource(req Request, e *edits, with Sources, m Move, don
 	a := m.applier
 	comp, ok := find(req.Workspaces, m)
 	key := a.Namespace + "/" + m.Component
-	if !ok || done[key] || c.landscape.prepared[name{a.Namespace, m.Component}] {
+	if !ok || done[key] || c.landscape.prepared[name{a.Namespace, m.Component}] != "" {
 		done[key] = true
 		return nil
 	}
@@ -200,7 +200,7 @@ func Switch(ctx context.Context, req Request, components []string, accept bool) 
 func (c *ClusterPlan) addPatch(e *edits, m Move) error {
 	a, l := m.applier, c.landscape
 	switch by := a.Parent; {
-	case !l.prepared[name{a.Namespace, m.Component}]:
+	case l.prepared[name{a.Namespace, m.Component}] == "":
 		l.stop(a.place, "prepare", fmt.Sprintf("%s has no OCIRepository %s beside it", m.Kustomization, m.Component), "run keos-oci migrate prepare, commit, and wait until it is Ready")
 	case by == nil || !within(l.folder, by.File):
 		l.stop(a.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would move other clusters as well", m.Kustomization, l.folder), "patch it by hand")

@@ -1,0 +1,266 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/flux"
+)
+
+// running are the clusters of the landscapes that somebody runs: one on the branch main, and one on production.
+var running = map[string][]string{"keos": {"dev1", "pro1"}, "d1": {"staging", "prod-eu"}}
+
+// branches gives a folder with the files of each branch of a checkout.
+func branches(t *testing.T, landscape, name string, edit func(root string)) map[string]string {
+	t.Helper()
+	root := checkout(t, folderOf(t, landscape, name), map[string]func(string){"production": edit})
+	folders := map[string]string{"main": root, "production": filepath.Join(t.TempDir(), "production")}
+	runGit(t, root, "worktree", "add", "-q", folders["production"], "production")
+	return folders
+}
+
+// request is for a landscape whose channels have what the branches have.
+func request(t *testing.T, landscape string, edit func(root string)) Request {
+	t.Helper()
+	fleet := checkout(t, folderOf(t, landscape, "fleet"), nil)
+	req := Request{Fleet: fleetOf(t, fleet), Clusters: running[landscape]}
+	for _, name := range landscapes[landscape][1:] {
+		folders := branches(t, landscape, name, edit)
+		ws := workspaceOf(t, folders["main"], remoteOf(landscape, name), map[string]string{"main": "latest", "production": "latest-stable"})
+		ws.Checkout = func(_ context.Context, branch string) (string, error) {
+			if folders[branch] == "" {
+				return "", errors.New("no such branch")
+			}
+			return folders[branch], nil
+		}
+		ws.Artifact = func(_ context.Context, c component.Component, channel string) (string, error) {
+			branch := map[string]string{"latest": "main", "latest-stable": "production"}[channel]
+			return filepath.Join(folders[branch], filepath.FromSlash(c.Root)), nil
+		}
+		req.Workspaces = append(req.Workspaces, ws)
+	}
+	return req
+}
+
+// sources writes the least of an OCIRepository, with the variable that real ones have.
+func sources() Sources {
+	return Sources{
+		Source: func(c component.Component, namespace string) ([]byte, error) {
+			return fmt.Appendf(nil, "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n  interval: 5m\n  url: oci://%s\n"+
+				"  ref:\n    tag: ${ARTIFACT_TAG:=unset}\n", c.Name, namespace, c.Repository), nil
+		},
+		Settings: func(channel string, _ []string) ([]flux.Setting, error) {
+			return []flux.Setting{{Key: "ARTIFACT_TAG", Value: channel}}, nil
+		},
+	}
+}
+
+// told is what a cluster is told: its Kustomizations, and the tags of its artifacts.
+func told(t *testing.T, f *Fleet, cluster string) (map[string]any, map[name]string) {
+	t.Helper()
+	l, err := f.follow(t.Context(), "clusters/"+cluster)
+	if err != nil || len(l.stops) > 0 {
+		t.Fatal(err, l.stops)
+	}
+	all := map[string]any{}
+	for _, a := range l.appliers {
+		all[a.name.String()] = a.object
+	}
+	return all, l.prepared
+}
+
+func contents(t *testing.T, f *Fleet) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, file := range f.Files {
+		data, err := os.ReadFile(filepath.Join(f.Dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[file] = string(data)
+	}
+	return all
+}
+
+// do writes what a phase changes, and fails where it stops.
+func do(t *testing.T, f *Fleet, plan *Plan, changes []Change, err error) {
+	t.Helper()
+	if err == nil {
+		err = plan.Err()
+	}
+	if err == nil {
+		err = Write(f.Dir, changes)
+	}
+	if err != nil {
+		t.Fatalf("%v: %+v", err, plan)
+	}
+}
+
+// TestPhases moves a landscape: prepare changes no Kustomization, switch moves one cluster and not the other, and back gives the same bytes.
+// Each phase, done again, has nothing to do.
+func TestPhases(t *testing.T) {
+	for landscape, clusters := range running {
+		t.Run(landscape, func(t *testing.T) {
+			req := request(t, landscape, nil)
+			first, second := clusters[0], clusters[1]
+			before, _ := told(t, req.Fleet, first)
+			other, _ := told(t, req.Fleet, second)
+			plan, changes, err := Prepare(t.Context(), req, sources())
+			do(t, req.Fleet, plan, changes, err)
+			for cluster, tag := range map[string]string{first: "latest", second: "latest-stable"} {
+				after, tags := told(t, req.Fleet, cluster)
+				want := before
+				if cluster == second {
+					want = other
+				}
+				if !reflect.DeepEqual(after, want) {
+					t.Errorf("prepare changes Kustomizations of %s", cluster)
+				}
+				for n, got := range tags {
+					if got != tag {
+						t.Errorf("%s: OCIRepository %s has the tag %s, want %s", cluster, n, got, tag)
+					}
+				}
+				if len(tags) == 0 {
+					t.Errorf("%s has no OCIRepository", cluster)
+				}
+			}
+			if _, again, err := Prepare(t.Context(), req, sources()); err != nil || len(again) > 0 {
+				t.Errorf("prepare again: %v, %d files", err, len(again))
+			}
+			prepared := contents(t, req.Fleet)
+			one := req
+			one.Clusters = []string{first}
+			plan, changes, err = Switch(t.Context(), one, nil, false)
+			do(t, req.Fleet, plan, changes, err)
+			switchedWholly(t, req, first, plan)
+			if after, _ := told(t, req.Fleet, second); !reflect.DeepEqual(after, other) {
+				t.Errorf("the switch of %s changes %s", first, second)
+			}
+			if _, again, err := Switch(t.Context(), one, nil, false); err != nil || len(again) > 0 {
+				t.Errorf("switch again: %v, %d files", err, len(again))
+			}
+			changes, err = Back(t.Context(), req.Fleet, first, nil)
+			do(t, req.Fleet, &Plan{}, changes, err)
+			if !reflect.DeepEqual(contents(t, req.Fleet), prepared) {
+				t.Error("back does not give the bytes from before the switch")
+			}
+		})
+	}
+}
+
+// switchedWholly demands that each Kustomization of the plan follows its artifact, and only files of the cluster were changed.
+func switchedWholly(t *testing.T, req Request, cluster string, plan *Plan) {
+	t.Helper()
+	states, err := Progress(t.Context(), Request{Fleet: req.Fleet, Clusters: []string{cluster}})
+	if err != nil || len(states) < len(plan.Clusters[0].Moves) || len(states) == 0 {
+		t.Fatal(err, states)
+	}
+	for _, m := range plan.Clusters[0].Moves {
+		i := slices.IndexFunc(states, func(s State) bool { return s.Kustomization == m.Kustomization })
+		if i < 0 || states[i].State != StateSwitched || !strings.HasSuffix(states[i].Source, "/"+m.Component) {
+			t.Errorf("%s is not switched: %+v", m.Kustomization, states)
+		}
+		if m.Equal != EqualYes {
+			t.Errorf("%s: %s", m.Kustomization, m.Equal)
+		}
+	}
+}
+
+// TestPhaseIsCompleted: a run that ended after any of its files is completed by the next run.
+func TestPhaseIsCompleted(t *testing.T) {
+	for landscape := range running {
+		whole := request(t, landscape, nil)
+		plan, changes, err := Prepare(t.Context(), whole, sources())
+		do(t, whole.Fleet, plan, changes, err)
+		want := contents(t, whole.Fleet)
+		for n := 1; n < len(changes); n++ {
+			req := request(t, landscape, nil)
+			plan, some, err := Prepare(t.Context(), req, sources())
+			do(t, req.Fleet, plan, some[:n], err)
+			plan, rest, err := Prepare(t.Context(), req, sources())
+			do(t, req.Fleet, plan, rest, err)
+			if got := contents(t, req.Fleet); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: after %d of %d files the next run gives other files", landscape, n, len(changes))
+			}
+		}
+	}
+}
+
+// TestSwitchOfOneComponent: the others stay on Git.
+func TestSwitchOfOneComponent(t *testing.T) {
+	req := request(t, "keos", nil)
+	plan, changes, err := Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	req.Clusters = []string{"dev1"}
+	chosen := plan.Clusters[0].Moves[0].Component
+	plan, changes, err = Switch(t.Context(), req, []string{chosen}, false)
+	do(t, req.Fleet, plan, changes, err)
+	states, err := Progress(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range states {
+		if want := strings.HasSuffix(s.Source, "/"+chosen); (s.State == StateSwitched) != want {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// TestStops: what is in the way stops the plan at its place, with what to do.
+func TestStops(t *testing.T) {
+	for code, break_ := range map[string]func(t *testing.T, req *Request){
+		"workspace": func(_ *testing.T, req *Request) { req.Workspaces = req.Workspaces[:1] },
+		"branch":    func(_ *testing.T, req *Request) { req.Workspaces[1].Channels = map[string]string{"main": "latest"} },
+		"artifact": func(_ *testing.T, req *Request) {
+			req.Workspaces[1].Artifact = func(context.Context, component.Component, string) (string, error) {
+				return "", errors.New("no such tag")
+			}
+		},
+		"differs": func(t *testing.T, req *Request) {
+			artifact := req.Workspaces[1].Artifact
+			req.Workspaces[1].Artifact = func(ctx context.Context, c component.Component, channel string) (string, error) {
+				from, err := artifact(ctx, c, channel)
+				dir := filepath.Join(t.TempDir(), c.Name)
+				if err == nil {
+					err = os.CopyFS(dir, os.DirFS(from))
+				}
+				return dir, errors.Join(err, filepath.WalkDir(dir, func(full string, entry os.DirEntry, err error) error {
+					data, _ := os.ReadFile(full)
+					if err != nil || entry.IsDir() || !strings.Contains(string(data), "kind: Deployment") && !strings.Contains(string(data), "kind: HelmRelease") && !strings.Contains(string(data), "kind: ConfigMap") {
+						return err
+					}
+					return os.WriteFile(full, []byte(strings.Replace(string(data), "metadata:\n", "metadata:\n  labels: {new: label}\n", 1)), 0o600)
+				}))
+			}
+		},
+	} {
+		t.Run(code, func(t *testing.T) {
+			req := request(t, "d1", nil)
+			break_(t, &req)
+			plan, err := Make(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(plan.Stops) == 0 {
+				t.Fatal("nothing stops the plan")
+			}
+			for _, s := range plan.Stops {
+				if s.Code != code || s.File == "" || s.Line == 0 || s.Do == "" {
+					t.Errorf("%+v", s)
+				}
+			}
+			if _, changes, err := Prepare(t.Context(), req, sources()); err != nil || len(changes) > 0 {
+				t.Errorf("prepare goes on: %v, %d files", err, len(changes))
+			}
+		})
+	}
+}
