@@ -24,6 +24,59 @@ const runs = 500
 
 // TestRandomEditsOfRealFiles adds and removes random things in files of real repositories.
 func TestRandomEditsOfRealFiles(t *testing.T) {
+	files := realFiles(t)
+	n := 0
+	randomEdits(t, max(runs, 3*len(files)), func(r *rand.Rand) string {
+		text := files[n%len(files)].text // each of them, as it is and in other forms
+		if n++; n <= len(files) {
+			return text
+		}
+		return randomForm(r, text)
+	})
+}
+
+// TestRealFilesAreNotRefused edits what a migration of real repositories edits.
+func TestRealFilesAreNotRefused(t *testing.T) {
+	count := map[string]int{}
+	for _, file := range realFiles(t) {
+		for _, form := range []func(string) string{asIs, crlf, noNewline} {
+			text := []byte(form(file.text))
+			if strings.HasPrefix(filepath.Base(file.name), "kustomization.") {
+				_, err := AddResource(text, "new")
+				count["kustomization"] += accepted(t, file.name, err)
+			}
+			for _, id := range (&editing{T: t, text: text}).objects() {
+				switch {
+				case id.Group == "kustomize.toolkit.fluxcd.io":
+					_, err := AddPatch(text, id, fromRegistry("new"))
+					count["patch"] += accepted(t, file.name, err)
+					_, err = SetField(text, id, []string{"spec", "path"}, "./new")
+					count["path"] += accepted(t, file.name, err)
+				case id.Kind == "ConfigMap" && id.Group == "":
+					_, err := AddSetting(text, id, Setting{Key: "NEW", Value: "x"})
+					count["setting"] += accepted(t, file.name, err)
+				}
+			}
+		}
+	}
+	if t.Log(count); len(count) != 4 {
+		t.Errorf("only %v", count)
+	}
+}
+
+func accepted(t *testing.T, file string, err error) int {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", file, err)
+		return 0
+	}
+	return 1
+}
+
+type realFile struct{ name, text string }
+
+func realFiles(t *testing.T) []realFile {
+	t.Helper()
 	dir := os.Getenv("KEOS_OCI_CORPORA")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared", "corpora")
@@ -31,28 +84,19 @@ func TestRandomEditsOfRealFiles(t *testing.T) {
 	if _, err := os.Stat(dir); err != nil {
 		t.Skipf("the real repositories are not there (%v); set KEOS_OCI_CORPORA to their folder", err)
 	}
-	var files []string
+	var files []realFile
 	err := filepath.WalkDir(dir, func(full string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && manifest.IsYAML(full) {
-			files = append(files, full)
+		if err != nil || entry.IsDir() || !manifest.IsYAML(full) {
+			return err
 		}
+		data, err := os.ReadFile(full)
+		files = append(files, realFile{full, string(data)})
 		return err
 	})
 	if err != nil || len(files) == 0 {
 		t.Fatal(err, len(files))
 	}
-	n := 0
-	randomEdits(t, max(runs, 3*len(files)), func(r *rand.Rand) string {
-		data, err := os.ReadFile(files[n%len(files)]) // each of them, as it is and in other forms
-		if err != nil {
-			t.Fatal(err)
-		}
-		n++
-		if n <= len(files) {
-			return string(data)
-		}
-		return randomForm(r, string(data))
-	})
+	return files
 }
 
 // TestRandomEditsOfGeneratedFiles does the same in files of random style.
@@ -432,4 +476,76 @@ func (s *style) scalar(column int) {
 	}
 	s.out.WriteString(" " + s.pick("a", "\"b\" # x", "'c # d'", "true", "12", "${X}", "[a, b]", "{a: b}", "é # ü", "it's", "a#b",
 		"|\n"+in+"# x\n"+in+"y", "|-\n"+in+"x\n\n"+in+"  - y", ">\n"+in+"x", "|+\n"+in+"x\n\n") + "\n")
+}
+
+// TestSetFieldOfRandomFiles changes every single value of generated files, and changes it back.
+func TestSetFieldOfRandomFiles(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	set := 0
+	for range runs / 2 {
+		text := []byte(randomForm(r, randomFile(r)))
+		docs, err := manifest.Parse(text)
+		if err != nil {
+			continue
+		}
+		for i, doc := range docs {
+			id := (&editing{T: t, text: text}).objects()[i]
+			for _, s := range scalars(doc, nil) {
+				if len(s.keys) > 1 && s.keys[0] != "metadata" && setField(t, text, id, i, s) {
+					set++
+				}
+			}
+		}
+	}
+	if t.Logf("%d fields", set); set < runs {
+		t.Errorf("only %d fields were set", set)
+	}
+}
+
+func setField(t *testing.T, text []byte, id ID, at int, s scalar) bool {
+	t.Helper()
+	keys := s.keys
+	after, err := SetField(text, id, keys, "new: value")
+	if err != nil {
+		return false
+	}
+	was, err := decodeAll(text)
+	if err != nil {
+		return false
+	}
+	is, err := decodeAll(after)
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, after)
+	}
+	last := len(keys) - 1
+	dig(was[at], keys[:last]...).(map[string]any)[keys[last]] = "new: value"
+	if !reflect.DeepEqual(is, was) {
+		t.Fatalf("%v: got\n%s\nfrom\n%s", keys, after, text)
+	}
+	if s.node.Style&quoteStyles != 0 {
+		if back, err := SetField(after, id, keys, s.node.Value); err != nil || !bytes.Equal(back, text) {
+			t.Errorf("%v: changed back, got %v\n%s\nwant\n%s", keys, err, back, text)
+		}
+	}
+	return true
+}
+
+type scalar struct {
+	keys []string
+	node *yaml.Node
+}
+
+// scalars lists single values and the keys that lead to them.
+func scalars(node *yaml.Node, keys []string) []scalar {
+	var out []scalar
+	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+		inner := append(slices.Clone(keys), node.Content[i].Value)
+		if node.Content[i+1].Kind == yaml.ScalarNode {
+			out = append(out, scalar{inner, node.Content[i+1]})
+		}
+		out = append(out, scalars(node.Content[i+1], inner)...)
+	}
+	return out
 }
