@@ -96,6 +96,9 @@ Exit code 3 means that something is in the way: each stop has its place and says
 
 // migration opens the fleet and the workspaces.
 func (a *app) migration(ctx context.Context, g *migrateFlags, clusters []string) (migrate.Request, error) {
+	if n := len(g.generate.workspaces); n > 1 && (a.global.registry != "" || a.global.config != "") {
+		return migrate.Request{}, fmt.Errorf("%w: --registry and --config speak of one workspace, and --workspace names %d", errUsage, n)
+	}
 	fleet, err := a.openFleet(ctx)
 	if err != nil {
 		return migrate.Request{}, err
