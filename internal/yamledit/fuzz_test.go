@@ -8,8 +8,10 @@ import (
 // FuzzEdit demands that no text makes an edit panic, and that what is added can be removed.
 func FuzzEdit(f *testing.F) {
 	for _, text := range []string{
-		"", "a", head + "spec:\n  patches:\n" + added, head + "spec:\n  prune: true\n# x", configMap + "data:\n  A: \"b\"\n", configMap + "data: {}",
-		"resources: [a, 'b',\n \"c\" ]", "resources:\r\n- a\r\n- |\r\n b", "---\n# x\na: &a b\n...\n--- # y\nc: *a\n", "? a\n: b\n? resources\n:\n - a",
+		"",
+		"a", head + "spec:\n  patches:\n" + added, head + "spec:\n  prune: true\n# x", configMap + "data:\n  A: \"b\"\n", configMap + "data: {}",
+		"resources: [a, 'b',\n \"c\" ]", "resources:\r\n- a\r\n- |\r\n b", "---\n# x\na: &a b\n...\n--- # y\nc: *a\n",
+		"? a\n: b\n? resources\n:\n - a",
 		"\ufeffresources: []\u2028a: b\u0085c: d\re: f", "\t- \"\\", head + "spec:\n  patches: !!seq\n  - &x a\n  - *x\n  - - - b\n  -\n    c\n",
 	} {
 		f.Add([]byte(text))

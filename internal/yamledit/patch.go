@@ -1,6 +1,7 @@
 package yamledit
 
 import (
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -123,6 +124,9 @@ func (p *place) marked(mark string) (item, line int) {
 
 // lines are the operations, one on each line.
 func (p Patch) lines() ([]string, error) {
+	if len(p.Operations) == 0 {
+		return nil, fmt.Errorf("patch %s has no operations", p.Mark)
+	}
 	out := make([]string, len(p.Operations))
 	for i, o := range p.Operations {
 		text, err := flow(o)

@@ -470,8 +470,8 @@ func (s *style) sequence(column int, item func()) {
 func (s *style) scalar(column int) {
 	in := strings.Repeat(" ", column+s.step)
 	if s.odd && s.IntN(3) == 0 {
-		s.out.WriteString(" " + s.pick("a\n"+in+"b", "\"a\n"+in+"# b\"", "'it''s\n\n"+in+"x' # y", "[a,\n"+in+"{b: \"]\"}\n"+in+"]", "&a x", "!!str 1",
-			"|2\n"+strings.Repeat(" ", column+2)+" x", "", "\n"+in+"x") + "\n")
+		s.out.WriteString(" " + s.pick("a\n"+in+"b", "\"a\n"+in+"# b\"", "'it''s\n\n"+in+"x' # y", "[a,\n"+in+"{b: \"]\"}\n"+in+"]",
+			"&a x", "!!str 1", "|2\n"+strings.Repeat(" ", column+2)+" x", "", "\n"+in+"x") + "\n")
 		return
 	}
 	s.out.WriteString(" " + s.pick("a", "\"b\" # x", "'c # d'", "true", "12", "${X}", "[a, b]", "{a: b}", "é # ü", "it's", "a#b",

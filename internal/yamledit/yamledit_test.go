@@ -181,9 +181,14 @@ func TestAddPatchRefused(t *testing.T) {
 		}
 	}
 	for _, mark := range []string{"", " x", "a\nb", "a\u2028b"} {
-		if _, err := AddPatch([]byte(head), sync("apps"), Patch{Mark: mark}); err == nil {
+		patch := fromRegistry("discovery")
+		patch.Mark = mark
+		if _, err := AddPatch([]byte(head+"spec:\n  prune: true\n"), sync("apps"), patch); err == nil {
 			t.Errorf("mark %q was accepted", mark)
 		}
+	}
+	if _, err := AddPatch([]byte(head+"spec:\n  prune: true\n"), sync("apps"), Patch{Mark: "x"}); err == nil {
+		t.Error("a patch without operations was accepted")
 	}
 }
 
@@ -205,6 +210,30 @@ func TestFindNamespace(t *testing.T) {
 		_, err := AddPatch([]byte(test.file), test.id, fromRegistry("discovery"))
 		if (err == nil) != test.ok {
 			t.Errorf("%v in\n%s\ngot %v", test.id, test.file, err)
+		}
+	}
+}
+
+// TestOperationValues writes values of all kinds in one line.
+func TestOperationValues(t *testing.T) {
+	for want, value := range map[string]any{
+		"{op: add, path: /x, value: false}":             false,
+		`{op: add, path: /x, value: ""}`:                "",
+		"{op: add, path: /x, value: 0}":                 0,
+		`{op: add, path: /x, value: "true"}`:            "true",
+		`{op: add, path: /x, value: "a\nb\n"}`:          "a\nb\n",
+		"{op: add, path: /x, value: [{a: 'b, c'}]}":     []any{map[string]any{"a": "b, c"}},
+		"{op: add, path: /x, value: '${APP} # {none}'}": "${APP} # {none}",
+		"{op: add, path: /x, value: {a: ./b, c: [d]}}":  map[string]any{"c": []string{"d"}, "a": "./b"},
+		"{op: add, path: /x}":                           nil,
+	} {
+		patch := Patch{Mark: "x", Operations: []Operation{{Op: "add", Path: "/x", Value: value}}}
+		lines, err := patch.lines()
+		if err != nil || lines[0] != "- "+want {
+			t.Errorf("got %s, %v, want %s", lines, err, want)
+		}
+		if _, err := AddPatch([]byte(head+"spec:\n  prune: true\n"), sync("apps"), patch); err != nil {
+			t.Errorf("%s: %v", want, err)
 		}
 	}
 }
