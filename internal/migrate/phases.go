@@ -252,7 +252,7 @@ func Back(ctx context.Context, f *Fleet, cluster string, components []string) ([
 			continue
 		}
 		if err := e.edit(by.File, func(file []byte) ([]byte, error) {
-			return yamledit.RemovePatch(file, idOf(by), marker+"switch "+a.name.String())
+			return yamledit.RemovePatch(file, idOf(by), marker+"switch "+a.String())
 		}); err != nil {
 			return nil, err
 		}
@@ -335,7 +335,7 @@ func Progress(ctx context.Context, req Request) ([]State, error) {
 			if a.Source == l.own {
 				continue
 			}
-			s := State{l.cluster, a.name.String(), a.Kind + " " + a.Source.String(), StateGit}
+			s := State{l.cluster, a.String(), a.Kind + " " + a.Source.String(), StateGit}
 			switch {
 			case a.Kind == "OCIRepository":
 				s.State = StateSwitched

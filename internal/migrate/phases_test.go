@@ -72,7 +72,7 @@ func told(t *testing.T, f *Fleet, cluster string) (map[string]any, map[name]stri
 	}
 	all := map[string]any{}
 	for _, a := range l.appliers {
-		all[a.name.String()] = a.object
+		all[a.String()] = a.object
 	}
 	return all, l.prepared
 }

@@ -192,7 +192,7 @@ func (p *planner) move(ctx context.Context, a *applier) (Move, bool, error) {
 		}
 		return Move{}, false, nil
 	}
-	m := Move{applier: a, Kustomization: a.name.String(), File: a.File, Line: a.Line, Source: "GitRepository " + a.Source.String(), Path: a.Path, Equal: EqualUnknown}
+	m := Move{applier: a, Kustomization: a.String(), File: a.File, Line: a.Line, Source: "GitRepository " + a.Source.String(), Path: a.Path, Equal: EqualUnknown}
 	s, known := p.sources[a.Source]
 	if !known {
 		p.stop(a.place, "source", fmt.Sprintf("Kustomization %s takes its files from GitRepository %s, which is not in Git", a.name, a.Source), "add the GitRepository, or correct spec.sourceRef")
@@ -362,7 +362,7 @@ func (p *planner) noteDependencies(moved map[name]string) {
 				other.Namespace = a.Namespace
 			}
 			if from, to := moved[a.name], moved[other]; from != "" && to != "" && from != to {
-				p.out.Waits = append(p.out.Waits, Wait{a.name.String(), other.String()})
+				p.out.Waits = append(p.out.Waits, Wait{a.String(), other.String()})
 			}
 		}
 	}
