@@ -47,6 +47,7 @@ type migrateFlags struct {
 	check    bool
 
 	services map[string]*release.Service // by workspace
+	notes    []string
 }
 
 func (g *migrateFlags) bind(f *pflag.FlagSet) {
@@ -283,11 +284,12 @@ takes differences that plan has shown. --back takes the patches away.`,
 			return err
 		}
 		if back {
-			changes, err := migrate.Back(cmd.Context(), req.Fleet, args[0], components)
+			changes, behind, err := migrate.Back(cmd.Context(), req, components)
 			if err != nil {
 				return err
 			}
-			return a.finishPhase(&g, req.Fleet, &migrate.Plan{}, changes, "the branch may be older than what runs: see keos-oci migrate plan before you commit")
+			g.notes = behind
+			return a.finishPhase(&g, req.Fleet, &migrate.Plan{}, changes, "when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
 		}
 		plan, changes, err := migrate.Switch(cmd.Context(), req, components, accept)
 		if err != nil {
@@ -327,12 +329,13 @@ type progressResult struct {
 type phaseResult struct {
 	Files []generatedFile `json:"files"`
 	Stops []migrate.Stop  `json:"stops"`
+	Notes []string        `json:"notes,omitempty"`
 	Next  string          `json:"next,omitempty"`
 }
 
 // finishPhase writes the changes of a phase, or says what they are.
 func (a *app) finishPhase(g *migrateFlags, fleet *migrate.Fleet, plan *migrate.Plan, changes []migrate.Change, next string) error {
-	res := &phaseResult{Files: []generatedFile{}, Stops: append([]migrate.Stop{}, plan.Stops...)}
+	res := &phaseResult{Files: []generatedFile{}, Stops: append([]migrate.Stop{}, plan.Stops...), Notes: g.notes}
 	status := fileUpdated
 	if g.dryRun || g.check || len(plan.Stops) > 0 {
 		status = fileDiffers
@@ -395,6 +398,9 @@ func (a *app) printPhase(w io.Writer, r *phaseResult) {
 		fmt.Fprint(w, p.out.String())
 	}
 	a.printStops(w, r.Stops)
+	for _, n := range r.Notes {
+		say(w, "%s: %s\n", a.paint(bold, "note"), n)
+	}
 	if len(r.Files)+len(r.Stops) == 0 {
 		fmt.Fprintln(w, "nothing to do")
 	}

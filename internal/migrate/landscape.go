@@ -5,9 +5,12 @@ package migrate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -72,7 +75,7 @@ type landscape struct {
 // follow reads a cluster: its entry, then each Kustomization that takes its files from the fleet.
 func (f *Fleet) follow(ctx context.Context, cluster string) (*landscape, error) {
 	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, sources: map[name]source{}, prepared: map[name]string{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
-	if err := l.enter(); err != nil {
+	if err := l.enter(ctx); err != nil {
 		return nil, err
 	}
 	for next := 0; next < len(l.appliers); next++ {
@@ -89,7 +92,7 @@ func (f *Fleet) follow(ctx context.Context, cluster string) (*landscape, error) 
 
 // enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, or the objects of gotk-sync.yaml. The settings that
 // are written anywhere in the cluster's folder are known from the start.
-func (l *landscape) enter() error {
+func (l *landscape) enter(ctx context.Context) error {
 	for _, file := range l.fleet.below(l.folder) {
 		if !manifest.IsYAML(file) {
 			continue
@@ -104,7 +107,7 @@ func (l *landscape) enter() error {
 			l.setting(doc, at)
 			switch {
 			case isKind(doc, "FluxInstance", "fluxcd.controlplane.io/"):
-				l.enterInstance(doc, at)
+				l.enterInstance(ctx, doc, at)
 			case path.Base(file) == "gotk-sync.yaml":
 				l.enterSync(doc, at)
 			}
@@ -136,7 +139,7 @@ func (l *landscape) setting(doc *yaml.Node, at place) {
 const fluxNamespace = "flux-system"
 
 // enterInstance is for a FluxInstance, of whose sync Flux Operator makes a source and a Kustomization.
-func (l *landscape) enterInstance(doc *yaml.Node, at place) {
+func (l *landscape) enterInstance(ctx context.Context, doc *yaml.Node, at place) {
 	sync := manifest.At(doc, "spec", "sync")
 	if manifest.Text(manifest.Field(sync, "kind")) != "GitRepository" {
 		return
@@ -145,8 +148,43 @@ func (l *landscape) enterInstance(doc *yaml.Node, at place) {
 	branch := strings.TrimPrefix(manifest.Text(manifest.Field(sync, "ref")), "refs/heads/")
 	l.own, l.sources[own] = own, source{name: own, place: at, URL: manifest.Text(manifest.Field(sync, "url")), Branch: branch,
 		Login: manifest.Text(manifest.Field(sync, "pullSecret"))}
-	object := map[string]any{"metadata": map[string]any{"name": own.Name, "namespace": own.Namespace}, "spec": map[string]any{}}
-	l.appliers = append(l.appliers, &applier{name: own, place: at, object: object, Source: own, Kind: "GitRepository", Path: manifest.Text(manifest.Field(sync, "path"))})
+	object := map[string]any{"apiVersion": kustomizeGroup + "v1", "kind": "Kustomization", "metadata": map[string]any{"name": own.Name, "namespace": own.Namespace},
+		"spec": map[string]any{"path": manifest.Text(manifest.Field(sync, "path")), "sourceRef": map[string]any{"kind": "GitRepository", "name": own.Name}}}
+	object, err := patched(ctx, object, manifest.At(doc, "spec", "kustomize", "patches"))
+	if err != nil {
+		l.stop(at, "build", fmt.Sprintf("the patches of FluxInstance %s cannot be applied: %v", own.Name, err), "correct spec.kustomize.patches")
+		return
+	}
+	l.appliers = append(l.appliers, applierOf(object, at, nil))
+}
+
+// patched is an object after patches, as Flux Operator applies those of a FluxInstance.
+func patched(ctx context.Context, object map[string]any, patches *yaml.Node) (map[string]any, error) {
+	if patches == nil {
+		return object, nil
+	}
+	dir, err := os.MkdirTemp("", "keos-oci-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var all []any
+	err = patches.Decode(&all)
+	for file, content := range map[string]any{"object.yaml": object, "kustomization.yaml": map[string]any{"resources": []string{"object.yaml"}, "patches": all}} {
+		data, fault := yaml.Marshal(content)
+		err = errors.Join(err, fault, os.WriteFile(filepath.Join(dir, file), data, 0o600))
+	}
+	if err != nil {
+		return nil, err
+	}
+	built, err := kustomize.Build(ctx, dir, ".", kustomize.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if built.Size() != 1 {
+		return nil, fmt.Errorf("they make %d objects of one", built.Size())
+	}
+	return built.Resources()[0].Map()
 }
 
 // enterSync is for gotk-sync.yaml, which people apply by hand.

@@ -235,29 +235,56 @@ func (l *landscape) namespaceIfNeeded(a *applier) string {
 	return ""
 }
 
-// Back takes the patches of a switch away.
-func Back(ctx context.Context, f *Fleet, cluster string, components []string) ([]Change, error) {
-	folders, err := Request{Fleet: f, Clusters: []string{cluster}}.folders()
+// Back takes the patches of a switch away, and says where the branch has other objects than what the cluster runs until then.
+func Back(ctx context.Context, req Request, components []string) (changes []Change, behind []string, err error) {
+	folders, err := req.folders()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	l, err := f.follow(ctx, folders[0])
+	l, err := req.Fleet.follow(ctx, folders[0])
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	e := newEdits(f)
+	e, went := newEdits(req.Fleet), map[string]bool{}
 	for _, a := range l.appliers {
 		by := a.Parent
 		if by == nil || !within(l.folder, by.File) || len(components) > 0 && !slices.Contains(components, a.Source.Name) {
 			continue
 		}
-		if err := e.edit(by.File, func(file []byte) ([]byte, error) {
+		went[a.String()] = true
+		remove := func(file []byte) ([]byte, error) {
 			return yamledit.RemovePatch(file, idOf(by), marker+"switch "+a.String())
-		}); err != nil {
-			return nil, err
+		}
+		if err := e.edit(by.File, remove); err != nil {
+			return nil, nil, err
 		}
 	}
-	return e.changes(), nil
+	if changes = e.changes(); len(changes) == 0 {
+		return changes, nil, nil
+	}
+	behind, err = req.behind(ctx, changes, went)
+	return changes, behind, err
+}
+
+// behind lists the Kustomizations whose branch has other objects than their channel, after changes.
+func (r Request) behind(ctx context.Context, changes []Change, of map[string]bool) ([]string, error) {
+	copied, remove, err := r.Fleet.copyWith(changes)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	r.Fleet = copied
+	plan, err := Make(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, m := range plan.Clusters[0].Moves {
+		if of[m.Kustomization] && m.Equal != EqualYes {
+			list = append(list, fmt.Sprintf("%s: the branch %s has other objects than %s:%s, which runs until then: %s", m.Kustomization, m.Branch, m.Component, m.Channel, shortList(m.Changes)))
+		}
+	}
+	return list, nil
 }
 
 // sameAfter demands that changes alter nothing of what a cluster is told but where the Kustomizations take their files from.

@@ -148,7 +148,10 @@ func TestPhases(t *testing.T) {
 			if _, again, err := Switch(t.Context(), one, nil, false); err != nil || len(again) > 0 {
 				t.Errorf("switch again: %v, %d files", err, len(again))
 			}
-			changes, err = Back(t.Context(), req.Fleet, first, nil)
+			changes, behind, err := Back(t.Context(), one, nil)
+			if len(behind) > 0 {
+				t.Errorf("%q", behind)
+			}
 			do(t, req.Fleet, &Plan{}, changes, err)
 			if !reflect.DeepEqual(contents(t, req.Fleet), prepared) {
 				t.Error("back does not give the bytes from before the switch")
@@ -262,5 +265,49 @@ func TestStops(t *testing.T) {
 				t.Errorf("prepare goes on: %v, %d files", err, len(changes))
 			}
 		})
+	}
+}
+
+// TestBackSaysWhatIsBehind: a branch that went on has other objects than what runs.
+func TestBackSaysWhatIsBehind(t *testing.T) {
+	req := request(t, "d1", nil)
+	plan, changes, err := Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	req.Clusters = []string{"staging"}
+	plan, changes, err = Switch(t.Context(), req, nil, false)
+	do(t, req.Fleet, plan, changes, err)
+	for i := range req.Workspaces {
+		req.Workspaces[i].Artifact = func(context.Context, component.Component, string) (string, error) { return t.TempDir(), nil }
+	}
+	_, behind, err := Back(t.Context(), req, nil)
+	if err != nil || len(behind) != len(plan.Clusters[0].Moves) {
+		t.Errorf("%v, %q", err, behind)
+	}
+}
+
+// TestInstance: a cluster whose entry is a FluxInstance is followed as one with gotk-sync.yaml, with the patches that give it its settings.
+func TestInstance(t *testing.T) {
+	req := request(t, "d1", nil)
+	before, err := Make(t.Context(), Request{Fleet: req.Fleet, Workspaces: req.Workspaces, Clusters: []string{"staging"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sync := "clusters/staging/flux-system/gotk-sync.yaml"
+	replaceIn(t, req.Fleet.Dir, "clusters/staging/flux-system/kustomization.yaml", "  - gotk-sync.yaml\n", "")
+	if err := os.Remove(filepath.Join(req.Fleet.Dir, sync)); err != nil {
+		t.Fatal(err)
+	}
+	instance := "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata:\n  name: flux\n  namespace: flux-system\nspec:\n  sync:\n    kind: GitRepository\n" +
+		"    url: " + remoteOf("d1", "fleet") + "\n    ref: refs/heads/main\n    path: clusters/staging\n  kustomize:\n    patches:\n    - target: {kind: Kustomization}\n      patch: |\n" +
+		"        - op: add\n          path: /spec/postBuild\n          value: {substituteFrom: [{kind: ConfigMap, name: flux-runtime-info}]}\n"
+	if err := os.WriteFile(filepath.Join(req.Fleet.Dir, "clusters/staging/flux-system/flux-instance.yaml"), []byte(instance), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after, err := Make(t.Context(), Request{Fleet: fleetOf(t, req.Fleet.Dir), Workspaces: req.Workspaces, Clusters: []string{"staging"}})
+	if err != nil || len(after.Stops) > 0 {
+		t.Fatal(err, after)
+	}
+	if len(before.Clusters[0].Moves) == 0 || len(after.Clusters[0].Moves) != len(before.Clusters[0].Moves) {
+		t.Errorf("%d Kustomizations, %d with gotk-sync.yaml", len(after.Clusters[0].Moves), len(before.Clusters[0].Moves))
 	}
 }
