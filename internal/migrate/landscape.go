@@ -167,7 +167,7 @@ func patched(ctx context.Context, object map[string]any, patches *yaml.Node) (ma
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	var all []any
 	err = patches.Decode(&all)
 	for file, content := range map[string]any{"object.yaml": object, "kustomization.yaml": map[string]any{"resources": []string{"object.yaml"}, "patches": all}} {
