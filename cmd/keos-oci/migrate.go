@@ -227,8 +227,8 @@ func (a *app) migratePrepareCmd() *cobra.Command {
 		Use:   "prepare [CLUSTER…]",
 		Short: "Add the sources that clusters will follow; nothing switches",
 		Long: `Writes the channel and who signs into the settings of each cluster, then an OCIRepository, which verifies signatures, into the file
-of each Kustomization that is to move. What differs between clusters are variables of their settings; a cluster without them fetches
-nothing. It is done when all OCIRepositories are Ready in each cluster.`,
+of each Kustomization that is to move. What differs between clusters are variables of their settings; a cluster without them gets none
+of these sources. It is done when all OCIRepositories are Ready in each cluster.`,
 		Example: `  keos-oci migrate prepare --workspace ../keos-apps --workspace ../keos-system-services --channel production=latest-stable --pull-secret registry-login
   keos-oci migrate prepare --workspace ../apps --workspace ../infra --key cosign.pub --key-secret cosign-key --dry-run`,
 	}
@@ -251,7 +251,8 @@ nothing. It is done when all OCIRepositories are Ready in each cluster.`,
 		if err != nil {
 			return err
 		}
-		return a.finishPhase(&g, req.Fleet, plan, changes, "when committed, look at each cluster: kubectl get ocirepositories -A must show all as Ready")
+		return a.finishPhase(&g, req.Fleet, plan, changes, "when committed, look at each cluster: kubectl get ocirepositories -A must show all as Ready; "+
+			"where some are missing, Flux built their folder before the settings came: flux reconcile kustomization NAME, for what applies them")
 	}
 	return cmd
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Shared describes sources in files that several clusters apply. What differs between clusters, the channel and who signs what is on it,
-// are variables of their settings. A cluster without them fetches nothing: the tag is then "unset", and no subject matches.
+// are variables of their settings. A cluster without them does not get the source, so that what waits for all it applies does not wait for
+// an artifact in vain. Should it come there all the same it fetches nothing: the tag is then "unset", and no subject matches.
 type Shared struct {
 	Follow   []Follow
 	Interval string // how often the tag is looked at; 5m where empty
@@ -29,9 +30,10 @@ func (s Shared) Source(f Follow, namespace string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("component %s: %w", f.Component.Name, err)
 	}
-	a := s.Access
+	a, meta := s.Access, Pairs{Namespace: namespace}.metadata(f.Component.Name)
+	meta.Annotations = map[string]string{"kustomize.toolkit.fluxcd.io/reconcile": "${" + settingTag + ":=disabled}"} // any other value enables it
 	return encode(ociRepository{
-		object: object{sourceAPI, "OCIRepository", Pairs{Namespace: namespace}.metadata(f.Component.Name)},
+		object: object{sourceAPI, "OCIRepository", meta},
 		Spec: ociRepositorySpec{
 			Interval: cmp.Or(s.Interval, defaultInterval), ServiceAccountName: a.ServiceAccount, URL: "oci://" + a.repository(f.Component),
 			Provider: a.Provider, Insecure: a.Insecure, SecretRef: refer(a.PullSecret), CertSecretRef: refer(a.CertSecret),

@@ -57,6 +57,10 @@ func TestShared(t *testing.T) {
 		if want := map[string]string{"": "unset"}[channel] + channel; tag != want {
 			t.Errorf("%q: the tag is %v, want %s", channel, tag, want)
 		}
+		applied := valueAt(object, "metadata", "annotations", "kustomize.toolkit.fluxcd.io/reconcile") != "disabled"
+		if applied != (channel != "") {
+			t.Errorf("%q: the cluster gets the source: %v", channel, applied)
+		}
 		identities, _ := valueAt(object, "spec", "verify", "matchOIDCIdentity").([]any)
 		if len(identities) != 1 {
 			t.Fatalf("%v", object)

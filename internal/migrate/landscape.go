@@ -257,6 +257,8 @@ func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
 	case kind == "GitRepository" && group == sourceGroup:
 		s := sourceOf(object, from)
 		l.sources[s.name] = s
+	case kind == "OCIRepository" && group == sourceGroup && r.GetAnnotations()[kustomizeGroup+"reconcile"] == "disabled":
+		// Flux does not apply it: the cluster's settings have no channel yet.
 	case kind == "OCIRepository" && group == sourceGroup:
 		l.prepared[nameOf(object)] = fmt.Sprint(at(object, "spec", "ref", "tag"))
 	case kind == "Kustomization" && group == kustomizeGroup:

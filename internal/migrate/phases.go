@@ -375,8 +375,12 @@ func Progress(ctx context.Context, req Request) ([]State, error) {
 	return states, nil
 }
 
-// isPrepared reports whether the file of a Kustomization has a source that prepare wrote.
+// isPrepared reports whether the file of a Kustomization has a source that prepare wrote, and the cluster gets sources in its namespace:
+// clusters share the file.
 func (l *landscape) isPrepared(a *applier) bool {
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(l.prepared)), func(n name) bool { return n.Namespace == a.Namespace }) {
+		return false
+	}
 	data, err := l.fleet.Read(a.File)
 	return err == nil && strings.Contains(string(data), "# "+marker+"source of ")
 }

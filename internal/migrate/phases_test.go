@@ -54,7 +54,8 @@ func request(t *testing.T, landscape string, edit func(root string)) Request {
 func sources() Sources {
 	return Sources{
 		Source: func(c component.Component, namespace string) ([]byte, error) {
-			return fmt.Appendf(nil, "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n  interval: 5m\n  url: oci://%s\n"+
+			return fmt.Appendf(nil, "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata:\n  name: %s\n  namespace: %s\n"+
+				"  annotations:\n    kustomize.toolkit.fluxcd.io/reconcile: ${ARTIFACT_TAG:=disabled}\nspec:\n  interval: 5m\n  url: oci://%s\n"+
 				"  ref:\n    tag: ${ARTIFACT_TAG:=unset}\n", c.Name, namespace, c.Repository), nil
 		},
 		Settings: func(channel string, _ []string) ([]flux.Setting, error) {
@@ -194,6 +195,35 @@ func TestPhaseIsCompleted(t *testing.T) {
 			if got := contents(t, req.Fleet); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: after %d of %d files the next run gives other files", landscape, n, len(changes))
 			}
+		}
+	}
+}
+
+// TestPrepareOfOneCluster: another cluster that shares the files gets no source, is not prepared, and cannot be switched before it is.
+func TestPrepareOfOneCluster(t *testing.T) {
+	for landscape, clusters := range running {
+		req := request(t, landscape, nil)
+		all := req.Clusters
+		req.Clusters = clusters[:1]
+		plan, changes, err := Prepare(t.Context(), req, sources())
+		do(t, req.Fleet, plan, changes, err)
+		if _, tags := told(t, req.Fleet, clusters[1]); len(tags) > 0 {
+			t.Errorf("%s gets %v", clusters[1], tags)
+		}
+		req.Clusters = clusters[1:]
+		states, err := Progress(t.Context(), req)
+		if err != nil || len(states) == 0 || slices.ContainsFunc(states, func(s State) bool { return s.State != StateGit }) {
+			t.Errorf("%+v %v", states, err)
+		}
+		plan, _, err = Switch(t.Context(), req, nil, false)
+		if err != nil || len(plan.Stops) == 0 || slices.ContainsFunc(plan.Stops, func(s Stop) bool { return s.Code != "prepare" }) {
+			t.Errorf("switch of %s: %v %+v", clusters[1], err, plan.Stops)
+		}
+		req.Clusters = all
+		plan, changes, err = Prepare(t.Context(), req, sources())
+		do(t, req.Fleet, plan, changes, err)
+		if _, tags := told(t, req.Fleet, clusters[1]); len(tags) == 0 || len(changes) != 1 {
+			t.Errorf("%s gets %v by %d files", clusters[1], tags, len(changes))
 		}
 	}
 }
