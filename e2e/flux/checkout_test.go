@@ -17,7 +17,7 @@ type checkout struct {
 	w          *world
 	dir        string
 	repository string // org/apps
-	prefix     string // where its artifacts go: HOST/PREFIX
+	prefix     string // where its artifacts go: HOST/PREFIX; "" where its config says so
 	home       string
 }
 
@@ -158,7 +158,11 @@ func (c *checkout) run(as job, args ...string) (stdout string) {
 		c.git("tag", "-f", name)
 	}
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(c.t.Context(), c.w.tools["keos-oci"], append([]string{"-C", c.dir, "--registry", c.prefix}, args...)...)
+	where := []string{"-C", c.dir}
+	if c.prefix != "" {
+		where = append(where, "--registry", c.prefix)
+	}
+	cmd := exec.CommandContext(c.t.Context(), c.w.tools["keos-oci"], append(where, args...)...)
 	cmd.Env = append(c.env(), "COSIGN_PASSWORD=e2e", "GITHUB_ACTIONS=true", "GITHUB_ACTOR=octocat", "GITHUB_REF="+as.ref,
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+c.w.sigstore["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
 		fmt.Sprintf("ACTIONS_ID_TOKEN_REQUEST_URL=%s&repository=%s&workflow=%s&ref=%s", c.w.sigstore["ACTIONS_ID_TOKEN_REQUEST_URL"], c.repository, as.workflow, as.ref))
