@@ -40,14 +40,14 @@ func (s *Scanner) passwords(data, folded []byte) {
 	if !isConfiguration(s.name) || !hasAny(folded, hints()) || bytes.Count(data, []byte("\n")) > maxLines {
 		return
 	}
-	lines := strings.Split(string(data), "\n")
+	lines, low := strings.Split(string(data), "\n"), strings.Split(string(folded), "\n")
 	for first := 0; first < len(lines); {
 		last := first + 1
 		for last < len(lines) && !strings.HasPrefix(lines[last], "---") {
 			last++
 		}
 		if !isGuarded(lines[first:last]) {
-			s.passwordsIn(lines[first:last], first)
+			s.passwordsIn(lines[first:last], low[first:last], first)
 		}
 		first = last
 	}
@@ -104,8 +104,13 @@ func isGuarded(lines []string) bool {
 	})
 }
 
-func (s *Scanner) passwordsIn(lines []string, before int) {
+// passwordsIn looks at the lines of one document. Low are the same lines in lower case.
+func (s *Scanner) passwordsIn(lines, low []string, before int) {
+	words := hints()
 	for i, line := range lines {
+		if !strings.Contains(low[i], "value") && !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(low[i], w) }) {
+			continue
+		}
 		trimmed := strings.TrimSpace(line)
 		if trimmed == "" || strings.HasPrefix(trimmed, "#") || strings.HasPrefix(trimmed, "//") || strings.HasPrefix(trimmed, ";") {
 			continue
@@ -237,19 +242,15 @@ func lastOf(key string) string { return key[strings.LastIndexAny(key, "/")+1:] }
 // isSecretOf reports whether a value is a secret of a key by its name. A password may be anything that people choose; a token or a key
 // is made by a machine, and everything else that is called so is a name.
 func isSecretOf(key, value string) bool {
-	if len(value) < 3 || len(value) > 4096 || !isLiteral(value) || isPlace(value) || isLabel(key, value) || isHash(value) && !isHashed(key) {
+	words := wordsOf(lastOf(key))
+	password := isPasswordKey(words)
+	if !password && !isTokenKey(words) || slices.ContainsFunc(wordsOf(key), isSum) {
 		return false
 	}
-	if slices.ContainsFunc(wordsOf(key), isSum) {
+	if len(value) < 3 || len(value) > 4096 || !isLiteral(value) || isPlace(value) || isLabel(key, value) || isReferring(value) || isHash(value) && !isHashed(key) {
 		return false
 	}
-	switch words := wordsOf(lastOf(key)); {
-	case isPasswordKey(words):
-		return !isReferring(value)
-	case isTokenKey(words):
-		return isRandom(value) && !isReferring(value)
-	}
-	return false
+	return password || isRandom(value)
 }
 
 // isLabel reports whether a value is what a person reads: words of letters, of which there are several or one is the last of the key.
