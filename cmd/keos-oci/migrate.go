@@ -251,8 +251,9 @@ of these sources. It is done when all OCIRepositories are Ready in each cluster.
 		if err != nil {
 			return err
 		}
-		return a.finishPhase(&g, req.Fleet, plan, changes, "when committed, look at each cluster: kubectl get ocirepositories -A must show all as Ready; "+
-			"where some are missing, Flux built their folder before the settings came: flux reconcile kustomization NAME, for what applies them")
+		next := "when committed, look at each cluster: kubectl get ocirepositories -A must show all as Ready; where some are missing, " +
+			"Flux built their folder before the settings came: flux reconcile kustomization NAME, for what applies them"
+		return a.finishPhase(&g, req.Fleet, plan, changes, next)
 	}
 	return cmd
 }

@@ -352,7 +352,8 @@ func (m *migration) prepare(t *testing.T) {
 func (m *migration) sourcesVerified(t *testing.T) {
 	t.Helper()
 	for _, s := range m.sites {
-		for namespace, component := range map[string]string{"kyverno": "admission", "monitoring": "monitoring", "backend": "backend", "frontend": "frontend"} {
+		sources := map[string]string{"kyverno": "admission", "monitoring": "monitoring", "backend": "backend", "frontend": "frontend"}
+		for namespace, component := range sources {
 			s.eventually(t, source(namespace, component), all(checks{ready(), condition("SourceVerified", "True")}))
 		}
 	}

@@ -26,9 +26,13 @@ func (r ref) String() string { return strings.Trim(r.kind+" "+r.namespace+"/"+r.
 
 func (r ref) object() *unstructured.Unstructured {
 	group := map[string]schema.GroupVersion{
-		"OCIRepository": {Group: "source.toolkit.fluxcd.io", Version: "v1"}, "GitRepository": {Group: "source.toolkit.fluxcd.io", Version: "v1"},
-		"Kustomization": {Group: "kustomize.toolkit.fluxcd.io", Version: "v1"}, "ResourceSet": {Group: "fluxcd.controlplane.io", Version: "v1"}, "CustomResourceDefinition": {Group: "apiextensions.k8s.io", Version: "v1"},
-		"ClusterRole": {Group: "rbac.authorization.k8s.io", Version: "v1"}, "ValidatingAdmissionPolicy": {Group: "admissionregistration.k8s.io", Version: "v1"},
+		"OCIRepository":             {Group: "source.toolkit.fluxcd.io", Version: "v1"},
+		"GitRepository":             {Group: "source.toolkit.fluxcd.io", Version: "v1"},
+		"Kustomization":             {Group: "kustomize.toolkit.fluxcd.io", Version: "v1"},
+		"ResourceSet":               {Group: "fluxcd.controlplane.io", Version: "v1"},
+		"CustomResourceDefinition":  {Group: "apiextensions.k8s.io", Version: "v1"},
+		"ClusterRole":               {Group: "rbac.authorization.k8s.io", Version: "v1"},
+		"ValidatingAdmissionPolicy": {Group: "admissionregistration.k8s.io", Version: "v1"},
 	}
 	version, found := group[r.kind]
 	if !found {

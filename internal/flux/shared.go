@@ -31,7 +31,8 @@ func (s Shared) Source(f Follow, namespace string) ([]byte, error) {
 		return nil, fmt.Errorf("component %s: %w", f.Component.Name, err)
 	}
 	a, meta := s.Access, Pairs{Namespace: namespace}.metadata(f.Component.Name)
-	meta.Annotations = map[string]string{"kustomize.toolkit.fluxcd.io/reconcile": "${" + settingTag + ":=disabled}"} // any other value enables it
+	// Any other value than disabled lets Flux apply the source.
+	meta.Annotations = map[string]string{"kustomize.toolkit.fluxcd.io/reconcile": "${" + settingTag + ":=disabled}"}
 	return encode(ociRepository{
 		object: object{sourceAPI, "OCIRepository", meta},
 		Spec: ociRepositorySpec{
