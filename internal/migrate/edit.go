@@ -87,7 +87,11 @@ func (f *Fleet) copyWith(changes []Change) (copied *Fleet, remove func(), err er
 	return &Fleet{Dir: dir, Files: f.Files, Read: read}, remove, nil
 }
 
+// ErrEdited says that somebody edited a file while a phase was planned.
+var ErrEdited = errors.New("was edited meanwhile: run it again")
+
 // Write puts changes into the checkout. Each file is whole, before or after; a run that ends between two files is completed by the next.
+// A file that is not as it was when the change was made is left alone, and ends the run with ErrEdited.
 func Write(dir string, changes []Change) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -109,6 +113,13 @@ func writeOne(root *os.Root, c Change) error {
 	}
 	if !info.Mode().IsRegular() {
 		return errors.New("is no regular file")
+	}
+	now, err := root.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, c.Before) {
+		return ErrEdited
 	}
 	beside := path.Join(path.Dir(c.File), "."+path.Base(c.File)+".keos-oci")
 	if err := root.Remove(beside); err != nil && !errors.Is(err, os.ErrNotExist) {

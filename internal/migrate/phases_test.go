@@ -341,3 +341,22 @@ func TestInstance(t *testing.T) {
 		t.Errorf("%d Kustomizations, %d with gotk-sync.yaml", len(after.Clusters[0].Moves), len(before.Clusters[0].Moves))
 	}
 }
+
+// TestWriteLeavesEditedFiles: what somebody edits while a phase is planned is not written over.
+func TestWriteLeavesEditedFiles(t *testing.T) {
+	req := request(t, "keos", nil)
+	_, changes, err := Prepare(t.Context(), req, sources())
+	if err != nil || len(changes) < 2 {
+		t.Fatal(err, len(changes))
+	}
+	edited := filepath.Join(req.Fleet.Dir, filepath.FromSlash(changes[1].File))
+	if err := os.WriteFile(edited, []byte("# mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(req.Fleet.Dir, changes); !errors.Is(err, ErrEdited) || !strings.Contains(err.Error(), changes[1].File) {
+		t.Errorf("%v", err)
+	}
+	if data, err := os.ReadFile(edited); err != nil || string(data) != "# mine\n" {
+		t.Errorf("%v: %s", err, data)
+	}
+}
