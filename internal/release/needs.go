@@ -11,6 +11,7 @@ import (
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/pack"
+	"github.com/stratio/keos-oci/internal/secret"
 	"github.com/stratio/keos-oci/internal/substitution"
 )
 
@@ -37,7 +38,7 @@ func (s *Service) Needs(ctx context.Context, c component.Component) (Needs, erro
 		if err != nil {
 			return Needs{}, err
 		}
-		if substitution.IsEncrypted(data) {
+		if secret.HasEncrypted(data) {
 			needs.Encrypted = file
 			break
 		}
@@ -69,7 +70,7 @@ func (s *Service) EncryptedIn(folder string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if substitution.IsEncrypted(data) {
+		if secret.HasEncrypted(data) {
 			return f.Path, nil
 		}
 	}

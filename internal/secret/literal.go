@@ -13,12 +13,13 @@ var placeholders = sync.OnceValue(func() *regexp.Regexp {
 		`^<.*>$|^\[.*\]$|^_+[a-z_]+_+$|^@.*@$|^%.*%$|^-+$|^#`)
 })
 
-// names are words that stand for a secret and are none.
+// isName reports whether a text is a word that people and schemas write in the place of a secret.
 func isName(text string) bool {
 	switch strings.ToLower(text) {
 	case "", "null", "nil", "~", "none", "true", "false", "yes", "no", "on", "off", "string", "password", "passwd", "pass", "pwd", "secret", "token",
 		"key", "apikey", "credentials", "value", "optional", "required", "default", "empty", "unset", "undefined", "enabled", "disabled", "auto", "random", "generated",
-		"plain", "plaintext", "text", "file", "env", "user", "username", "object", "array", "boolean", "integer", "{}", "[]", "|", ">", "basic", "bearer", "always", "never", "passwort", "kennwort", "contraseña", "senha", "wachtwoord", "hasło", "lösenord", "adgangskode", "heslo", "parola", "пароль":
+		"plain", "plaintext", "text", "file", "env", "user", "username", "object", "array", "boolean", "integer", "{}", "[]", "|", ">", "basic", "bearer", "always", "never",
+		"passwort", "kennwort", "contraseña", "senha", "wachtwoord", "hasło", "lösenord", "adgangskode", "heslo", "parola", "пароль":
 		return true
 	}
 	return false
@@ -38,15 +39,13 @@ func isReference(text string) bool {
 	if IsReferenceOnly(text) {
 		return true
 	}
-	for _, begin := range []string{"$", "{{", "<<", "%(", "%s", "%v", "{", "[", "#{", "ref+", "vault:", "secret:", "env:", "file:", "arn:", "projects/", "@Microsoft.KeyVault", "process.env", "os.environ", "var.", "local.", "data.", "module.", "ENC["} {
+	for _, begin := range []string{"$", "<", "{", "[", "#{", "%(", "%s", "%v", "ENC[", "ref+", "vault:", "secret:", "env:", "file:", "arn:", "projects/",
+		"@Microsoft.KeyVault", "process.env", "os.environ", "var.", "local.", "data.", "module."} {
 		if strings.HasPrefix(text, begin) && !isHash(text) {
 			return true
 		}
 	}
-	if call().MatchString(text) || strings.HasPrefix(text, "<") {
-		return true
-	}
-	return strings.Contains(text, "${") || strings.Contains(text, "$(") || strings.Contains(text, "{{") || strings.HasSuffix(text, ")")
+	return call().MatchString(text) || strings.Contains(text, "${") || strings.Contains(text, "$(") || strings.Contains(text, "{{") || strings.HasSuffix(text, ")")
 }
 
 // call is how a call of a function begins, or a verb of PowerShell.

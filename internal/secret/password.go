@@ -14,12 +14,12 @@ import (
 
 const passwordAdvice = "take it from a Secret (valuesFrom, secretKeyRef, existingSecret)"
 
-// hints are in lower case and in each key that is called like a secret.
+// hints are in lower case. Each line with a password or the name of one has at least one of them.
 func hints() []string {
 	return []string{"pass", "pwd", "bindpw", "secret", "token", "key", "identified by", "masterauth", "psk", "mc alias", "chpasswd", "$apr1$", "$2"}
 }
 
-// assignment is a key, perhaps in quotes, and what is behind it up to the end of the line.
+// assignment is a key, perhaps in quotes, and the sign between it and its value.
 var assignment = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.\-/]*)\\?["']?\s*(?::=|=>|[:=])[ \t]*`)
 })
@@ -34,7 +34,7 @@ var spoken = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // passwords reports literal values of keys that are called like a secret: an assignment in whatever format, or a name and a value
-// that are neighbours. Documents that are encrypted, or Secrets with findings of their own, are left out.
+// that are neighbours.
 func (s *Scanner) passwords(data, folded []byte) {
 	const maxLines = 200_000 // more have generated files only
 	if !isConfiguration(s.name) || !hasAny(folded, hints()) || bytes.Count(data, []byte("\n")) > maxLines {
@@ -46,7 +46,7 @@ func (s *Scanner) passwords(data, folded []byte) {
 		for last < len(lines) && !strings.HasPrefix(lines[last], "---") {
 			last++
 		}
-		if !isGuarded(lines[first:last]) {
+		if !isExempt(lines[first:last]) {
 			s.passwordsIn(lines[first:last], low[first:last], first)
 		}
 		first = last
@@ -61,7 +61,8 @@ func (s *Scanner) passwords(data, folded []byte) {
 
 // columns looks below the head of a table for passwords.
 func (s *Scanner) columns(lines []string) {
-	for column, key := range strings.Split(lines[0], ",") {
+	const maxColumns = 100
+	for column, key := range strings.SplitN(lines[0], ",", maxColumns) {
 		for i, line := range lines[1:] {
 			cells := strings.Split(line, ",")
 			if column < len(cells) && isSecretOf(strings.Trim(key, "\" \r"), strings.Trim(cells[column], "\" \r")) {
@@ -92,15 +93,16 @@ func isConfiguration(name string) bool {
 	return true
 }
 
-// isGuarded reports whether a document is encrypted, describes a type, or is a Secret, whose values are looked at one by one.
-func isGuarded(lines []string) bool {
+// isExempt reports whether a document is of a kind whose keys are called like secrets and have none: what is sealed, what says where a
+// secret is, and types. What SOPS encrypts is not exempt: it may be encrypted in part.
+func isExempt(lines []string) bool {
 	return slices.ContainsFunc(lines, func(line string) bool {
-		line = strings.TrimRight(line, " \r")
-		switch line {
-		case "kind: SealedSecret", "kind: ExternalSecret", "kind: ClusterExternalSecret", "kind: SecretStore", "kind: ClusterSecretStore", "kind: CustomResourceDefinition", "kind: Secret", "sops:":
+		switch strings.TrimRight(line, " \r") {
+		case "kind: SealedSecret", "kind: ExternalSecret", "kind: ClusterExternalSecret", "kind: SecretStore", "kind: ClusterSecretStore",
+			"kind: CustomResourceDefinition":
 			return true
 		}
-		return strings.HasPrefix(strings.TrimSpace(line), `"sops": {`)
+		return false
 	})
 }
 
@@ -299,7 +301,7 @@ func isPasswordKey(words []string) bool {
 			})
 		}
 	}
-	return len(words) > 1 && slices.Contains([]string{"pass", "pwd", "pw", "psk"}, last) || slices.Contains([]string{"pgpass", "bindpw", "psk", "presharedkey"}, last)
+	return len(words) > 1 && slices.Contains([]string{"pass", "pwd", "pw"}, last) || slices.Contains([]string{"pgpass", "bindpw", "psk", "presharedkey"}, last)
 }
 
 // isTokenKey reports whether the words of a key end with one for a token or a key that is secret.
@@ -316,7 +318,8 @@ func isTokenKey(words []string) bool {
 		return !slices.Contains([]string{"existing", "pull", "tls", "continue", "page", "next", "csrf", "cancellation"}, before)
 	case "key":
 		return slices.Contains([]string{"api", "secret", "access", "private", "encryption", "encrypt", "signing", "sign", "master", "account", "auth", "routing", "service", "integration",
-			"app", "application", "shared", "storage", "subscription", "session", "registration", "admin", "fernet", "hmac", "jwt", "cookie", "webhook", "write", "ingest", "license", "base", "preshared", "shared"}, before)
+			"app", "application", "shared", "storage", "subscription", "session", "registration", "admin", "fernet", "hmac", "jwt", "cookie", "webhook",
+			"write", "ingest", "license", "base", "preshared"}, before)
 	}
 	return false
 }

@@ -24,11 +24,12 @@ const EncryptAdvice = "encrypt it with SOPS or let an operator create it"
 type Scanner struct {
 	Found []finding.Finding
 	name  string
-	told  map[int]bool // lines with a token
+	// tokenLines are the lines that have a finding of the rule token.
+	tokenLines map[int]bool
 }
 
 // NewScanner is for a file of this name, in which findings are.
-func NewScanner(name string) *Scanner { return &Scanner{name: name, told: map[int]bool{}} }
+func NewScanner(name string) *Scanner { return &Scanner{name: name, tokenLines: map[int]bool{}} }
 
 // position maps lines of a text to lines of the file that holds it.
 type position struct {
@@ -248,7 +249,7 @@ func holdsLiteral(expression string) bool {
 	return ok && fallback != ""
 }
 
-// isEncrypted reports whether a document bears SOPS metadata that vouches for its values.
+// isEncrypted reports whether a document has SOPS metadata with a MAC over its values.
 func isEncrypted(doc *yaml.Node) bool {
 	return IsCipher(manifest.Text(manifest.Field(manifest.Field(doc, "sops"), "mac")))
 }
@@ -315,6 +316,18 @@ func IsEncryptedFile(data []byte) bool {
 		}
 	}
 	return len(docs) > 0
+}
+
+// HasEncrypted reports whether SOPS encrypted a file or one of its documents, if only in part: Flux then needs the key.
+func HasEncrypted(data []byte) bool {
+	if bytes.Contains(data, []byte("sops_mac=ENC[")) { // a file of assignments
+		return true
+	}
+	if !bytes.Contains(data, []byte("sops")) || !bytes.Contains(data, []byte("ENC[")) {
+		return false
+	}
+	docs, _ := manifest.Parse(data)
+	return slices.ContainsFunc(docs, isEncrypted)
 }
 
 // AreReferences reports whether no assignment in a file of them has a value of its own.

@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -50,6 +51,7 @@ func TestKeys_neighbours(t *testing.T) {
 		"- name: DB_PASSWORD\n  valueFrom: {secretKeyRef: {}}\n":  0,
 		"kind: SealedSecret\nencryptedData:\n  password: hunter2": 0,
 		"kind: SealedSecret\n---\npassword: hunter2\n":            3,
+		"a: 1\nsops:\n  mac: x\npassword: hunter2\n":              4, // encrypted in part
 	} {
 		s := NewScanner("a.yaml")
 		s.Text([]byte(text))
@@ -66,15 +68,38 @@ func TestKeys_neighbours(t *testing.T) {
 // TestHostile: texts that are made to cost much are read in time and without a panic.
 func TestHostile(t *testing.T) {
 	const size = 2 << 20
+	tokens := func(end string) string {
+		var b strings.Builder
+		for i := 0; b.Len() < size; i++ {
+			fmt.Fprintf(&b, "AK"+"IAQ7%s%s", strings.NewReplacer("0", "B", "1", "C", "8", "D", "9", "F").Replace(fmt.Sprintf("%014d", i*7919*104729)), end)
+		}
+		return b.String()
+	}
 	for name, text := range map[string]string{
 		"one key": strings.Repeat("a", size) + "password: x", "assignments": strings.Repeat("a=", size/2), "keys": strings.Repeat("password:", size/9), "auth": strings.Repeat("auth: ", size/6),
 		"urls": strings.Repeat("://a:b@", size/7), "tokens": strings.Repeat("AK"+"IA", size/4), "machines": strings.Repeat("machine ", size/8), "capitals": strings.Repeat("İ", size/2) + "password: hunter2",
+		"a token a line": tokens("\n"), "tokens on one line": tokens(" "), "logins on one line": strings.Repeat("x://a:hunter2@b ", size/16),
 		"lines": strings.Repeat("password:\n", size/10), "curl": strings.Repeat("curl -u a:", size/10), "invalid": strings.Repeat("\xff\xfe", size/2) + "basic ",
 	} {
 		s := NewScanner("a.yaml")
 		s.Text([]byte(text))
-		if len(s.Found) > 1000 {
-			t.Errorf("%s: %d findings", name, len(s.Found))
+		if lines := strings.Count(text, "\n") + 1; len(s.Found) > lines+1 {
+			t.Errorf("%s: %d findings on %d lines", name, len(s.Found), lines)
+		}
+	}
+}
+
+func TestHasEncrypted(t *testing.T) {
+	for text, want := range map[string]bool{
+		"a: ENC[x]\nsops:\n  mac: ENC[AES256_GCM,data:x,tag:y]\n":             true,
+		"a: 1\n---\na: ENC[x]\nsops: {mac: 'ENC[AES256_GCM,data:x,tag:y]'}\n": true,
+		`{"a": "ENC[x]", "sops": {"mac": "ENC[AES256_GCM,data:x,tag:y]"}}`:    true,
+		"A=ENC[x]\nsops_mac=ENC[AES256_GCM,data:x,tag:y]\n":                   true,
+		"a: see sops, which writes ENC[…]\n":                                  false,
+		"sops: {mac: none}\na: ENC[x]\n":                                      false,
+	} {
+		if got := HasEncrypted([]byte(text)); got != want {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func prefixedTokens() []prefixed {
 	}
 }
 
-// shaped is a secret that is known by its form. The last group of the pattern is what must be a secret by itself.
+// shaped is a secret that is known by its form. The group of the pattern is what must be a secret by itself.
 type shaped struct {
 	name    string
 	hint    string // in lower case, on the first of the lines that match
@@ -118,12 +118,13 @@ var shapes = sync.OnceValue(func() []shaped {
 func (s *Scanner) tokens(data, folded []byte, p position) {
 	s.prefixes(data, p)
 	for _, t := range shapes() {
+		lines := counter{data: data}
 		for from := 0; ; {
 			at := bytes.Index(folded[from:], []byte(t.hint))
 			if at < 0 {
 				break
 			}
-			from = s.shaped(t, data, from+at, p)
+			from = s.shaped(t, &lines, from+at, p)
 		}
 	}
 	if bytes.Contains(data, []byte("kind: Config")) && bytes.Contains(data, []byte("current-context")) {
@@ -133,8 +134,9 @@ func (s *Scanner) tokens(data, folded []byte, p position) {
 
 // shaped looks for a shape on the line with its hint and on the two after it: a name, its value, and one between them. It returns where
 // to go on.
-func (s *Scanner) shaped(t shaped, data []byte, hint int, p position) (next int) {
+func (s *Scanner) shaped(t shaped, lines *counter, hint int, p position) (next int) {
 	const far = 4096 // a minified file is one line
+	data := lines.data
 	begin := max(bytes.LastIndexByte(data[:hint], '\n')+1, hint-far)
 	next = min(lineEnd(data, hint), hint+far)
 	if !bytes.Contains(data[begin:next], []byte(t.also)) {
@@ -143,10 +145,26 @@ func (s *Scanner) shaped(t shaped, data []byte, hint int, p position) (next int)
 	end := min(lineEnd(data, lineEnd(data, next)), next+far)
 	for _, at := range t.pattern.FindAllSubmatchIndex(data[begin:end], maxKeys) {
 		if value := data[begin+at[2] : begin+at[3]]; utf8.Valid(value) && t.is(string(value)) {
-			s.token(t.name, data, begin+at[2], p)
+			s.token(t.name, p.line(lines.line(begin+at[2])))
 		}
 	}
 	return next
+}
+
+// counter counts lines up to places that mostly come one after the other, so that a file full of findings is read a few times and not
+// once for each of them.
+type counter struct {
+	data       []byte
+	at, before int // line breaks before a place
+}
+
+func (c *counter) line(at int) int {
+	if at < c.at {
+		c.at, c.before = 0, 0
+	}
+	c.before += bytes.Count(c.data[c.at:at], []byte("\n"))
+	c.at = at
+	return c.before + 1
 }
 
 // lineEnd is where the line after the one at an offset begins.
@@ -204,7 +222,7 @@ type candidate struct {
 }
 
 func (s *Scanner) prefixes(data []byte, p position) {
-	table := startsOnce()
+	table, lines := startsOnce(), counter{data: data}
 	for i := 1; i < len(data); i++ {
 		n := table.at[int(data[i-1])<<8|int(data[i])]
 		if n == 0 {
@@ -216,7 +234,7 @@ func (s *Scanner) prefixes(data []byte, p position) {
 				continue
 			}
 			if body := run(data[at+len(c.prefix):], c.letters); len(body) >= c.least && isBody(string(body)) {
-				s.token(c.name, data, at, p)
+				s.token(c.name, p.line(lines.line(at)))
 			}
 		}
 	}
@@ -254,12 +272,11 @@ func run(data []byte, letters string) []byte {
 }
 
 // token reports one secret a line: a key may look like the keys of several issuers.
-func (s *Scanner) token(name string, data []byte, at int, p position) {
-	line := p.line(manifest.LineAt(data, at))
-	if s.told[line] {
+func (s *Scanner) token(name string, line int) {
+	if s.tokenLines[line] {
 		return
 	}
-	s.told[line] = true
+	s.tokenLines[line] = true
 	s.report(finding.RuleToken, line, name+" in plain text", tokenAdvice)
 }
 
@@ -267,7 +284,7 @@ func (s *Scanner) token(name string, data []byte, at int, p position) {
 func (s *Scanner) kubeconfig(data []byte, p position) {
 	for _, at := range regexp.MustCompile(`(?m)^\s+(?:token|password):\s*["']?([^\s"'#]+)`).FindAllSubmatchIndex(data, maxKeys) {
 		if isLiteral(string(data[at[2]:at[3]])) {
-			s.token("a login of a cluster", data, at[2], p)
+			s.token("a login of a cluster", p.line(manifest.LineAt(data, at[2])))
 		}
 	}
 }

@@ -124,17 +124,3 @@ func (s *scan) texts(file string, n *yaml.Node) {
 		s.texts(file, child)
 	}
 }
-
-// IsEncrypted reports whether SOPS encrypted a file, or one of its documents: these have a MAC, which is encrypted as well.
-func IsEncrypted(data []byte) bool {
-	if !bytes.Contains(data, []byte("sops")) || !bytes.Contains(data, []byte("ENC[")) {
-		return false
-	}
-	if bytes.Contains(data, []byte("sops_mac=ENC[")) { // a dotenv file
-		return true
-	}
-	docs, _ := manifest.Parse(data)
-	return slices.ContainsFunc(docs, func(doc *yaml.Node) bool {
-		return strings.HasPrefix(strings.TrimSpace(manifest.Text(manifest.At(doc, "sops", "mac"))), "ENC[")
-	})
-}
