@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/release"
 )
 
@@ -44,7 +45,7 @@ func (a *app) writeBaseline(ctx context.Context, file string, names []string) er
 	if err != nil {
 		return err
 	}
-	if err := replaceIn(root, name, raw); err != nil {
+	if err := fileset.Replace(root, name, raw); err != nil {
 		return err
 	}
 	return a.finish(res, res.Err())
@@ -101,18 +102,6 @@ func absolute(file string) (string, error) {
 		return "", err
 	}
 	return filepath.Join(here, file), nil
-}
-
-// replaceIn writes a file beside its place and moves it there, so that a fault leaves nothing half-written.
-func replaceIn(root *os.Root, name string, content []byte) error {
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	beside := path.Join(path.Dir(name), "."+path.Base(name)+".keos-oci")
-	if err := writeIn(root, beside, content, modeOf(root, name)); err != nil {
-		return errors.Join(err, root.Remove(beside))
-	}
-	return root.Rename(beside, name)
 }
 
 func (a *app) printBaseline(w io.Writer, r *release.BaselineResult) {

@@ -275,14 +275,11 @@ func (r *generateResult) write(root *os.Root, files []flux.File) (err error) {
 		if r.Files[i].kind == marked {
 			f.Content = fileset.Mark(f.Content)
 		}
-		if err := root.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
+		name, err := fileset.Beside(root, f.Path, f.Content)
+		if err != nil {
 			return err
 		}
-		name := path.Join(path.Dir(f.Path), "."+path.Base(f.Path)+".keos-oci")
 		beside = append(beside, name)
-		if err := writeIn(root, name, f.Content, modeOf(root, f.Path)); err != nil {
-			return err
-		}
 	}
 	for i, f := range files {
 		if beside[i] == "" {
@@ -293,28 +290,6 @@ func (r *generateResult) write(root *os.Root, files []flux.File) (err error) {
 		}
 	}
 	return nil
-}
-
-// modeOf keeps the permissions of a file that is replaced.
-func modeOf(root *os.Root, name string) os.FileMode {
-	if info, err := root.Stat(name); err == nil {
-		return info.Mode().Perm()
-	}
-	return 0o644
-}
-
-func writeIn(root *os.Root, name string, content []byte, mode os.FileMode) (err error) {
-	// What is there is a killed run's, or a link that somebody put there to have another file written.
-	if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.Write(content)
-	return err
 }
 
 // printGenerated prints the objects themselves, or what became of each file. Notes go to stderr, so that stdout can be

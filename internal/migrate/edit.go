@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
+
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // Change is one file of the fleet before and after a phase.
@@ -121,20 +122,5 @@ func writeOne(root *os.Root, c Change) error {
 	if !bytes.Equal(now, c.Before) {
 		return ErrEdited
 	}
-	beside := path.Join(path.Dir(c.File), "."+path.Base(c.File)+".keos-oci")
-	if err := root.Remove(beside); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := root.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(c.After)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = root.Rename(beside, c.File)
-	}
-	if err != nil {
-		_ = root.Remove(beside)
-	}
-	return err
+	return fileset.Replace(root, c.File, c.After)
 }
