@@ -71,7 +71,7 @@ func (r *CheckResult) gated() [][]finding.Finding {
 	return lists
 }
 
-// fixed is what the baseline has and no component. Only a look at all components tells.
+// fixed is what the baseline has and no component. Only a look at all components can say.
 func (s *Service) fixed(r *CheckResult, known *finding.Baseline) []finding.Finding {
 	lists := r.gated()
 	if len(lists) < len(s.Workspace.Components) {

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/stratio/keos-oci/internal/manifest"
 )
 
 // masker hides the values of Secrets. Its key lives as long as the run: marks tell only whether two values of one result
@@ -35,7 +37,7 @@ func (m masker) mark(value string) string {
 // hide masks every Secret at or below n: those of a ResourceSet lie inside of it, or in a string.
 func (m masker) hide(n *yaml.Node) {
 	switch {
-	case n.Kind == yaml.MappingNode && scalar(field(n, "kind")) == "Secret":
+	case n.Kind == yaml.MappingNode && manifest.Text(manifest.Field(n, "kind")) == "Secret":
 		m.hideSecret(n)
 		return
 	case n.Kind == yaml.ScalarNode:
@@ -47,14 +49,14 @@ func (m masker) hide(n *yaml.Node) {
 }
 
 func (m masker) hideSecret(n *yaml.Node) {
-	m.hideAll(field(n, "data"))
-	m.hideAll(field(n, "stringData"))
-	annotations := field(field(n, "metadata"), "annotations")
+	m.hideAll(manifest.Field(n, "data"))
+	m.hideAll(manifest.Field(n, "stringData"))
+	annotations := manifest.Field(manifest.Field(n, "metadata"), "annotations")
 	if annotations == nil || annotations.Kind != yaml.MappingNode {
 		return
 	}
 	for i := 0; i+1 < len(annotations.Content); i += 2 {
-		if holdsObject(annotations.Content[i].Value, scalar(annotations.Content[i+1])) {
+		if holdsObject(annotations.Content[i].Value, manifest.Text(annotations.Content[i+1])) {
 			m.hideAll(annotations.Content[i+1])
 		}
 	}

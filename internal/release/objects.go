@@ -14,6 +14,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/check"
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/manifest"
 )
 
 // ObjectDiff is one rendered object that is not the same on both sides. Diff is as in FileDiff, over the object's YAML;
@@ -103,8 +104,8 @@ func encode(doc *yaml.Node) ([]byte, error) {
 
 func keyOf(doc *yaml.Node) objectKey {
 	top := doc.Content[0]
-	metadata := field(top, "metadata")
-	return objectKey{scalar(field(metadata, "namespace")), scalar(field(top, "kind")), scalar(field(top, "apiVersion")), scalar(field(metadata, "name"))}
+	metadata := manifest.Field(top, "metadata")
+	return objectKey{manifest.Text(manifest.Field(metadata, "namespace")), manifest.Text(manifest.Field(top, "kind")), manifest.Text(manifest.Field(top, "apiVersion")), manifest.Text(manifest.Field(metadata, "name"))}
 }
 
 // diffObjects compares by the plain objects, so that no two values of a Secret ever pass for equal.
@@ -131,24 +132,4 @@ func diffObjects(variant string, before, after map[objectKey]object) []ObjectDif
 
 func compareKeys(a, b objectKey) int {
 	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.kind, b.kind), cmp.Compare(a.apiVersion, b.apiVersion), cmp.Compare(a.name, b.name))
-}
-
-// field returns the value of a mapping's key, nil when there is none.
-func field(n *yaml.Node, key string) *yaml.Node {
-	if n == nil || n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
-	}
-	return nil
-}
-
-func scalar(n *yaml.Node) string {
-	if n == nil || n.Kind != yaml.ScalarNode {
-		return ""
-	}
-	return n.Value
 }
