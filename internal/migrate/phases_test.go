@@ -64,8 +64,8 @@ func sources() Sources {
 	}
 }
 
-// told is what a cluster is told: its Kustomizations, and the tags of its artifacts.
-func told(t *testing.T, f *Fleet, cluster string) (map[string]any, map[name]string) {
+// says is what Git says to a cluster: its Kustomizations, and the tags of its artifacts.
+func says(t *testing.T, f *Fleet, cluster string) (map[string]any, map[name]string) {
 	t.Helper()
 	l, err := f.follow(t.Context(), "clusters/"+cluster)
 	if err != nil || len(l.stops) > 0 {
@@ -112,12 +112,12 @@ func TestPhases(t *testing.T) {
 		t.Run(landscape, func(t *testing.T) {
 			req := request(t, landscape, nil)
 			first, second := clusters[0], clusters[1]
-			before, _ := told(t, req.Fleet, first)
-			other, _ := told(t, req.Fleet, second)
+			before, _ := says(t, req.Fleet, first)
+			other, _ := says(t, req.Fleet, second)
 			plan, changes, err := Prepare(t.Context(), req, sources())
 			do(t, req.Fleet, plan, changes, err)
 			for cluster, tag := range map[string]string{first: "latest", second: "latest-stable"} {
-				after, tags := told(t, req.Fleet, cluster)
+				after, tags := says(t, req.Fleet, cluster)
 				want := before
 				if cluster == second {
 					want = other
@@ -143,7 +143,7 @@ func TestPhases(t *testing.T) {
 			plan, changes, err = Switch(t.Context(), one, nil, false)
 			do(t, req.Fleet, plan, changes, err)
 			switchedWholly(t, req, first, plan)
-			if after, _ := told(t, req.Fleet, second); !reflect.DeepEqual(after, other) {
+			if after, _ := says(t, req.Fleet, second); !reflect.DeepEqual(after, other) {
 				t.Errorf("the switch of %s changes %s", first, second)
 			}
 			if _, again, err := Switch(t.Context(), one, nil, false); err != nil || len(again) > 0 {
@@ -207,7 +207,7 @@ func TestPrepareOfOneCluster(t *testing.T) {
 		req.Clusters = clusters[:1]
 		plan, changes, err := Prepare(t.Context(), req, sources())
 		do(t, req.Fleet, plan, changes, err)
-		if _, tags := told(t, req.Fleet, clusters[1]); len(tags) > 0 {
+		if _, tags := says(t, req.Fleet, clusters[1]); len(tags) > 0 {
 			t.Errorf("%s gets %v", clusters[1], tags)
 		}
 		req.Clusters = clusters[1:]
@@ -222,7 +222,7 @@ func TestPrepareOfOneCluster(t *testing.T) {
 		req.Clusters = all
 		plan, changes, err = Prepare(t.Context(), req, sources())
 		do(t, req.Fleet, plan, changes, err)
-		if _, tags := told(t, req.Fleet, clusters[1]); len(tags) == 0 || len(changes) != 1 {
+		if _, tags := says(t, req.Fleet, clusters[1]); len(tags) == 0 || len(changes) != 1 {
 			t.Errorf("%s gets %v by %d files", clusters[1], tags, len(changes))
 		}
 	}
@@ -251,8 +251,13 @@ func TestSwitchOfOneComponent(t *testing.T) {
 // TestStops: what is in the way stops the plan at its place, with what to do.
 func TestStops(t *testing.T) {
 	for code, break_ := range map[string]func(t *testing.T, req *Request){
-		"workspace": func(_ *testing.T, req *Request) { req.Workspaces = req.Workspaces[:1] },
-		"branch":    func(_ *testing.T, req *Request) { req.Workspaces[1].Channels = map[string]string{"main": "latest"} },
+		"workspace": func(_ *testing.T, req *Request) {
+			other := req.Workspaces[0]
+			other.URL = "https://elsewhere.example.com/x/" + lastOf(other.URL)
+			req.Workspaces[0].URL = other.URL + ".git"
+			req.Workspaces = []Workspace{req.Workspaces[0], other}
+		},
+		"branch": func(_ *testing.T, req *Request) { req.Workspaces[1].Channels = map[string]string{"main": "latest"} },
 		"artifact": func(_ *testing.T, req *Request) {
 			req.Workspaces[1].Artifact = func(context.Context, component.Component, string) (string, error) {
 				return "", errors.New("no such tag")

@@ -199,8 +199,11 @@ func (p *planner) move(ctx context.Context, a *applier) (Move, bool, error) {
 		return m, true, nil
 	}
 	m.Branch = s.Branch
-	ws := p.workspaceOf(s)
+	ws, several := p.workspaceOf(s)
 	switch {
+	case several:
+		p.stop(s.place, "workspace", fmt.Sprintf("GitRepository %s is of %s, and several workspaces have a repository of that name", s.name, s.URL),
+			"give the workspace that is meant a Git remote with this address")
 	case ws == nil:
 		p.stop(s.place, "workspace", fmt.Sprintf("GitRepository %s is of %s, which no --workspace has", s.name, s.URL), "name its checkout: --workspace DIR")
 	case s.Branch == "":
@@ -215,14 +218,19 @@ func (p *planner) move(ctx context.Context, a *applier) (Move, bool, error) {
 	return m, true, nil
 }
 
-// workspaceOf finds the checkout of a repository by the last part of its address: the rest may be another protocol or a mirror.
-func (p *planner) workspaceOf(s source) *Workspace {
+// workspaceOf finds the checkout of a repository: by its address, else by the last part of it, since the rest may be another protocol or a
+// mirror. It says when several could be meant.
+func (p *planner) workspaceOf(s source) (found *Workspace, several bool) {
 	for i := range p.workspaces {
-		if lastOf(p.workspaces[i].URL) == lastOf(s.URL) {
-			return &p.workspaces[i]
+		ws := &p.workspaces[i]
+		switch {
+		case ws.URL == s.URL:
+			return ws, false
+		case lastOf(ws.URL) == lastOf(s.URL):
+			found, several = ws, found != nil
 		}
 	}
-	return nil
+	return found, several
 }
 
 func lastOf(address string) string {
@@ -390,7 +398,7 @@ func (p *planner) branches() []string {
 	return all
 }
 
-// checkContent stops at what a component holds and its Kustomization cannot apply: SOPS files without the key.
+// checkContent stops at SOPS files in a component whose Kustomization does not have the key.
 func (p *planner) checkContent(checkout string, a *applier, c component.Component) {
 	if at(a.object, "spec", "decryption") != nil {
 		return
