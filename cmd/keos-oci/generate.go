@@ -62,7 +62,7 @@ func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 	f.StringVar(&g.trust.Key, "key-secret", "", "Secret in flux-system with the public key, for artifacts signed with a key pair")
 	f.StringVar(&g.trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	g.signing.bindPolicy(f)
-	f.StringVar(&g.signing.key, "key", "", "artifacts are signed with this key pair; which key it is stands in the Secret")
+	f.StringVar(&g.signing.key, "key", "", "artifacts are signed with this key pair; the Secret of --key-secret has the key")
 }
 
 // bindTenants is for what speaks of components.

@@ -30,7 +30,7 @@ func (a *app) generateClusterCmd() *cobra.Command {
 		Long: `Writes clusters/<name>: the FluxInstance that follows the fleet on a channel and verifies its signature, Flux Operator with
 its values, the cluster's settings and the tenants. It runs in the fleet's checkout; --workspace names those with the
 components that the cluster will run, which are checked for the environment. The Secrets that the cluster needs before it
-can follow the fleet are told on stderr.
+can follow the fleet are listed on stderr.
 
 The cluster applies all that is in tenants/. Where --dir has files there that no generate command writes, such as the tenants
 of clusters that follow Git, nothing is written (exit code 3): move them, or choose another folder with --tenants-folder.`,

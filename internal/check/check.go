@@ -84,7 +84,7 @@ type gate struct {
 	risky  map[string]bool // files that could blow up when kustomize parses them
 
 	vendored map[string]bool               // kustomizations in which a remote base was replaced
-	stands   map[string]kustomize.Vendored // by file, the remote bases for which files stand
+	standIns map[string]kustomize.Vendored // by file, the remote base that it has, rendered
 
 	appliers  []applier
 	sources   map[string][]string // by kind and name, the files with Flux sources
@@ -100,7 +100,7 @@ func newGate(c Component, o Options) *gate {
 		c: c, o: o,
 		files: make(map[string]bool, len(c.Files)), dirs: map[string]bool{".": true},
 		broken: map[string]bool{}, risky: map[string]bool{},
-		vendored: map[string]bool{}, stands: map[string]kustomize.Vendored{}, sources: map[string][]string{},
+		vendored: map[string]bool{}, standIns: map[string]kustomize.Vendored{}, sources: map[string][]string{},
 		variables: substitution.New(), seen: map[finding.Finding]bool{},
 	}
 	g.tree = &kustomize.Tree{Files: c.Files, Root: ".", Read: g.readable}
@@ -111,7 +111,7 @@ func newGate(c Component, o Options) *gate {
 		}
 	}
 	for _, base := range c.Vendored {
-		g.vendored[relative(c.Root, base.File)], g.stands[relative(c.Root, base.Path)] = true, base
+		g.vendored[relative(c.Root, base.File)], g.standIns[relative(c.Root, base.Path)] = true, base
 	}
 	for _, a := range o.Allow {
 		g.allow = append(g.allow, gitignore.ParsePattern(a.Path, nil))
@@ -133,7 +133,7 @@ func (g *gate) workspacePath(name string) string { return path.Join(g.c.Root, na
 // report adds a finding whose File is relative to the root. Two variants meet the same fault in their common base: it is
 // told once.
 func (g *gate) report(f finding.Finding) {
-	if base, ok := g.stands[f.File]; ok { // which only the artifact has
+	if base, ok := g.standIns[f.File]; ok { // which only the artifact has
 		f.Message = fmt.Sprintf("%s, rendered as %s, line %d: %s", base.URL, path.Base(f.File), f.Line, f.Message)
 		f.File, f.Line = relative(g.c.Root, base.File), base.Line
 	}

@@ -16,7 +16,7 @@ func measure(t *testing.T, samples []sample) {
 	var leaks, caught, alike, alarms int
 	for _, s := range samples {
 		findings := run(t, component(t, s.files), Options{})
-		ok := s.told(findings)
+		ok := s.isRight(findings)
 		switch {
 		case s.leak && ok:
 			leaks, caught = leaks+1, caught+1

@@ -31,7 +31,7 @@ func (d treeDiff) none() bool { return len(d.leftOut) == 0 && len(d.changed) == 
 func (g *gate) compareTrees() (treeDiff, error) {
 	var diff treeDiff
 	for _, name := range g.c.Files {
-		if _, ok := g.stands[name]; ok {
+		if _, ok := g.standIns[name]; ok {
 			continue // for a remote base, beside the kustomization that names it
 		}
 		same, err := g.sameFile(name)

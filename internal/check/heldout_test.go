@@ -31,8 +31,8 @@ func secretRules() []string {
 	return []string{finding.RuleSecret, finding.RulePrivateKey, finding.RuleDotenv, finding.RuleToken, finding.RulePassword}
 }
 
-// told reports whether the gate says of a sample what it should: something of a leak, nothing of a look-alike.
-func (s sample) told(findings []finding.Finding) bool {
+// isRight reports whether the gate says of a sample what it should: something of a leak, nothing of a look-alike.
+func (s sample) isRight(findings []finding.Finding) bool {
 	found := slices.ContainsFunc(findings, func(f finding.Finding) bool {
 		return slices.Contains(secretRules(), f.Rule) && (f.Severity == finding.Error || !s.hm)
 	})

@@ -42,7 +42,7 @@ func (g *gate) checkPlugins(dir string, by *kustomize.Kustomization, target stri
 			if k.Alters { // and with it the files that plugins name, out of sight
 				g.broken[k.Name], g.broken[by.Name] = true, true
 				g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.Name, Line: 1,
-					Message: "patches or replaces parts of plugins' configuration, so that the files that they name cannot be told",
+					Message: "patches or replaces parts of plugins' configuration, so that nobody can say which files they point to",
 					Fix:     "write the configuration out in the files that it lists"})
 			}
 			continue
@@ -55,7 +55,7 @@ func (g *gate) checkPlugins(dir string, by *kustomize.Kustomization, target stri
 	return err
 }
 
-// checkUnclear refuses a file whose references cannot be told for sure.
+// checkUnclear refuses a file whose references are not sure.
 func (g *gate) checkUnclear(k *kustomize.Kustomization) {
 	if k.Unclear == "" {
 		return

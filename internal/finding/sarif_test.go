@@ -26,7 +26,7 @@ func sarifSample() []Finding {
 	}
 }
 
-// valid holds a report against what the format demands, and returns it as it reads.
+// valid checks a report against what the format demands, and returns it parsed.
 func valid(t *testing.T, report *SARIF) sarifRun {
 	t.Helper()
 	raw, err := json.Marshal(report)

@@ -14,7 +14,7 @@ const (
 	maxGlobs   = 3
 )
 
-// Line is one line of a report for people: a finding, or what stands for many of one rule.
+// Line is one line of a report for people: a finding, or the sum of many of one rule.
 type Line struct {
 	Severity Severity
 	Text     string
@@ -174,7 +174,7 @@ func commonFolder(files []string) string {
 	return strings.Join(common, "/")
 }
 
-// upTo is a file's folder, cut after some folders; a file at the top of the workspace stands for itself.
+// upTo is a file's folder, cut after some folders; a file at the top of the workspace is its own part.
 func upTo(file string, depth int) string {
 	parts := strings.Split(file, "/")
 	if len(parts) == 1 {

@@ -14,7 +14,7 @@ import (
 )
 
 // Fault is what is wrong with a build, at the place that has to be edited. The file is relative to the tree's top, or is a folder; the
-// line is 0 where it cannot be told.
+// line is 0 where nobody can say it.
 type Fault struct {
 	File    string
 	Line    int
@@ -57,7 +57,7 @@ func (t *Tree) Explain(err error, at Place, variant string, read Reached) Fault 
 	return f
 }
 
-// syntaxError finds the first file of a build that is no YAML. Kustomize tells the line of some of them only.
+// syntaxError finds the first file of a build that is no YAML. Kustomize gives the line of some of them only.
 func (t *Tree) syntaxError(read Reached) Fault {
 	for _, name := range read.Parsed {
 		data, err := t.Read(name)

@@ -193,7 +193,7 @@ func refuse(name string, data []byte) string {
 
 // build is fluxcd/pkg/kustomize's Build but for one thing: Flux parses Kubernetes' OpenAPI schema anew for each build, 50 ms
 // that isolate builds which bring a schema of their own. Here the schema is loaded when first needed and thrown away only
-// after such a build; a test holds both to the same output. The folder's kustomization is changed in memory only.
+// after such a build; a test compares the output of both. The folder's kustomization is changed in memory only.
 func build(fs filesys.FileSystem, root, dir string, object unstructured.Unstructured, change func([]byte) ([]byte, error)) (resmap.ResMap, error) {
 	generator := fluxkustomize.NewGenerator(root, object)
 	text, file, _, err := generator.GenerateManifest(dir)

@@ -41,7 +41,7 @@ func (k *Kustomization) compare(data []byte) {
 	}
 }
 
-// isInline reports whether text stands in the place of a file's name.
+// isInline reports whether text is written in the place of a file's name.
 func isInline(text string) bool {
 	if text = strings.TrimSpace(text); strings.Contains(text, "\n") {
 		return true

@@ -69,7 +69,7 @@ func (f *Fleet) isEntry(file string) bool {
 	return err == nil && strings.Contains(string(data), "kind: FluxInstance")
 }
 
-// document is the one at a place, nil where it cannot be told.
+// document is the one at a place, nil where there is none.
 func (f *Fleet) document(at place) *yaml.Node {
 	data, err := f.Read(at.File)
 	if err != nil {

@@ -57,7 +57,7 @@ type applier struct {
 	values  map[string]string
 }
 
-// landscape is what one cluster is told by Git.
+// landscape is what Git says to one cluster.
 type landscape struct {
 	cluster  string
 	folder   string // in the fleet's checkout

@@ -287,7 +287,7 @@ func (r Request) behind(ctx context.Context, changes []Change, of map[string]boo
 	return list, nil
 }
 
-// sameAfter demands that changes alter nothing of what a cluster is told but where the Kustomizations take their files from.
+// sameAfter demands that changes alter nothing in a cluster but where its Kustomizations take their files from.
 func (f *Fleet) sameAfter(ctx context.Context, before *landscape, changes []Change) error {
 	copied, remove, err := f.copyWith(changes)
 	if err != nil {
