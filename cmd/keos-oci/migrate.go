@@ -51,7 +51,7 @@ type migrateFlags struct {
 }
 
 func (g *migrateFlags) bind(f *pflag.FlagSet) {
-	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components; may be given several times (required)")
+	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components, which may be the fleet's own; may be given several times (required)")
 	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: what a cluster follows in the place of a branch")
 	_ = cobra.MarkFlagRequired(f, "workspace")
 }
@@ -165,11 +165,19 @@ func (a *app) migrationWorkspace(ctx context.Context, dir string, g *migrateFlag
 		return migrate.Workspace{}, err
 	}
 	temp := svc.TempDir
-	unpacked := map[string]string{}
+	unpacked, checkouts := map[string]string{}, map[string]string{}
 	return migrate.Workspace{
 		Name: filepath.Base(svc.Checkout.Top()), URL: url, Components: svc.Workspace.Components, Channels: channelsOf(svc.Workspace.Components, mapped),
-		Checkout: func(ctx context.Context, branch string) (string, error) {
-			return a.branchFolder(ctx, svc.Checkout, branch)
+		RemoteBases: svc.Workspace.Config.Artifact.RemoteBases == component.RemoteBasesAllow, ByGitTag: svc.Workspace.ByGitTag,
+		Checkout: func(ctx context.Context, revision string) (string, error) {
+			if checkouts[revision] == "" {
+				folder, err := a.folderAt(ctx, svc.Checkout, revision)
+				if err != nil {
+					return "", err
+				}
+				checkouts[revision] = folder
+			}
+			return checkouts[revision], nil
 		},
 		Artifact: func(ctx context.Context, c component.Component, channel string) (string, error) {
 			key := c.Name + ":" + channel
@@ -205,13 +213,21 @@ func channelsOf(set component.Set, mapped map[string]string) map[string]string {
 	return channels
 }
 
-// branchFolder gives a folder with the files of a branch, as the remote has it where that is known here.
-func (a *app) branchFolder(ctx context.Context, checkout *git.Checkout, branch string) (string, error) {
-	commit, err := checkout.Resolve(ctx, "refs/remotes/origin/"+branch)
-	if err != nil {
-		if commit, err = checkout.Resolve(ctx, "refs/heads/"+branch); err != nil {
-			return "", err
+// folderAt gives a folder with the files of a branch, as the remote has it where that is known here, or of refs/tags/… .
+func (a *app) folderAt(ctx context.Context, checkout *git.Checkout, revision string) (string, error) {
+	names := []string{"refs/remotes/origin/" + revision, "refs/heads/" + revision}
+	if strings.HasPrefix(revision, "refs/") {
+		names = []string{revision}
+	}
+	var commit git.Commit
+	var err error
+	for _, name := range names {
+		if commit, err = checkout.Resolve(ctx, name); err == nil {
+			break
 		}
+	}
+	if err != nil {
+		return "", err
 	}
 	tree, err := checkout.Tree(ctx, commit)
 	if err != nil {
@@ -303,17 +319,23 @@ takes differences that plan has shown. --back takes the patches away.`,
 }
 
 func (a *app) migrateStatusCmd() *cobra.Command {
+	var g migrateFlags
 	cmd := &cobra.Command{
-		Use:     "status [CLUSTER…]",
-		Short:   "How far each Kustomization of each cluster is",
+		Use:   "status [CLUSTER…]",
+		Short: "How far each Kustomization of each cluster is",
+		Long: `Reads the fleet's checkout. Kustomizations that come from the content of components, or that take components from the fleet's own
+repository, are listed where --workspace names the checkout.`,
 		Example: `  keos-oci migrate status`,
 	}
+	f := cmd.Flags()
+	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components; may be given several times")
+	g.generate.signing.bindVerifier(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		fleet, err := a.openFleet(cmd.Context())
+		req, err := a.migration(cmd.Context(), &g, args)
 		if err != nil {
 			return err
 		}
-		states, err := migrate.Progress(cmd.Context(), migrate.Request{Fleet: fleet, Clusters: args})
+		states, err := migrate.Progress(cmd.Context(), req)
 		if err != nil {
 			return err
 		}
@@ -375,14 +397,31 @@ func (a *app) migrationSources(ctx context.Context, g *migrateFlags) (migrate.So
 		}
 	}
 	shared.Access, shared.Trust, shared.Interval = g.generate.access, g.generate.trust, g.generate.interval
-	return migrate.Sources{
-		Source: func(c component.Component, namespace string) ([]byte, error) {
-			for _, f := range shared.Follow {
-				if f.Component.Repository == c.Repository {
-					return shared.Source(f, namespace)
-				}
+	find := func(c component.Component) (flux.Follow, error) {
+		for _, f := range shared.Follow {
+			if f.Component.Repository == c.Repository {
+				return f, nil
 			}
-			return nil, fmt.Errorf("%w %s", component.ErrUnknown, c.Name)
+		}
+		return flux.Follow{}, fmt.Errorf("%w %s", component.ErrUnknown, c.Name)
+	}
+	return migrate.Sources{
+		Shared: func(c component.Component, namespace string) ([]byte, error) {
+			f, err := find(c)
+			if err != nil {
+				return nil, err
+			}
+			return shared.Source(f, namespace)
+		},
+		Own: func(c component.Component, namespace, channelOrVersion string) ([]byte, error) {
+			f, err := find(c)
+			if err == nil {
+				err = f.PinTo(channelOrVersion)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return shared.Own(f, namespace)
 		},
 		Settings: func(channel string, components []string) ([]flux.Setting, error) {
 			of := shared

@@ -43,6 +43,16 @@ func (s Shared) Source(f Follow, namespace string) ([]byte, error) {
 	})
 }
 
+// Own is the OCIRepository of a component, in a file of one cluster: it follows the channel or version that it is pinned to.
+func (s Shared) Own(f Follow, namespace string) ([]byte, error) {
+	p := Pairs{Follow: []Follow{f}, SourceOnly: true, Namespace: namespace, Interval: s.Interval, Access: s.Access, Trust: s.Trust}
+	files, err := p.Files()
+	if err != nil {
+		return nil, err
+	}
+	return files[0].Content, nil
+}
+
 // verify accepts a key, or the workflow and Git ref of the cluster's settings.
 func (s Shared) verify(f Follow) (*verification, error) {
 	for _, policy := range f.Policies {

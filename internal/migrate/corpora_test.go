@@ -68,7 +68,7 @@ func workspaceOf(t *testing.T, dir, url string, channels map[string]string) Work
 		t.Fatal(err)
 	}
 	return Workspace{
-		Name: filepath.Base(dir), URL: url, Components: ws.Components, Channels: channels,
+		Name: filepath.Base(dir), URL: url, Components: ws.Components, Channels: channels, ByGitTag: ws.ByGitTag,
 		Checkout: func(context.Context, string) (string, error) { return dir, nil },
 		Artifact: func(_ context.Context, c component.Component, _ string) (string, error) {
 			return filepath.Join(dir, filepath.FromSlash(c.Root)), nil

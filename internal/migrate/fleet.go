@@ -16,7 +16,8 @@ import (
 // ErrNoEntry says that a folder does not say how its cluster follows Git.
 var ErrNoEntry = errors.New("no entry")
 
-// Fleet is the checkout with the clusters. Paths are slash-separated and relative to its top.
+// Fleet is a folder with Flux objects: the checkout with the clusters, or what is delivered to them. Paths are slash-separated and
+// relative to its top.
 type Fleet struct {
 	Dir   string   // absolute
 	Files []string // that Git tracks, sorted
@@ -51,22 +52,29 @@ func (f *Fleet) Clusters() []string {
 		if len(parts) < 3 || strings.HasPrefix(parts[1], "_") || strings.HasPrefix(parts[1], ".") {
 			continue
 		}
-		if dir := path.Join("clusters", parts[1]); !slices.Contains(found, dir) && f.isEntry(file) {
+		if dir := path.Join("clusters", parts[1]); !slices.Contains(found, dir) && f.isEntry(file, dir) {
 			found = append(found, dir)
 		}
 	}
 	return found
 }
 
-func (f *Fleet) isEntry(file string) bool {
-	if path.Base(file) == "gotk-sync.yaml" {
+// isEntry reports whether a file lets a cluster follow its folder.
+func (f *Fleet) isEntry(file, folder string) bool {
+	if path.Base(file) == syncFile {
 		return true
 	}
 	if !manifest.IsYAML(file) {
 		return false
 	}
 	data, err := f.Read(file)
-	return err == nil && strings.Contains(string(data), "kind: FluxInstance")
+	if err != nil || !strings.Contains(string(data), "FluxInstance") && !strings.Contains(string(data), kustomizeGroup) {
+		return false
+	}
+	docs, _ := manifest.Parse(manifest.UTF8(data))
+	return slices.ContainsFunc(docs, func(doc *yaml.Node) bool {
+		return isKind(doc, "FluxInstance", "fluxcd.controlplane.io/") || isKind(doc, "Kustomization", kustomizeGroup) && appliesFolder(doc, folder)
+	})
 }
 
 // document is the one at a place, nil where there is none.
@@ -102,21 +110,21 @@ func (f *Fleet) variantText(a *applier, root, variant string) string {
 }
 
 // placeOf is where an object that a folder builds is written. Generated ones have no place of their own.
-func (f *Fleet) placeOf(folder string, r *resource.Resource) place {
+func (c *content) placeOf(r *resource.Resource) place {
 	origin, err := r.GetOrigin()
 	if err != nil || origin == nil || origin.Path == "" {
-		return place{File: folder}
+		return place{File: c.folder, Repo: c.repo}
 	}
-	file := path.Join(folder, origin.Path)
-	data, err := f.Read(file)
+	file := path.Join(c.folder, origin.Path)
+	data, err := c.files.Read(file)
 	if err != nil {
-		return place{File: file}
+		return place{File: file, Repo: c.repo}
 	}
 	docs, _ := manifest.Parse(manifest.UTF8(data))
 	for _, doc := range docs {
 		if manifest.Text(manifest.Field(doc, "kind")) == r.GetKind() && manifest.Text(manifest.At(doc, "metadata", "name")) == r.OrgId().Name {
-			return place{file, doc.Line}
+			return place{file, doc.Line, c.repo}
 		}
 	}
-	return place{File: file}
+	return place{File: file, Repo: c.repo}
 }

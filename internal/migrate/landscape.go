@@ -22,41 +22,6 @@ import (
 	"github.com/stratio/keos-oci/internal/manifest"
 )
 
-// name is that of an object in a cluster.
-type name struct{ Namespace, Name string }
-
-func (n name) String() string { return n.Namespace + "/" + n.Name }
-
-// place is where something is written in the fleet's checkout.
-type place struct {
-	File string
-	Line int
-}
-
-// source is a GitRepository of a cluster.
-type source struct {
-	name
-	place
-	URL    string
-	Branch string // "" for a tag or a commit, which Ref then has
-	Ref    string
-	Login  string // name of its Secret
-}
-
-// applier is a Flux Kustomization of a cluster, after the variables of the one that applies it are replaced.
-type applier struct {
-	name
-	place
-	object map[string]any
-	Source name
-	Kind   string // of the source
-	Path   string
-	Parent *applier // nil for the entry
-	// managed says that Flux applies it, so that a change of its file reaches the cluster.
-	managed bool
-	values  map[string]string
-}
-
 // landscape is what Git says to one cluster.
 type landscape struct {
 	cluster  string
@@ -64,17 +29,21 @@ type landscape struct {
 	fleet    *Fleet
 	own      name // the source of the fleet itself
 	sources  map[name]source
-	prepared map[name]string // tags of OCIRepositories
+	prepared map[name]artifact
 	appliers []*applier
 	settings map[name]map[string]string // ConfigMaps
 	written  map[name]place             // those of them that the cluster's own folder has
 	built    map[string]int             // how many objects of a kind came by
 	stops    []Stop
+
+	workspaces []Workspace
+	known      map[name]*content // what Kustomizations apply, where that is not to be found out
 }
 
-// follow reads a cluster: its entry, then each Kustomization that takes its files from the fleet.
-func (f *Fleet) follow(ctx context.Context, cluster string) (*landscape, error) {
-	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, sources: map[name]source{}, prepared: map[name]string{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
+// follow reads a cluster: its entry, then each Kustomization whose files are here: in the fleet, in one of the workspaces, or known.
+func (f *Fleet) follow(ctx context.Context, cluster string, workspaces []Workspace, known map[name]*content) (*landscape, error) {
+	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, workspaces: workspaces, known: known, sources: map[name]source{},
+		prepared: map[name]artifact{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
 	if err := l.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -83,16 +52,18 @@ func (f *Fleet) follow(ctx context.Context, cluster string) (*landscape, error) 
 			return nil, err
 		}
 		a := l.appliers[next]
-		if a.Source == l.own {
+		if a.content = l.contentOf(ctx, a); a.content != nil {
 			l.apply(ctx, a)
 		}
 	}
 	return l, nil
 }
 
-// enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, or the objects of gotk-sync.yaml. The settings that
-// are written anywhere in the cluster's folder are known from the start.
+// enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, the objects of gotk-sync.yaml, or a Kustomization
+// that applies the cluster's folder. The settings that are written anywhere in that folder are known from the start.
 func (l *landscape) enter(ctx context.Context) error {
+	var others []*applier
+	sources := map[name]source{}
 	for _, file := range l.fleet.below(l.folder) {
 		if !manifest.IsYAML(file) {
 			continue
@@ -103,20 +74,52 @@ func (l *landscape) enter(ctx context.Context) error {
 		}
 		docs, _ := manifest.Parse(manifest.UTF8(data)) // what is no YAML is for check to say
 		for _, doc := range docs {
-			at := place{file, doc.Line}
+			at := place{File: file, Line: doc.Line}
 			l.setting(doc, at)
 			switch {
 			case isKind(doc, "FluxInstance", "fluxcd.controlplane.io/"):
 				l.enterInstance(ctx, doc, at)
-			case path.Base(file) == "gotk-sync.yaml":
+			case path.Base(file) == syncFile:
 				l.enterSync(doc, at)
+			case isKind(doc, "GitRepository", sourceGroup):
+				s := sourceOf(objectOf(doc), at)
+				sources[s.name] = s
+			case isKind(doc, "Kustomization", kustomizeGroup) && appliesFolder(doc, l.folder):
+				others = append(others, applierOf(objectOf(doc), at, nil))
 			}
 		}
 	}
+	if len(l.appliers) == 0 && len(others) > 0 {
+		l.enterBy(others[0], sources)
+	}
 	if len(l.appliers) == 0 {
-		return fmt.Errorf("%w: %s has neither a FluxInstance that syncs a Git repository nor a gotk-sync.yaml with a Kustomization", ErrNoEntry, l.folder)
+		return fmt.Errorf("%w: %s has neither a FluxInstance that syncs a Git repository, nor a gotk-sync.yaml, nor a Kustomization that applies the folder",
+			ErrNoEntry, l.folder)
 	}
 	return nil
+}
+
+const syncFile = "gotk-sync.yaml"
+
+// appliesFolder reports whether a Kustomization applies a cluster's folder.
+func appliesFolder(doc *yaml.Node, folder string) bool {
+	applied := repositoryPath(manifest.Text(manifest.At(doc, "spec", "path")))
+	return applied != "." && within(applied, folder) && manifest.Text(manifest.At(doc, "spec", "sourceRef", "kind")) == "GitRepository"
+}
+
+// enterBy is for a Kustomization that applies the cluster's folder, and that people apply by hand.
+func (l *landscape) enterBy(a *applier, sources map[name]source) {
+	l.own = a.Source
+	if s, ok := sources[a.Source]; ok {
+		l.sources[s.name] = s
+	}
+	l.appliers = append(l.appliers, a)
+}
+
+func objectOf(doc *yaml.Node) map[string]any {
+	var object map[string]any
+	_ = doc.Decode(&object) // what cannot be decoded has no fields
+	return object
 }
 
 func isKind(doc *yaml.Node, kind, group string) bool {
@@ -189,18 +192,12 @@ func patched(ctx context.Context, object map[string]any, patches *yaml.Node) (ma
 
 // enterSync is for gotk-sync.yaml, which people apply by hand.
 func (l *landscape) enterSync(doc *yaml.Node, at place) {
-	var object map[string]any
-	if doc.Decode(&object) != nil {
-		return
-	}
 	switch {
 	case isKind(doc, "GitRepository", sourceGroup):
-		s := sourceOf(object, at)
+		s := sourceOf(objectOf(doc), at)
 		l.sources[s.name] = s
 	case isKind(doc, "Kustomization", kustomizeGroup):
-		a := applierOf(object, at, nil)
-		l.own = a.Source
-		l.appliers = append(l.appliers, a)
+		l.enterBy(applierOf(objectOf(doc), at, nil), nil)
 	}
 }
 
@@ -211,27 +208,31 @@ const (
 
 // apply builds the folder of a Kustomization and takes in its objects.
 func (l *landscape) apply(ctx context.Context, a *applier) {
-	folder := repositoryPath(a.Path)
-	if !l.fleet.hasFolder(folder) {
-		l.stop(a.place, "path", fmt.Sprintf("Kustomization %s applies %s, which the fleet does not have", a.name, a.Path), "create the folder, or correct spec.path")
+	c, folder := a.content, a.content.folder
+	if !c.files.hasFolder(folder) {
+		if c.repo == "" {
+			l.stop(a.place, "path", fmt.Sprintf("Kustomization %s applies %s, which the fleet does not have", a.name, a.Path), "create the folder, or correct spec.path")
+		}
 		return
 	}
-	if within(folder, a.File) && a.Parent != nil && !l.fleet.hasKustomization(folder, a.File) {
+	if c.repo == a.Repo && within(folder, a.File) && a.Parent != nil && !c.files.hasKustomization(folder, a.File) {
 		l.stop(a.place, "self", fmt.Sprintf("Kustomization %s applies %s, in which it lies itself", a.name, a.Path), "add a kustomization.yaml to the folder, or move this file out of it")
 	}
-	built, err := l.build(ctx, l.fleet.Dir, folder, a, true)
+	built, err := l.build(ctx, c, a, true)
 	if err != nil {
-		l.stop(a.place, "build", fmt.Sprintf("%s, which Kustomization %s applies, does not build: %v", folder, a.name, err), "see keos-oci check")
-		return
+		if c.repo == "" && !c.component {
+			l.stop(a.place, "build", fmt.Sprintf("%s, which Kustomization %s applies, does not build: %v", folder, a.name, err), "see keos-oci check")
+		}
+		return // plan compares what components build, and says why it cannot
 	}
 	for _, r := range built.Resources() {
-		l.take(a, folder, r)
+		l.take(a, r)
 	}
 }
 
 // build builds a folder as a Kustomization does, with its patches and variables.
-func (l *landscape) build(ctx context.Context, root, folder string, a *applier, origins bool) (resmap.ResMap, error) {
-	built, err := kustomize.Build(ctx, root, folder, kustomize.Options{Kustomization: a.object, Origins: origins})
+func (l *landscape) build(ctx context.Context, c *content, a *applier, origins bool) (resmap.ResMap, error) {
+	built, err := kustomize.Build(ctx, c.files.Dir, c.folder, kustomize.Options{Kustomization: a.object, Origins: origins, RemoteBases: c.remoteBases})
 	if err != nil {
 		return nil, err
 	}
@@ -242,8 +243,8 @@ func (l *landscape) build(ctx context.Context, root, folder string, a *applier, 
 }
 
 // take remembers what matters of an object.
-func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
-	from := l.fleet.placeOf(folder, r)
+func (l *landscape) take(by *applier, r *resource.Resource) {
+	from := by.content.placeOf(r)
 	if r.SetOrigin(nil) != nil || r.ClearTransformations() != nil {
 		return
 	}
@@ -260,13 +261,19 @@ func (l *landscape) take(by *applier, folder string, r *resource.Resource) {
 	case kind == "OCIRepository" && group == sourceGroup && r.GetAnnotations()[kustomizeGroup+"reconcile"] == "disabled":
 		// Flux does not apply it: the cluster's settings have no channel yet.
 	case kind == "OCIRepository" && group == sourceGroup:
-		l.prepared[nameOf(object)] = fmt.Sprint(at(object, "spec", "ref", "tag"))
+		l.prepared[nameOf(object)] = artifactOf(object)
 	case kind == "Kustomization" && group == kustomizeGroup:
 		l.takeApplier(applierOf(object, from, by))
 	case kind == "ConfigMap":
-		if data := texts(object, "data"); len(data) > 0 {
-			l.settings[name{cmp.Or(r.GetNamespace(), fluxNamespace), r.GetName()}] = data
-		}
+		l.takeSettings(object, from)
+	}
+}
+
+// takeSettings remembers a ConfigMap. What applications bring along does not replace what the fleet has.
+func (l *landscape) takeSettings(object map[string]any, from place) {
+	n, data := nameOf(object), texts(object, "data")
+	if len(data) > 0 && (from.Repo == "" || l.settings[n] == nil) {
+		l.settings[n] = data
 	}
 }
 
@@ -317,73 +324,5 @@ func (l *landscape) settingsOf(n name) map[string]string {
 }
 
 func (l *landscape) stop(at place, code, message, do string) {
-	l.stops = append(l.stops, Stop{Cluster: l.cluster, Code: code, File: at.File, Line: at.Line, Message: message, Do: do})
+	l.stops = append(l.stops, Stop{Cluster: l.cluster, Code: code, File: at.where(), Line: at.Line, Message: message, Do: do})
 }
-
-func sourceOf(object map[string]any, at place) source {
-	spec, _ := object["spec"].(map[string]any)
-	ref, _ := spec["ref"].(map[string]any)
-	login, _ := spec["secretRef"].(map[string]any)
-	s := source{name: nameOf(object), place: at, URL: text(spec, "url"), Branch: text(ref, "branch"), Login: text(login, "name")}
-	for _, key := range []string{"commit", "name", "semver", "tag"} {
-		if v := text(ref, key); v != "" {
-			s.Branch, s.Ref = "", key+" "+v
-		}
-	}
-	if s.Branch == "" && s.Ref == "" {
-		s.Branch = "master" // Flux's default
-	}
-	return s
-}
-
-func applierOf(object map[string]any, at place, parent *applier) *applier {
-	spec, _ := object["spec"].(map[string]any)
-	ref, _ := spec["sourceRef"].(map[string]any)
-	a := &applier{name: nameOf(object), place: at, object: object, Kind: text(ref, "kind"), Path: text(spec, "path"), Parent: parent}
-	a.Source = name{cmp.Or(text(ref, "namespace"), a.Namespace), text(ref, "name")}
-	return a
-}
-
-func nameOf(object map[string]any) name {
-	metadata, _ := object["metadata"].(map[string]any)
-	return name{cmp.Or(text(metadata, "namespace"), fluxNamespace), text(metadata, "name")}
-}
-
-func text(object map[string]any, key string) string {
-	v, _ := object[key].(string)
-	return v
-}
-
-// at follows keys into an object.
-func at(object map[string]any, keys ...string) any {
-	var v any = object
-	for _, key := range keys {
-		inside, _ := v.(map[string]any)
-		v = inside[key]
-	}
-	return v
-}
-
-func list(object map[string]any, keys ...string) []any {
-	v, _ := at(object, keys...).([]any)
-	return v
-}
-
-func texts(object map[string]any, keys ...string) map[string]string {
-	values := map[string]string{}
-	inside, _ := at(object, keys...).(map[string]any)
-	for k, v := range inside {
-		values[k] = fmt.Sprint(v)
-	}
-	return values
-}
-
-// repositoryPath reads a path as Flux does, for which the repository is the root of the file system.
-func repositoryPath(p string) string {
-	if p = path.Clean("/" + p)[1:]; p != "" {
-		return p
-	}
-	return "."
-}
-
-func within(dir, p string) bool { return dir == "." || dir == p || strings.HasPrefix(p, dir+"/") }

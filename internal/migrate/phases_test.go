@@ -50,13 +50,17 @@ func request(t *testing.T, landscape string, edit func(root string)) Request {
 	return req
 }
 
+const sourceText = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata:\n  name: %s\n  namespace: %s\n" +
+	"  annotations:\n    kustomize.toolkit.fluxcd.io/reconcile: %s\nspec:\n  interval: 5m\n  url: oci://%s\n  ref:\n    tag: %s\n"
+
 // sources writes the least of an OCIRepository, with the variable that real ones have.
 func sources() Sources {
 	return Sources{
-		Source: func(c component.Component, namespace string) ([]byte, error) {
-			return fmt.Appendf(nil, "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata:\n  name: %s\n  namespace: %s\n"+
-				"  annotations:\n    kustomize.toolkit.fluxcd.io/reconcile: ${ARTIFACT_TAG:=disabled}\nspec:\n  interval: 5m\n  url: oci://%s\n"+
-				"  ref:\n    tag: ${ARTIFACT_TAG:=unset}\n", c.Name, namespace, c.Repository), nil
+		Shared: func(c component.Component, namespace string) ([]byte, error) {
+			return fmt.Appendf(nil, sourceText, c.Name, namespace, "${ARTIFACT_TAG:=disabled}", c.Repository, "${ARTIFACT_TAG:=unset}"), nil
+		},
+		Own: func(c component.Component, namespace, tag string) ([]byte, error) {
+			return fmt.Appendf(nil, sourceText, c.Name, namespace, "enabled", c.Repository, tag), nil
 		},
 		Settings: func(channel string, _ []string) ([]flux.Setting, error) {
 			return []flux.Setting{{Key: "ARTIFACT_TAG", Value: channel}}, nil
@@ -67,7 +71,7 @@ func sources() Sources {
 // says is what Git says to a cluster: its Kustomizations, and the tags of its artifacts.
 func says(t *testing.T, f *Fleet, cluster string) (map[string]any, map[name]string) {
 	t.Helper()
-	l, err := f.follow(t.Context(), "clusters/"+cluster)
+	l, err := f.follow(t.Context(), "clusters/"+cluster, nil, nil)
 	if err != nil || len(l.stops) > 0 {
 		t.Fatal(err, l.stops)
 	}
@@ -75,7 +79,11 @@ func says(t *testing.T, f *Fleet, cluster string) (map[string]any, map[name]stri
 	for _, a := range l.appliers {
 		all[a.String()] = a.object
 	}
-	return all, l.prepared
+	tags := map[name]string{}
+	for n, from := range l.prepared {
+		tags[n] = from.Tag
+	}
+	return all, tags
 }
 
 func contents(t *testing.T, f *Fleet) map[string]string {
@@ -164,7 +172,7 @@ func TestPhases(t *testing.T) {
 // switchedWholly demands that each Kustomization of the plan follows its artifact, and only files of the cluster were changed.
 func switchedWholly(t *testing.T, req Request, cluster string, plan *Plan) {
 	t.Helper()
-	states, err := Progress(t.Context(), Request{Fleet: req.Fleet, Clusters: []string{cluster}})
+	states, err := Progress(t.Context(), Request{Fleet: req.Fleet, Workspaces: req.Workspaces, Clusters: []string{cluster}})
 	if err != nil || len(states) < len(plan.Clusters[0].Moves) || len(states) == 0 {
 		t.Fatal(err, states)
 	}

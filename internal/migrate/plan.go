@@ -1,10 +1,13 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,8 +23,12 @@ type Workspace struct {
 	URL        string // of its Git remote
 	Components component.Set
 	Channels   map[string]string // by branch
-	// Checkout gives the folder with the files of a branch.
-	Checkout func(ctx context.Context, branch string) (folder string, err error)
+	// RemoteBases says that kustomizations may name URLs.
+	RemoteBases bool
+	// ByGitTag gives the component that a Git tag releases, and its version.
+	ByGitTag func(tag string) (component.Component, string, error)
+	// Checkout gives the folder with the files of a branch, or of refs/tags/… .
+	Checkout func(ctx context.Context, revision string) (folder string, err error)
 	// Artifact gives the folder with what a channel points to, after it was verified.
 	Artifact func(ctx context.Context, c component.Component, channel string) (folder string, err error)
 }
@@ -63,11 +70,12 @@ type Move struct {
 	File          string `json:"file"`
 	Line          int    `json:"line"`
 	Source        string `json:"source"` // kind, namespace/name
-	Branch        string `json:"branch"`
+	Branch        string `json:"branch"` // or tag
 	Path          string `json:"path"`
 	Component     string `json:"component"`
 	Repository    string `json:"repository"`
-	Channel       string `json:"channel"`
+	Channel       string `json:"channel,omitempty"`
+	Version       string `json:"version,omitempty"` // in the place of a channel, where Git is pinned to a tag
 	NewPath       string `json:"newPath"`
 	// Equal says whether the objects are the same: yes, no, or unknown where a stop keeps them from being compared.
 	Equal   string   `json:"equal"`
@@ -117,11 +125,11 @@ func Make(ctx context.Context, req Request) (*Plan, error) {
 	}
 	plan := &Plan{Clusters: []ClusterPlan{}, Stops: []Stop{}}
 	for _, folder := range folders {
-		l, err := req.Fleet.follow(ctx, folder)
+		l, err := req.Fleet.follow(ctx, folder, req.Workspaces, nil)
 		if err != nil {
 			return nil, err
 		}
-		p := &planner{landscape: l, workspaces: req.Workspaces}
+		p := &planner{landscape: l}
 		if err := p.plan(ctx); err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", l.cluster, err)
 		}
@@ -154,8 +162,7 @@ func (r Request) folders() ([]string, error) {
 // planner plans one cluster.
 type planner struct {
 	*landscape
-	workspaces []Workspace
-	out        ClusterPlan
+	out ClusterPlan
 }
 
 func (p *planner) plan(ctx context.Context) error {
@@ -163,7 +170,7 @@ func (p *planner) plan(ctx context.Context) error {
 	p.out = ClusterPlan{Name: p.cluster, Entry: fmt.Sprintf("%s:%d", entry.File, entry.Line), Moves: []Move{}, Secrets: []Needed{}, Waits: []Wait{}, landscape: p.landscape}
 	moved := map[name]string{} // components by Kustomization
 	for _, a := range p.appliers {
-		if a.Source == p.own {
+		if p.staysInFleet(a) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -184,21 +191,26 @@ func (p *planner) plan(ctx context.Context) error {
 	return nil
 }
 
+// staysInFleet reports whether a Kustomization applies the fleet's own files: those that no component of a workspace has.
+func (l *landscape) staysInFleet(a *applier) bool {
+	return a.Source == l.own && a.Kind == gitRepository && (a.Parent == nil || a.content == nil || !a.content.component)
+}
+
 // move plans one Kustomization. It is false for one that is to stay.
 func (p *planner) move(ctx context.Context, a *applier) (Move, bool, error) {
-	if a.Kind != "GitRepository" {
-		if a.Kind != "OCIRepository" {
+	if a.Kind != gitRepository {
+		if a.Kind != ociRepository {
 			p.note("%s takes its files from %s %s and stays", a.name, a.Kind, a.Source)
 		}
 		return Move{}, false, nil
 	}
-	m := Move{applier: a, Kustomization: a.String(), File: a.File, Line: a.Line, Source: "GitRepository " + a.Source.String(), Path: a.Path, Equal: EqualUnknown}
+	m := Move{applier: a, Kustomization: a.String(), File: a.where(), Line: a.Line, Source: gitRepository + " " + a.Source.String(), Path: a.Path, Equal: EqualUnknown}
 	s, known := p.sources[a.Source]
 	if !known {
 		p.stop(a.place, "source", fmt.Sprintf("Kustomization %s takes its files from GitRepository %s, which is not in Git", a.name, a.Source), "add the GitRepository, or correct spec.sourceRef")
 		return m, true, nil
 	}
-	m.Branch = s.Branch
+	m.Branch = cmp.Or(s.Branch, strings.TrimPrefix(s.Ref, "tag "))
 	ws, several := p.workspaceOf(s)
 	switch {
 	case several:
@@ -206,23 +218,24 @@ func (p *planner) move(ctx context.Context, a *applier) (Move, bool, error) {
 			"give the workspace that is meant a Git remote with this address")
 	case ws == nil:
 		p.stop(s.place, "workspace", fmt.Sprintf("GitRepository %s is of %s, which no --workspace has", s.name, s.URL), "name its checkout: --workspace DIR")
-	case s.Branch == "":
-		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s follows %s and no branch", s.name, s.Ref), "pin the version of the artifact by hand: keos-oci generate ocirepository --pin")
-	case strings.Contains(s.Branch, "${"):
+	case s.revision() == "" && s.Ref != "":
+		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s follows %s, which is neither a branch nor a tag", s.name, s.Ref),
+			"publish that commit as a version, and pin it by hand: keos-oci generate ocirepository --source-only --pin")
+	case s.revision() == "":
 		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s follows the branch %s, which has no value in this cluster", s.name, s.Branch), "give the variable a value in the cluster's settings")
-	case ws.Channels[s.Branch] == "":
+	case s.Branch != "" && ws.Channels[s.Branch] == "":
 		p.stop(s.place, "branch", fmt.Sprintf("no channel is known for the branch %s, which GitRepository %s follows", s.Branch, s.name), fmt.Sprintf("say which one: --channel %s=CHANNEL", s.Branch))
 	default:
-		return m, true, p.target(ctx, a, ws, &m)
+		return m, true, p.target(ctx, a, s, ws, &m)
 	}
 	return m, true, nil
 }
 
 // workspaceOf finds the checkout of a repository: by its address, else by the last part of it, since the rest may be another protocol or a
 // mirror. It says when several could be meant.
-func (p *planner) workspaceOf(s source) (found *Workspace, several bool) {
-	for i := range p.workspaces {
-		ws := &p.workspaces[i]
+func (l *landscape) workspaceOf(s source) (found *Workspace, several bool) {
+	for i := range l.workspaces {
+		ws := &l.workspaces[i]
 		switch {
 		case ws.URL == s.URL:
 			return ws, false
@@ -238,54 +251,77 @@ func lastOf(address string) string {
 }
 
 // target finds the component and the variant that a path means, and compares what is built.
-func (p *planner) target(ctx context.Context, a *applier, ws *Workspace, m *Move) error {
-	m.Channel = ws.Channels[m.Branch]
+func (p *planner) target(ctx context.Context, a *applier, s source, ws *Workspace, m *Move) error {
+	m.Channel = ws.Channels[s.Branch]
 	folder := repositoryPath(a.Path)
-	i := slices.IndexFunc(ws.Components, func(c component.Component) bool {
-		return within(c.Root, folder) && slices.ContainsFunc(c.Paths, func(q string) bool { return within(q, folder) || within(folder, q) })
-	})
-	if i < 0 {
+	c, ok := ws.componentAt(folder, a.Source == p.own)
+	if !ok {
 		p.stop(a.place, "component", fmt.Sprintf("Kustomization %s applies %s, which is in no component of %s", a.name, a.Path, ws.Name),
 			"see keos-oci components, and name the component in its keos-oci.yaml")
 		return nil
 	}
-	c := ws.Components[i]
 	variant := strings.TrimPrefix(strings.TrimPrefix(folder, c.Root), "/")
 	if c.Root == "." {
 		variant = folder
 	}
 	m.Component, m.Repository, m.NewPath = c.Name, c.Repository.Name(), "./"+variant
 	m.variant = p.fleet.variantText(a, c.Root, variant)
-	if !slices.Contains(c.Variants, path.Clean(variant)) {
+	if s.Branch == "" && !p.pinned(s, ws, c, m) {
+		return nil
+	}
+	checkout, err := ws.Checkout(ctx, s.revision())
+	if err != nil {
+		p.stop(s.place, "branch", fmt.Sprintf("%s has no %s: %v", ws.Name, s.what(), err), "fetch it: git fetch --tags origin "+m.Branch)
+		return ctx.Err()
+	}
+	if info, err := os.Stat(filepath.Join(checkout, filepath.FromSlash(folder))); err != nil || !info.IsDir() {
 		p.stop(a.place, "variant", fmt.Sprintf("%s has no variant %s for Kustomization %s: it has %s", c.Name, path.Clean(variant), a.name, strings.Join(c.Variants, ", ")),
 			"create the folder on the branch, or correct the cluster's settings")
 		return nil
 	}
-	return p.compare(ctx, a, ws, c, m)
+	before := content{files: &Fleet{Dir: checkout}, folder: folder, remoteBases: ws.RemoteBases}
+	return p.compare(ctx, a, ws, c, &before, m)
 }
 
-// compare builds what the branch has and what the channel has, as the Kustomization would.
-func (p *planner) compare(ctx context.Context, a *applier, ws *Workspace, c component.Component, m *Move) error {
-	checkout, err := ws.Checkout(ctx, m.Branch)
-	if err != nil {
-		p.stop(a.place, "branch", fmt.Sprintf("%s has no branch %s: %v", ws.Name, m.Branch, err), "fetch it: git fetch origin "+m.Branch)
-		return ctx.Err()
+// what names what a source follows.
+func (s source) what() string {
+	if s.Branch != "" {
+		return "branch " + s.Branch
 	}
-	before, err := p.objects(ctx, checkout, repositoryPath(a.Path), a)
+	return s.Ref
+}
+
+// pinned finds the version of the tag that a source is pinned to.
+func (p *planner) pinned(s source, ws *Workspace, c component.Component, m *Move) bool {
+	released, version, err := ws.ByGitTag(m.Branch)
+	switch {
+	case err != nil:
+		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s is pinned to a tag that releases nothing: %v", s.name, err), "correct the component's gitTag in keos-oci.yaml")
+	case released.Name != c.Name:
+		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s is pinned to %s, which releases %s, and %s applies %s", s.name, m.Branch, released.Name, m.Kustomization, c.Name),
+			"pin it by hand: keos-oci generate ocirepository --source-only --pin")
+	}
+	m.Version = version
+	return err == nil && released.Name == c.Name
+}
+
+// compare builds what Git has and what the artifact has, as the Kustomization would.
+func (p *planner) compare(ctx context.Context, a *applier, ws *Workspace, c component.Component, in *content, m *Move) error {
+	before, err := p.objects(ctx, in, a)
 	if err != nil {
-		p.stop(a.place, "build", fmt.Sprintf("%s on the branch %s of %s does not build: %v", a.Path, m.Branch, ws.Name, err), "see keos-oci check")
+		p.stop(a.place, "build", fmt.Sprintf("%s on %s of %s does not build: %v", a.Path, m.Branch, ws.Name, err), "see keos-oci check")
 		return ctx.Err()
 	}
 	m.Objects = len(before)
-	p.checkContent(checkout, a, c)
-	dir, err := ws.Artifact(ctx, c, m.Channel)
+	p.checkContent(in.files.Dir, a, c)
+	dir, err := ws.Artifact(ctx, c, m.tag())
 	if err != nil {
-		p.stop(a.place, "artifact", fmt.Sprintf("%s:%s cannot be used: %v", c.Name, m.Channel, err), seed(c, m.Branch, m.Channel))
+		p.stop(a.place, "artifact", fmt.Sprintf("%s:%s cannot be used: %v", c.Name, m.tag(), err), m.seed(c))
 		return ctx.Err()
 	}
-	after, err := p.objects(ctx, dir, path.Clean(m.NewPath), a)
+	after, err := p.objects(ctx, &content{files: &Fleet{Dir: dir}, folder: path.Clean(m.NewPath), remoteBases: ws.RemoteBases}, a)
 	if err != nil {
-		p.stop(a.place, "build", fmt.Sprintf("%s of %s:%s does not build: %v", m.NewPath, c.Name, m.Channel, err), seed(c, m.Branch, m.Channel))
+		p.stop(a.place, "build", fmt.Sprintf("%s of %s:%s does not build: %v", m.NewPath, c.Name, m.tag(), err), m.seed(c))
 		return ctx.Err()
 	}
 	if m.Changes = differences(before, after); len(m.Changes) == 0 {
@@ -293,15 +329,20 @@ func (p *planner) compare(ctx context.Context, a *applier, ws *Workspace, c comp
 		return nil
 	}
 	m.Equal = EqualNo
-	p.stop(a.place, "differs", fmt.Sprintf("%s:%s differs from the branch %s in %d objects: %s", c.Name, m.Channel, m.Branch, len(m.Changes), shortList(m.Changes)),
-		seed(c, m.Branch, m.Channel))
+	p.stop(a.place, "differs", fmt.Sprintf("%s:%s differs from %s in %d objects: %s", c.Name, m.tag(), m.Branch, len(m.Changes), shortList(m.Changes)), m.seed(c))
 	return nil
 }
 
-// seed is what makes a channel equal to a branch.
-func seed(c component.Component, branch, channel string) string {
+// tag is what the artifact is followed by.
+func (m *Move) tag() string { return cmp.Or(m.Version, m.Channel) }
+
+// seed is what gives an artifact the content that Git has.
+func (m *Move) seed(c component.Component) string {
+	if m.Version != "" {
+		return fmt.Sprintf("publish the tag with today's config: keos-oci publish %s --config keos-oci.yaml --commit %s --version %s", c.Name, m.Branch, m.Version)
+	}
 	return fmt.Sprintf("let %s follow the branch: commit the release workflow to %s, tag there %s and let it run, or with a key keos-oci publish %s --commit origin/%s --version VERSION",
-		channel, branch, c.GitTagOf("v1.0.0"), c.Name, branch)
+		m.Channel, m.Branch, c.GitTagOf("v1.0.0"), c.Name, m.Branch)
 }
 
 func shortList(all []string) string {
@@ -312,8 +353,8 @@ func shortList(all []string) string {
 }
 
 // objects builds a folder as a Kustomization does, and gives each object's YAML by its id.
-func (p *planner) objects(ctx context.Context, root, folder string, a *applier) (map[string]string, error) {
-	built, err := p.build(ctx, root, folder, a, false)
+func (p *planner) objects(ctx context.Context, c *content, a *applier) (map[string]string, error) {
+	built, err := p.build(ctx, c, a, false)
 	if err != nil {
 		return nil, err
 	}
@@ -383,7 +424,7 @@ func (p *planner) noteOthers() {
 			p.note("%d %s: not followed, look whether it needs Git", n, kind)
 		}
 	}
-	if len(p.out.Moves) > 0 {
+	if len(p.branches()) > 0 {
 		p.note("merge nothing into the branches %s until the cluster is switched", strings.Join(p.branches(), ", "))
 	}
 }
@@ -391,7 +432,7 @@ func (p *planner) noteOthers() {
 func (p *planner) branches() []string {
 	var all []string
 	for _, m := range p.out.Moves {
-		if m.Branch != "" && !slices.Contains(all, m.Branch) {
+		if m.Branch != "" && m.Version == "" && !slices.Contains(all, m.Branch) {
 			all = append(all, m.Branch)
 		}
 	}

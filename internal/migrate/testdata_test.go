@@ -145,7 +145,7 @@ func TestLandscapesAreFollowed(t *testing.T) {
 // followed lists what a cluster applies of the other checkouts, by checkout and branch. All of it builds.
 func followed(t *testing.T, landscape, cluster string) string {
 	t.Helper()
-	l, err := fleetOf(t, folderOf(t, landscape, "fleet")).follow(t.Context(), "clusters/"+cluster)
+	l, err := fleetOf(t, folderOf(t, landscape, "fleet")).follow(t.Context(), "clusters/"+cluster, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

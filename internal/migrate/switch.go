@@ -1,0 +1,241 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/stratio/keos-oci/internal/yamledit"
+)
+
+// Switch lets Kustomizations of one cluster take their files from artifacts, by patches in that cluster's own files. It stops unless all
+// objects are the same before and after; accept takes differences of the content, which the plan shows.
+func Switch(ctx context.Context, req Request, components []string, accept bool) (*Plan, []Change, error) {
+	plan, err := Make(ctx, req)
+	if err != nil {
+		return plan, nil, err
+	}
+	if accept {
+		plan.Stops = slices.DeleteFunc(plan.Stops, func(s Stop) bool { return s.Code == "differs" })
+	}
+	if len(plan.Stops) > 0 {
+		return plan, nil, nil
+	}
+	c := &plan.Clusters[0]
+	e, before := newEdits(req.Fleet), len(c.landscape.stops)
+	for _, m := range c.Moves {
+		if len(components) > 0 && !slices.Contains(components, m.Component) {
+			continue
+		}
+		if err := c.addPatch(e, m); err != nil {
+			return plan, nil, err
+		}
+	}
+	plan.Stops = append(plan.Stops, c.landscape.stops[before:]...)
+	changes := e.changes()
+	if len(plan.Stops) > 0 || len(changes) == 0 {
+		return plan, changes, nil
+	}
+	return plan, changes, req.sameAfter(ctx, c.landscape, changes)
+}
+
+// addPatch lets one Kustomization take its files from its OCIRepository: where it is written, if that is a file of this cluster, else by
+// a patch in what applies it.
+func (c *ClusterPlan) addPatch(e *edits, m Move) error {
+	a, l := m.applier, c.landscape
+	switch by := a.Parent; {
+	case l.prepared[name{a.Namespace, m.Component}] == (artifact{}):
+		l.stop(a.place, "prepare", fmt.Sprintf("%s has no OCIRepository %s beside it", m.Kustomization, m.Component), "run keos-oci migrate prepare, commit, and wait until it is Ready")
+	case l.isOwn(a):
+		return e.edit(a.File, func(file []byte) ([]byte, error) {
+			return yamledit.ReplaceFields(file, idOf(a), switchMark(a), l.fieldsOf(a, m))
+		})
+	case by == nil || !l.isOwn(by):
+		l.stop(a.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would move other clusters as well", m.Kustomization, l.folder), "patch it by hand")
+	case !by.managed:
+		l.stop(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, m.Kustomization), "let the cluster apply this file, or patch it by hand and apply it")
+	default:
+		patch := yamledit.Patch{Mark: switchMark(a), Target: yamledit.Target{Kind: "Kustomization", Name: a.Name, Namespace: l.namespaceIfNeeded(a)}, Operations: []yamledit.Operation{
+			{Op: "replace", Path: "/spec/sourceRef", Value: map[string]any{"kind": ociRepository, "name": m.Component}},
+			{Op: operationFor(a), Path: "/spec/path", Value: m.variant},
+		}}
+		return e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.AddPatch(file, idOf(by), patch) })
+	}
+	return nil
+}
+
+func switchMark(a *applier) string { return marker + "switch " + a.String() }
+
+// fieldsOf are the fields of a Kustomization by which it follows an artifact.
+func (l *landscape) fieldsOf(a *applier, m Move) []yamledit.Field {
+	fields := []yamledit.Field{{Path: "spec.sourceRef.kind", Value: ociRepository}, {Path: "spec.sourceRef.name", Value: m.Component}}
+	if text(at(a.object, "spec", "sourceRef").(map[string]any), "namespace") != "" {
+		fields = append(fields, yamledit.Field{Path: "spec.sourceRef.namespace", Value: l.fleet.namespaceText(a)})
+	}
+	return append(fields, yamledit.Field{Path: "spec.path", Value: m.variant})
+}
+
+func operationFor(a *applier) string {
+	if a.Path == "" {
+		return "add"
+	}
+	return "replace"
+}
+
+func idOf(a *applier) yamledit.ID {
+	return yamledit.ID{Group: strings.TrimSuffix(kustomizeGroup, "/"), Kind: "Kustomization", Namespace: a.Namespace, Name: a.Name}
+}
+
+// namespaceIfNeeded is the namespace by which a patch finds a Kustomization, where another one beside it has the same name.
+func (l *landscape) namespaceIfNeeded(a *applier) string {
+	if slices.ContainsFunc(l.appliers, func(o *applier) bool { return o != a && o.Parent == a.Parent && o.Name == a.Name }) {
+		return a.Namespace
+	}
+	return ""
+}
+
+// Back takes the patches of a switch away, and says where the branch has other objects than what the cluster runs until then.
+func Back(ctx context.Context, req Request, components []string) (changes []Change, behind []string, err error) {
+	folders, err := req.folders()
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := req.Fleet.follow(ctx, folders[0], req.Workspaces, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, went := newEdits(req.Fleet), map[string]bool{}
+	for _, a := range l.appliers {
+		if a.Kind != ociRepository || len(components) > 0 && !slices.Contains(components, a.Source.Name) {
+			continue
+		}
+		went[a.String()] = true
+		if err := l.removePatch(e, a); err != nil {
+			return nil, nil, err
+		}
+	}
+	if changes = e.changes(); len(changes) == 0 {
+		return changes, nil, nil
+	}
+	behind, err = req.behind(ctx, changes, went)
+	return changes, behind, err
+}
+
+// removePatch takes back what switch did to a Kustomization.
+func (l *landscape) removePatch(e *edits, a *applier) error {
+	if l.isOwn(a) {
+		return e.edit(a.File, func(file []byte) ([]byte, error) { return yamledit.RestoreFields(file, idOf(a), switchMark(a)) })
+	}
+	if by := a.Parent; by != nil && l.isOwn(by) {
+		return e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.RemovePatch(file, idOf(by), switchMark(a)) })
+	}
+	return nil
+}
+
+// behind lists the Kustomizations whose branch has other objects than their channel, after changes.
+func (r Request) behind(ctx context.Context, changes []Change, of map[string]bool) ([]string, error) {
+	copied, remove, err := r.Fleet.copyWith(changes)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	r.Fleet = copied
+	plan, err := Make(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, m := range plan.Clusters[0].Moves {
+		if of[m.Kustomization] && m.Equal != EqualYes {
+			list = append(list, fmt.Sprintf("%s: %s has other objects than %s:%s, which runs until then: %s", m.Kustomization, m.Branch, m.Component, m.tag(), shortList(m.Changes)))
+		}
+	}
+	return list, nil
+}
+
+// sameAfter demands that changes alter nothing in a cluster but where its Kustomizations take their files from, and nothing in others.
+func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Change) error {
+	copied, remove, err := r.Fleet.copyWith(changes)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	after, err := copied.follow(ctx, before.folder, r.Workspaces, before.contents(copied))
+	if err != nil {
+		return err
+	}
+	if err := before.sameBut(after, withoutSource); err != nil {
+		return err
+	}
+	for _, folder := range r.Fleet.Clusters() {
+		if folder == before.folder {
+			continue
+		}
+		other, err := r.Fleet.follow(ctx, folder, nil, nil)
+		if err != nil || len(other.stops) > 0 {
+			continue // nobody can run what Flux cannot build
+		}
+		after, err := copied.follow(ctx, folder, nil, nil)
+		if err != nil {
+			return err
+		}
+		if err := other.sameBut(after, func(object map[string]any) map[string]any { return object }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contents is what Kustomizations apply, for another checkout of the fleet.
+func (l *landscape) contents(fleet *Fleet) map[name]*content {
+	all := map[name]*content{}
+	for _, a := range l.appliers {
+		if a.content == nil {
+			continue
+		}
+		c := *a.content
+		if c.files == l.fleet {
+			c.files = fleet
+		}
+		all[a.name] = &c
+	}
+	return all
+}
+
+// sameBut demands that a cluster gets the same Kustomizations and settings, apart from what a look leaves out.
+func (l *landscape) sameBut(after *landscape, look func(map[string]any) map[string]any) error {
+	if len(after.stops) > len(l.stops) {
+		return fmt.Errorf("%w: after the change: %s", ErrStops, after.stops[len(after.stops)-1].Message)
+	}
+	if !maps.EqualFunc(l.settings, after.settings, maps.Equal) || len(l.appliers) != len(after.appliers) || !maps.Equal(l.built, after.built) {
+		return fmt.Errorf("%w: the change would alter more of %s than where Kustomizations take their files from", ErrStops, l.cluster)
+	}
+	for i, a := range l.appliers {
+		if b := after.appliers[i]; a.name != b.name || !reflect.DeepEqual(look(a.object), look(b.object)) || !keepsPatches(a, b) {
+			return fmt.Errorf("%w: the change would alter more of Kustomization %s of %s than where it takes its files from", ErrStops, a.name, l.cluster)
+		}
+	}
+	return nil
+}
+
+// withoutSource is a Kustomization without what a switch changes.
+func withoutSource(object map[string]any) map[string]any {
+	out := maps.Clone(object)
+	spec, _ := object["spec"].(map[string]any)
+	spec = maps.Clone(spec)
+	delete(spec, "sourceRef")
+	delete(spec, "path")
+	delete(spec, "patches")
+	out["spec"] = spec
+	return out
+}
+
+// keepsPatches reports whether patches were added, or taken away, at the end only.
+func keepsPatches(before, after *applier) bool {
+	a, b := list(before.object, "spec", "patches"), list(after.object, "spec", "patches")
+	n := min(len(a), len(b))
+	return n == 0 || reflect.DeepEqual(a[:n], b[:n])
+}
