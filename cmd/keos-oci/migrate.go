@@ -46,13 +46,15 @@ type migrateFlags struct {
 	dryRun   bool
 	check    bool
 
-	services map[string]*release.Service // by workspace
-	notes    []string
+	fluxVersion string
+	services    map[string]*release.Service // by workspace
+	notes       []string
 }
 
 func (g *migrateFlags) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components, which may be the fleet's own; may be given several times (required)")
 	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: what a cluster follows in the place of a branch")
+	f.StringVar(&g.fluxVersion, "flux-version", "", "Flux that clusters run by then, such as 2.8 (default as the FluxInstance or gotk-components.yaml says)")
 	_ = cobra.MarkFlagRequired(f, "workspace")
 }
 
@@ -104,6 +106,7 @@ func (a *app) migration(ctx context.Context, g *migrateFlags, clusters []string)
 	if err != nil {
 		return migrate.Request{}, err
 	}
+	fleet.FluxVersion = g.fluxVersion
 	req := migrate.Request{Fleet: fleet, Clusters: clusters}
 	mapped, err := pairsOf("channel", g.channels)
 	if err != nil {
@@ -360,6 +363,9 @@ type phaseResult struct {
 // finishPhase writes the changes of a phase, or says what they are.
 func (a *app) finishPhase(g *migrateFlags, fleet *migrate.Fleet, plan *migrate.Plan, changes []migrate.Change, next string) error {
 	res := &phaseResult{Files: []generatedFile{}, Stops: append([]migrate.Stop{}, plan.Stops...), Notes: g.notes}
+	for _, c := range plan.Clusters {
+		res.Notes = append(res.Notes, c.ByHand...)
+	}
 	status := fileUpdated
 	if g.dryRun || g.check || len(plan.Stops) > 0 {
 		status = fileDiffers
@@ -476,7 +482,7 @@ func (a *app) printPlan(w io.Writer, p *migrate.Plan) {
 			say(w, "%s: %s: %d Kustomizations wait for another component, such as %s for %s: both were of one commit, and will be of versions of their own\n",
 				a.paint(bold, "note"), c.Name, len(c.Waits), c.Waits[0].Kustomization, c.Waits[0].For)
 		}
-		for _, n := range c.Notes {
+		for _, n := range append(slices.Clone(c.Notes), c.ByHand...) {
 			say(w, "%s: %s: %s\n", a.paint(bold, "note"), c.Name, n)
 		}
 	}

@@ -85,7 +85,7 @@ func (f *Fleet) copyWith(changes []Change) (copied *Fleet, remove func(), err er
 		return nil, nil, err
 	}
 	read := func(file string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))) }
-	return &Fleet{Dir: dir, Files: f.Files, Read: read}, remove, nil
+	return &Fleet{Dir: dir, Files: f.Files, Read: read, FluxVersion: f.FluxVersion}, remove, nil
 }
 
 // ErrEdited says that somebody edited a file while a phase was planned.

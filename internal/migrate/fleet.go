@@ -22,6 +22,8 @@ type Fleet struct {
 	Dir   string   // absolute
 	Files []string // that Git tracks, sorted
 	Read  func(file string) ([]byte, error)
+	// FluxVersion is the release that clusters run, or are to run: a version or a range. Where it is empty the files say it.
+	FluxVersion string
 }
 
 func (f *Fleet) tree() *kustomize.Tree {

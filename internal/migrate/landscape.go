@@ -15,11 +15,11 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/resmap"
-	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/manifest"
+	"github.com/stratio/keos-oci/internal/resourceset"
 )
 
 // landscape is what Git says to one cluster.
@@ -36,6 +36,12 @@ type landscape struct {
 	built    map[string]int             // how many objects of a kind came by
 	stops    []Stop
 
+	providers  map[name]resourceset.Provider
+	version    fluxVersion
+	lockedDown bool     // no reference may lead to another namespace
+	outdated   []string // objects of API versions that newer ones do not serve
+	byHand     []string // what no phase can do
+
 	workspaces []Workspace
 	known      map[name]*content // what Kustomizations apply, where that is not to be found out
 }
@@ -43,9 +49,12 @@ type landscape struct {
 // follow reads a cluster: its entry, then each Kustomization whose files are here: in the fleet, in one of the workspaces, or known.
 func (f *Fleet) follow(ctx context.Context, cluster string, workspaces []Workspace, known map[name]*content) (*landscape, error) {
 	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, workspaces: workspaces, known: known, sources: map[name]source{},
-		prepared: map[name]artifact{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}}
+		prepared: map[name]artifact{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}, providers: map[name]resourceset.Provider{}}
 	if err := l.enter(ctx); err != nil {
 		return nil, err
+	}
+	if f.FluxVersion != "" {
+		l.version = parseFlux(f.FluxVersion)
 	}
 	for next := 0; next < len(l.appliers); next++ {
 		if err := ctx.Err(); err != nil {
@@ -73,6 +82,7 @@ func (l *landscape) enter(ctx context.Context) error {
 			return err
 		}
 		docs, _ := manifest.Parse(manifest.UTF8(data)) // what is no YAML is for check to say
+		l.lookAtFlux(data, docs)
 		for _, doc := range docs {
 			at := place{File: file, Line: doc.Line}
 			l.setting(doc, at)
@@ -225,9 +235,29 @@ func (l *landscape) apply(ctx context.Context, a *applier) {
 		}
 		return // plan compares what components build, and says why it cannot
 	}
+	var sets []applied
 	for _, r := range built.Resources() {
-		l.take(a, r)
+		from := a.content.placeOf(r)
+		if r.SetOrigin(nil) != nil || r.ClearTransformations() != nil {
+			continue
+		}
+		object, err := r.Map()
+		if err != nil {
+			continue
+		}
+		if l.take(a, applied{object, from}, ""); r.GetKind() == "ResourceSet" {
+			sets = append(sets, applied{object, from})
+		}
 	}
+	for _, set := range sets {
+		l.takeSet(a, set)
+	}
+}
+
+// applied is an object that a Kustomization applies, and where it is written.
+type applied struct {
+	object map[string]any
+	from   place
 }
 
 // build builds a folder as a Kustomization does, with its patches and variables.
@@ -242,31 +272,30 @@ func (l *landscape) build(ctx context.Context, c *content, a *applier, origins b
 	return built, kustomize.Substitute(ctx, built, a.values)
 }
 
-// take remembers what matters of an object.
-func (l *landscape) take(by *applier, r *resource.Resource) {
-	from := by.content.placeOf(r)
-	if r.SetOrigin(nil) != nil || r.ClearTransformations() != nil {
-		return
-	}
-	object, err := r.Map()
-	if err != nil {
-		return
-	}
-	kind, group := r.GetKind(), r.GetGvk().Group+"/"
+// take remembers what matters of an object, which a ResourceSet may make.
+func (l *landscape) take(by *applier, o applied, set string) {
+	version, kind := text(o.object, "apiVersion"), text(o.object, "kind")
+	group, _, _ := strings.Cut(version, "/")
 	l.built[kind]++
-	switch {
-	case kind == "GitRepository" && group == sourceGroup:
-		s := sourceOf(object, from)
+	l.checkVersion(o, version, kind)
+	switch group += "/"; {
+	case kind == gitRepository && group == sourceGroup:
+		s := sourceOf(o.object, o.from)
 		l.sources[s.name] = s
-	case kind == "OCIRepository" && group == sourceGroup && r.GetAnnotations()[kustomizeGroup+"reconcile"] == "disabled":
+	case kind == ociRepository && group == sourceGroup && texts(o.object, "metadata", "annotations")[kustomizeGroup+"reconcile"] == "disabled":
 		// Flux does not apply it: the cluster's settings have no channel yet.
-	case kind == "OCIRepository" && group == sourceGroup:
-		l.prepared[nameOf(object)] = artifactOf(object)
+	case kind == ociRepository && group == sourceGroup:
+		l.prepared[nameOf(o.object)] = artifactOf(o.object)
 	case kind == "Kustomization" && group == kustomizeGroup:
-		l.takeApplier(applierOf(object, from, by))
+		a := applierOf(o.object, o.from, by)
+		a.set = set
+		l.takeApplier(a)
 	case kind == "ConfigMap":
-		l.takeSettings(object, from)
+		l.takeSettings(o.object, o.from)
+	case kind == "ResourceSetInputProvider":
+		l.takeProvider(o.object)
 	}
+	l.checkReference(o, kind)
 }
 
 // takeSettings remembers a ConfigMap. What applications bring along does not replace what the fleet has.

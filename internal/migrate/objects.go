@@ -54,6 +54,7 @@ type applier struct {
 	Parent *applier // nil for the entry
 	// managed says that Flux applies it, so that a change of its file reaches the cluster.
 	managed bool
+	set     string // the ResourceSet that makes it, "" where it is written
 	values  map[string]string
 	content *content // that it applies, nil where it is not here
 }

@@ -54,6 +54,8 @@ type ClusterPlan struct {
 	Secrets []Needed `json:"secrets"`
 	Waits   []Wait   `json:"waits"`
 	Notes   []string `json:"notes,omitempty"`
+	// ByHand is what no phase does: what a ResourceSet makes is changed in its template.
+	ByHand []string `json:"byHand,omitempty"`
 
 	landscape *landscape
 }
@@ -180,12 +182,18 @@ func (p *planner) plan(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if ok {
+		switch {
+		case ok && a.set != "":
+			p.byHand = append(p.byHand, fmt.Sprintf("%s is made by ResourceSet %s: add to its template (%s:%d) the OCIRepository %s:%s, and let sourceRef name it and path be %s",
+				a.name, a.set, a.where(), a.Line, m.Component, m.tag(), m.NewPath))
+			p.need(a)
+		case ok:
 			moved[a.name] = m.Component
 			p.out.Moves = append(p.out.Moves, m)
 			p.need(a)
 		}
 	}
+	p.checkFlux()
 	p.noteDependencies(moved)
 	p.noteOthers()
 	return nil
@@ -419,10 +427,9 @@ func (p *planner) noteDependencies(moved map[name]string) {
 
 // noteOthers lists what the plan does not follow.
 func (p *planner) noteOthers() {
-	for _, kind := range []string{"ResourceSet", "ImageUpdateAutomation"} {
-		if n := p.built[kind]; n > 0 {
-			p.note("%d %s: not followed, look whether it needs Git", n, kind)
-		}
+	p.out.ByHand = append(p.out.ByHand, p.byHand...)
+	if n := p.built["ImageUpdateAutomation"]; n > 0 {
+		p.note("%d ImageUpdateAutomation: it goes on committing to Git, and keeps its GitRepository", n)
 	}
 	if len(p.branches()) > 0 {
 		p.note("merge nothing into the branches %s until the cluster is switched", strings.Join(p.branches(), ", "))

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/stratio/keos-oci/internal/resourceset"
 )
 
 // set makes a ResourceSet of the YAML of its spec.
@@ -211,7 +213,7 @@ func TestRender_objects(t *testing.T) {
 		},
 		{
 			"permutations", "  inputStrategy: {name: Permute}\n  inputsFrom: [{name: first}, {name: second}]\n  resources: [{apiVersion: v1, kind: X, metadata: {name: \"<< inputs.first.a >><< inputs.second.a >>-<< inputs.id >>\"}}]\n",
-			[]string{"wz-" + inputID("first=0/second=0")},
+			[]string{"wz-" + resourceset.InputID("first=0/second=0")},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

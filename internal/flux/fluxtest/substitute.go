@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kjson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/kustomize/api/provider"
+
+	"github.com/stratio/keos-oci/internal/resourceset"
 )
 
 // Substitute does what kustomize-controller does to an object with post-build variables: it writes the object as YAML,
@@ -90,6 +92,25 @@ func (v *Validator) substituted(obj map[string]any, vars map[string]string, prov
 		errs = append(errs, v.Object(obj)...)
 	}
 	return errs
+}
+
+// Provider is a ResourceSetInputProvider in the namespace of the ResourceSet, and the inputs it exports.
+type Provider = resourceset.Provider
+
+// Render gives the objects that flux-operator makes of a ResourceSet which a Flux Kustomization applied with vars as its post-build
+// variables. Each is still to be shown to Validator.Object.
+func Render(set map[string]any, vars map[string]string, providers ...Provider) ([]map[string]any, error) {
+	set, err := Substitute(set, vars)
+	if err != nil {
+		return nil, err
+	}
+	return resourceset.Render(set, providers...)
+}
+
+// OCIArtifactTag is the input that a ResourceSetInputProvider of that type exports for a tag, where it has no default
+// values to add.
+func OCIArtifactTag(tag, digest string) map[string]any {
+	return map[string]any{"id": resourceset.InputID(tag), "tag": tag, "digest": digest}
 }
 
 // references are the variables of an object, sorted.

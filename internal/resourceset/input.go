@@ -1,4 +1,4 @@
-package fluxtest
+package resourceset
 
 import (
 	"cmp"
@@ -121,20 +121,14 @@ func permuted(providers []Provider, keepEmpty bool) []map[string]any {
 	}
 	var sets []map[string]any
 	for _, c := range choices {
-		c.inputs["id"] = inputID(strings.Join(c.id, "/"))
+		c.inputs["id"] = InputID(strings.Join(c.id, "/"))
 		sets = append(sets, c.inputs)
 	}
 	return sets
 }
 
-// OCIArtifactTag is the input that a ResourceSetInputProvider of that type exports for a tag, where it has no default
-// values to add.
-func OCIArtifactTag(tag, digest string) map[string]any {
-	return map[string]any{"id": inputID(tag), "tag": tag, "digest": digest}
-}
-
-// inputID is the id that flux-operator gives an input.
-func inputID(s string) string { return fmt.Sprint(adler32.Checksum([]byte(s))) }
+// InputID is the id that flux-operator gives an input.
+func InputID(s string) string { return fmt.Sprint(adler32.Checksum([]byte(s))) }
 
 // inputKey is a provider's name as a template writes it.
 func inputKey(name string) string {

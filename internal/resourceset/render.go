@@ -1,4 +1,7 @@
-package fluxtest
+// Package resourceset renders a ResourceSet of Flux Operator, to know what a cluster that applies it gets. It asks nobody: inputs that a
+// provider fetches are for the caller to give. Flux Operator's own Go code is AGPL-3.0; this one is ours, and its tests show that it does
+// the same.
+package resourceset
 
 import (
 	"bytes"
@@ -14,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/util/json"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
@@ -46,14 +50,9 @@ type resources struct {
 	ResourcesTemplate string            `json:"resourcesTemplate"`
 }
 
-// Render gives the objects that flux-operator makes of a ResourceSet which a Flux Kustomization applied with vars as its
-// post-build variables; nil means that it has none. They are in the operator's order: by resource, then by input set.
-// Each is still to be shown to Validator.Object. The data that copyFrom brings is not in them.
-func Render(set map[string]any, vars map[string]string, providers ...Provider) ([]map[string]any, error) {
-	set, err := Substitute(set, vars)
-	if err != nil {
-		return nil, err
-	}
+// Render gives the objects that flux-operator makes of a ResourceSet, nil where it makes none. They are in the operator's order: by
+// resource, then by input set. The data that copyFrom brings is not in them.
+func Render(set map[string]any, providers ...Provider) ([]map[string]any, error) {
 	data, err := kjson.Marshal(set)
 	if err != nil {
 		return nil, err
@@ -218,4 +217,9 @@ func objectsOf(data []byte) ([]map[string]any, error) {
 			return nil, err
 		}
 	}
+}
+
+// isKustomizationFile reports whether a document is kustomize's own file, which may leave out what it is. No cluster ever sees it.
+func isKustomizationFile(kind schema.GroupVersionKind) bool {
+	return kind.Group == "kustomize.config.k8s.io" || kind.Empty()
 }

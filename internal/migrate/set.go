@@ -1,0 +1,41 @@
+package migrate
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/stratio/keos-oci/internal/resourceset"
+)
+
+// takeSet remembers what a ResourceSet makes. Flux Operator gets the inputs of some providers from elsewhere: those are not known here.
+func (l *landscape) takeSet(by *applier, o applied) {
+	n := nameOf(o.object)
+	var providers []resourceset.Provider
+	for at, p := range l.providers {
+		if at.Namespace == n.Namespace {
+			providers = append(providers, p)
+		}
+	}
+	objects, err := resourceset.Render(o.object, providers...)
+	if err != nil {
+		l.byHand = append(l.byHand, fmt.Sprintf("ResourceSet %s (%s:%d) cannot be followed, look whether it needs Git: %v", n, o.from.where(), o.from.Line, err))
+		return
+	}
+	for _, object := range objects {
+		l.take(by, applied{object, o.from}, n.String())
+	}
+}
+
+// takeProvider remembers inputs that are written in the provider itself.
+func (l *landscape) takeProvider(object map[string]any) {
+	if spec, _ := object["spec"].(map[string]any); text(spec, "type") == "Static" {
+		n := nameOf(object)
+		inputs, _ := spec["defaultValues"].(map[string]any)
+		inputs = maps.Clone(inputs)
+		if inputs == nil {
+			inputs = map[string]any{}
+		}
+		inputs["id"] = resourceset.InputID(n.Name)
+		l.providers[n] = resourceset.Provider{Name: n.Name, Labels: texts(object, "metadata", "labels"), Inputs: []map[string]any{inputs}}
+	}
+}
