@@ -94,7 +94,8 @@ func (l *landscape) checkReference(o applied, kind string) {
 	own := nameOf(o.object).Namespace
 	for _, keys := range [][]string{{"spec", "sourceRef"}, {"spec", "chartRef"}, {"spec", "chart", "spec", "sourceRef"}} {
 		ref, _ := at(o.object, keys...).(map[string]any)
-		if namespace := text(ref, "namespace"); namespace != "" && namespace != own && !(kind == "Kustomization" && text(ref, "kind") == gitRepository) {
+		moves := kind == "Kustomization" && text(ref, "kind") == gitRepository
+		if namespace := text(ref, "namespace"); namespace != "" && namespace != own && !moves {
 			l.stop(o.from, "cross-namespace", fmt.Sprintf("%s %s takes its source from the namespace %s, which the Flux of %s refuses (multi-tenancy lockdown)", kind, nameOf(o.object), namespace, l.cluster), "put a source into the namespace "+own)
 		}
 	}
