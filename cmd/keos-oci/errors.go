@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stratio/keos-oci/internal/cluster"
 	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/flux"
@@ -36,7 +37,8 @@ func (a *app) exitCode(err error) int {
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
 		finding.ErrBaseline,
-		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, migrate.ErrNoEntry, errUsage} {
+		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, migrate.ErrNoEntry,
+		cluster.ErrConfig, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}
@@ -101,6 +103,14 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, &over):
 		return "give it more time with --timeout; running the same command again completes what is missing"
+	case errors.Is(err, cluster.ErrConfig):
+		return "see what kubectl knows: kubectl config get-contexts; another file: --kubeconfig FILE"
+	case errors.Is(err, cluster.ErrForbidden):
+		return "add the rule to a ClusterRole of this user, or bind the ClusterRole view, which has it where Flux was installed with its defaults"
+	case errors.Is(err, cluster.ErrLogin):
+		return "try the same login: kubectl get kustomizations -A"
+	case errors.Is(err, cluster.ErrUnreachable):
+		return "look at the address in the kubeconfig, and at what is in between: VPN, HTTPS_PROXY, NO_PROXY; then run the same command again"
 	case errors.Is(err, sign.ErrTUF):
 		return "open the way to TUF, or name a file that has the trusted root: --trusted-root FILE"
 	case errors.As(err, &late) && late.Registry:

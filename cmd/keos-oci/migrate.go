@@ -45,6 +45,7 @@ type migrateFlags struct {
 	generate generateFlags
 	dryRun   bool
 	check    bool
+	clusters contextFlags
 
 	fluxVersion string
 	services    map[string]*release.Service // by workspace
@@ -247,9 +248,13 @@ func (a *app) migratePrepareCmd() *cobra.Command {
 		Short: "Add the sources that clusters will follow; nothing switches",
 		Long: `Writes the channel and who signs into the settings of each cluster, then an OCIRepository, which verifies signatures, into the file
 of each Kustomization that is to move. What differs between clusters are variables of their settings; a cluster without them gets none
-of these sources. It is done when all OCIRepositories are Ready in each cluster.`,
+of these sources.
+
+It is done when all OCIRepositories are Ready in each cluster. --check --context asks the clusters: it exits with 3 until each OCIRepository
+is there, Ready, and has verified its artifact. The user of the kubeconfig needs to list ocirepositories; no Secret is read.`,
 		Example: `  keos-oci migrate prepare --workspace ../keos-apps --workspace ../keos-system-services --channel production=latest-stable --pull-secret registry-login
-  keos-oci migrate prepare --workspace ../apps --workspace ../infra --key cosign.pub --key-secret cosign-key --dry-run`,
+  keos-oci migrate prepare --workspace ../apps --workspace ../infra --key cosign.pub --key-secret cosign-key --dry-run
+  keos-oci migrate prepare staging --workspace ../apps --workspace ../infra --check --context staging-viewer`,
 	}
 	f := cmd.Flags()
 	g.bind(f)
@@ -257,8 +262,13 @@ of these sources. It is done when all OCIRepositories are Ready in each cluster.
 	g.generate.bindAccess(f)
 	g.generate.signing.verifies = true
 	f.StringVar(&g.generate.interval, "interval", "", "how often clusters look at the tag (default 5m)")
+	g.clusters.bind(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req, err := a.migration(cmd.Context(), &g, args)
+		if err != nil {
+			return err
+		}
+		live, err := g.openClusters(req, g.check, "with --check")
 		if err != nil {
 			return err
 		}
@@ -269,6 +279,11 @@ of these sources. It is done when all OCIRepositories are Ready in each cluster.
 		plan, changes, err := migrate.Prepare(cmd.Context(), req, sources)
 		if err != nil {
 			return err
+		}
+		if len(changes) == 0 {
+			if err := g.requireSources(cmd.Context(), live, plan, nil); err != nil {
+				return err
+			}
 		}
 		next := "when committed, look at each cluster: kubectl get ocirepositories -A must show all as Ready; where some are missing, " +
 			"Flux built their folder before the settings came: flux reconcile kustomization NAME, for what applies them"
@@ -286,9 +301,14 @@ func (a *app) migrateSwitchCmd() *cobra.Command {
 		Short: "Let a cluster take its files from artifacts, or go back to Git",
 		Long: `Adds patches of sourceRef and path to the cluster's own files, for each Kustomization that is prepared. Names, namespaces, variables,
 decryption, patches, dependsOn, intervals and health checks stay. It refuses unless all objects are the same before and after; --accept
-takes differences that plan has shown. --back takes the patches away.`,
+takes differences that plan has shown. --back takes the patches away.
+
+With --context it refuses, too, unless the OCIRepositories are Ready and verified in the cluster. After the commit, --check --context exits
+with 3 until each switched Kustomization is Ready there, with its OCIRepository. The user of the kubeconfig needs to list ocirepositories
+and kustomizations.`,
 		Example: `  keos-oci migrate switch staging --workspace ../keos-apps --workspace ../keos-system-services
   keos-oci migrate switch staging --component frontend --workspace ../apps
+  keos-oci migrate switch staging --check --context staging-viewer --workspace ../apps
   keos-oci migrate switch staging --back --workspace ../apps`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -299,8 +319,13 @@ takes differences that plan has shown. --back takes the patches away.`,
 	f.StringArrayVar(&components, "component", nil, "only this component; may be given several times")
 	f.BoolVar(&back, "back", false, "go back to Git")
 	f.BoolVar(&accept, "accept", false, "although objects differ")
+	g.clusters.bind(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req, err := a.migration(cmd.Context(), &g, args)
+		if err != nil {
+			return err
+		}
+		live, err := g.openClusters(req, !back, "without --back; afterwards keos-oci migrate status looks at the cluster")
 		if err != nil {
 			return err
 		}
@@ -316,6 +341,9 @@ takes differences that plan has shown. --back takes the patches away.`,
 		if err != nil {
 			return err
 		}
+		if err := g.lookAtSwitch(cmd.Context(), live, plan, components, len(changes) > 0); err != nil {
+			return err
+		}
 		return a.finishPhase(&g, req.Fleet, plan, changes, "when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
 	}
 	return cmd
@@ -326,13 +354,19 @@ func (a *app) migrateStatusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [CLUSTER…]",
 		Short: "How far each Kustomization of each cluster is",
-		Long: `Reads the fleet's checkout. Kustomizations that come from the content of components, or that take components from the fleet's own
-repository, are listed where --workspace names the checkout.`,
-		Example: `  keos-oci migrate status`,
+		Long: `Says for each Kustomization whether it follows Git, is prepared or is switched, as the checkout has it. Kustomizations that come
+from the content of components, or that take components from the fleet's own repository, are listed where --workspace names the checkout.
+
+With --context, or --kubeconfig, it asks the cluster too: is the Kustomization Ready, with that source, and which revision was applied
+last. The user of the kubeconfig needs to list kustomizations.`,
+		Example: `  keos-oci migrate status
+  keos-oci migrate status staging --context staging-viewer
+  keos-oci migrate status --context staging=staging-viewer --context prod=prod-viewer`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components; may be given several times")
 	g.generate.signing.bindVerifier(f)
+	g.clusters.bind(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req, err := a.migration(cmd.Context(), &g, args)
 		if err != nil {
@@ -342,14 +376,20 @@ repository, are listed where --workspace names the checkout.`,
 		if err != nil {
 			return err
 		}
-		return a.finish(&progressResult{states}, nil)
+		res, err := g.clusters.liveProgress(cmd.Context(), req, states)
+		if err != nil {
+			return err
+		}
+		return a.finish(res, nil)
 	}
 	return cmd
 }
 
 // progressResult is how far a migration is.
 type progressResult struct {
-	Kustomizations []migrate.State `json:"kustomizations"`
+	Kustomizations []migrate.LiveState `json:"kustomizations"`
+
+	looked bool // at the clusters
 }
 
 // phaseResult is what a phase of a migration did. Status of a file is updated, or differs where nothing was written.

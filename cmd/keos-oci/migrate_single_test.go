@@ -48,7 +48,7 @@ func TestMigrateSingleRepository(t *testing.T) {
 			var status progressResult
 			s.check(json.Unmarshal([]byte(run("status", c.cluster, "-o", "json")), &status))
 			for _, k := range status.Kustomizations {
-				if k.State != "switched" {
+				if k.State.State != migrate.StateSwitched {
 					t.Errorf("%+v", k)
 				}
 			}

@@ -99,10 +99,7 @@ func (a *app) printText(result any) error {
 	case *phaseResult:
 		a.printPhase(w, r)
 	case *progressResult:
-		fmt.Fprintln(w, "CLUSTER\tKUSTOMIZATION\tSTATE\tSOURCE")
-		for _, s := range r.Kustomizations {
-			say(w, "%s\t%s\t%s\t%s\n", s.Cluster, s.Kustomization, s.State, s.Source)
-		}
+		a.printProgress(w, r)
 	case *release.VerifyResult:
 		a.printVerify(w, r)
 	case *release.PullResult:

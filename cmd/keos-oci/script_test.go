@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/stratio/keos-oci/internal/cluster/clustertest"
 	"github.com/stratio/keos-oci/internal/registry/registrytest"
 )
 
@@ -48,6 +49,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": startRegistry,
+			"cluster":  startCluster,
 			"commit":   commitAll,
 			"zeros":    writeZeros,
 			"exits":    exits,
@@ -76,6 +78,16 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Setenv(args[0], p.Host())
+}
+
+// startCluster VAR DIR: starts an API server and puts the name of its kubeconfig into VAR. What it has is in DIR, in files such as
+// kustomizations.json, and may change.
+func startCluster(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cluster VAR DIR")
+	}
+	_, kubeconfig := clustertest.Serve(ts.Value("tb").(testing.TB), &clustertest.Server{Dir: ts.MkAbs(args[1])})
+	ts.Setenv(args[0], kubeconfig)
 }
 
 // commitAll [MESSAGE]: commits everything in the current folder, which becomes a Git checkout if need be.
