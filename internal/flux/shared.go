@@ -106,3 +106,49 @@ func (s Shared) Settings(channel string) ([]Setting, error) {
 func general(ref string, c component.Component) string {
 	return strings.Replace(ref, "/"+c.Name+"/", "/"+ofComponent+"/", 1)
 }
+
+// Sync is what a FluxInstance needs to follow a fleet's artifact.
+type Sync struct {
+	URL, Ref   string
+	PullSecret string
+	Provider   string
+	Patch      string // operations of JSON 6902 for the OCIRepository that Flux Operator makes of it
+}
+
+// Sync is for a fleet that follows a channel, or the version that it is pinned to.
+func (s Shared) Sync(f Follow, channel string) (Sync, error) {
+	policy, err := f.Policies.of(f.Pin.policyKey(channel))
+	if err != nil {
+		return Sync{}, fmt.Errorf("component %s: %w", f.Component.Name, err)
+	}
+	verify, err := s.Trust.verify(policy)
+	if err != nil {
+		return Sync{}, err
+	}
+	a := s.Access
+	operations := []operation{{"add", "/spec/verify", verify}}
+	if a.Insecure {
+		operations = append(operations, operation{"add", "/spec/insecure", true})
+	}
+	if a.CertSecret != "" {
+		operations = append(operations, operation{"add", "/spec/certSecretRef", refer(a.CertSecret)})
+	}
+	if a.ServiceAccount != "" {
+		operations = append(operations, operation{"add", "/spec/serviceAccountName", a.ServiceAccount})
+	}
+	text, err := encodeOne(operations, true)
+	return Sync{"oci://" + a.repository(f.Component), cmp.Or(f.Pin.Tag, f.Pin.Digest, channel), a.PullSecret, a.Provider, string(text)}, err
+}
+
+// operation is one of JSON 6902.
+type operation struct {
+	Op    string `yaml:"op"`
+	Path  string `yaml:"path"`
+	Value any    `yaml:"value"`
+}
+
+// OwnAs is Own for an OCIRepository of another name than the component's.
+func (s Shared) OwnAs(f Follow, name, namespace string) ([]byte, error) {
+	f.Component.Name = name
+	return s.Own(f, namespace)
+}

@@ -45,6 +45,13 @@ func (v fluxVersion) has(release string) bool {
 	return v == newestFlux || v.known() && minorOf(string(v)) >= minorOf(release)
 }
 
+func (v fluxVersion) String() string {
+	if v == newestFlux {
+		return "the newest Flux"
+	}
+	return "Flux " + string(v)
+}
+
 func (v fluxVersion) known() bool { return v != "" }
 
 func minorOf(release string) int {
@@ -80,7 +87,7 @@ func (l *landscape) checkVersion(o applied, version, kind string) {
 	switch {
 	case release == "":
 	case l.version.has(release):
-		l.stop(o.from, "api-version", fmt.Sprintf("%s %s has the API version %s, which Flux does not serve from %s on, and %s runs Flux %s", kind, nameOf(o.object), version, release, l.cluster, l.version), "use "+successor)
+		l.stop(o.from, "api-version", fmt.Sprintf("%s %s has the API version %s, which Flux does not serve from %s on, and %s runs %s", kind, nameOf(o.object), version, release, l.cluster, l.version), "use "+successor)
 	case !l.version.known():
 		l.outdated = append(l.outdated, fmt.Sprintf("%s %s has the API version %s (%s:%d), which Flux does not serve from %s on: see which Flux the cluster gets", kind, nameOf(o.object), version, o.from.where(), o.from.Line, release))
 	}
@@ -92,7 +99,7 @@ func (l *landscape) checkReference(o applied, kind string) {
 		return
 	}
 	own := nameOf(o.object).Namespace
-	for _, keys := range [][]string{{"spec", "sourceRef"}, {"spec", "chartRef"}, {"spec", "chart", "spec", "sourceRef"}} {
+	for _, keys := range sourceRefs() {
 		ref, _ := at(o.object, keys...).(map[string]any)
 		moves := kind == "Kustomization" && text(ref, "kind") == gitRepository
 		if namespace := text(ref, "namespace"); namespace != "" && namespace != own && !moves {
@@ -105,7 +112,7 @@ func (l *landscape) checkReference(o applied, kind string) {
 func (p *planner) checkFlux() {
 	entry := p.appliers[0]
 	if len(p.out.Moves) > 0 && p.version.known() && !p.version.has("2.6") {
-		p.stop(entry.place, "flux", fmt.Sprintf("%s runs Flux %s, which has no OCIRepository of source.toolkit.fluxcd.io/v1", p.cluster, p.version), "upgrade Flux to 2.6 or later first")
+		p.stop(entry.place, "flux", fmt.Sprintf("%s runs %s, which has no OCIRepository of source.toolkit.fluxcd.io/v1", p.cluster, p.version), "upgrade Flux to 2.6 or later first")
 	}
 	for _, a := range p.appliers {
 		if p.lockedDown && p.staysInFleet(a) && a.Source.Namespace != a.Namespace {

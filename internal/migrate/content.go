@@ -31,9 +31,9 @@ func (l *landscape) contentOf(ctx context.Context, a *applier) *content {
 	}
 	folder := repositoryPath(a.Path)
 	switch {
-	case a.Source == l.own && a.Kind == gitRepository:
+	case a.Source == l.own:
 		c := &content{files: l.fleet, folder: folder}
-		if ws, _ := l.workspaceOf(l.sources[l.own]); ws != nil {
+		if ws, _ := l.workspaceOf(l.sources[l.own]); ws != nil && a.Kind == gitRepository {
 			_, c.component = ws.componentAt(folder, true)
 			c.remoteBases = ws.RemoteBases
 		}

@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
 	"github.com/stratio/keos-oci/internal/fileset"
 )
 
-// Change is one file of the fleet before and after a phase.
+// Change is one file of the fleet before and after a phase. A file that is new has no Before, one that goes has no After.
 type Change struct {
 	File   string `json:"file"`
 	Before []byte `json:"-"`
@@ -43,6 +45,19 @@ func (e *edits) edit(file string, change func([]byte) ([]byte, error)) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	c.After = after
+	return nil
+}
+
+// put gives a file that may be new its content, or takes it away where the content is nil.
+func (e *edits) put(file string, content []byte) error {
+	if e.files[file] == nil {
+		before, err := e.fleet.Read(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		e.files[file] = &Change{File: file, Before: before}
+	}
+	e.files[file].After = content
 	return nil
 }
 
@@ -84,8 +99,25 @@ func (f *Fleet) copyWith(changes []Change) (copied *Fleet, remove func(), err er
 		remove()
 		return nil, nil, err
 	}
+	files := slices.Clone(f.Files)
+	for _, c := range changes {
+		full := filepath.Join(dir, filepath.FromSlash(c.File))
+		switch {
+		case c.After == nil:
+			files = slices.DeleteFunc(files, func(file string) bool { return file == c.File })
+			err = errors.Join(err, os.Remove(full))
+		case c.Before == nil:
+			files = append(files, c.File)
+			err = errors.Join(err, os.MkdirAll(filepath.Dir(full), 0o700), os.WriteFile(full, c.After, 0o600))
+		}
+	}
+	if err != nil {
+		remove()
+		return nil, nil, err
+	}
+	slices.Sort(files)
 	read := func(file string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))) }
-	return &Fleet{Dir: dir, Files: f.Files, Read: read, FluxVersion: f.FluxVersion}, remove, nil
+	return &Fleet{Dir: dir, Files: files, Read: read, FluxVersion: f.FluxVersion}, remove, nil
 }
 
 // ErrEdited says that somebody edited a file while a phase was planned.
@@ -109,18 +141,24 @@ func Write(dir string, changes []Change) error {
 
 func writeOne(root *os.Root, c Change) error {
 	info, err := root.Lstat(c.File)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && c.Before == nil:
+		return errors.Join(root.MkdirAll(path.Dir(c.File), 0o755), fileset.Replace(root, c.File, c.After))
+	case err != nil:
 		return err
-	}
-	if !info.Mode().IsRegular() {
+	case !info.Mode().IsRegular():
 		return errors.New("is no regular file")
 	}
 	now, err := root.ReadFile(c.File)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !bytes.Equal(now, c.Before) {
+	case c.After != nil && bytes.Equal(now, c.After):
+		return nil
+	case c.Before == nil || !bytes.Equal(now, c.Before):
 		return ErrEdited
+	case c.After == nil:
+		return root.Remove(c.File)
 	}
 	return fileset.Replace(root, c.File, c.After)
 }

@@ -35,6 +35,10 @@ type landscape struct {
 	written  map[name]place             // those of them that the cluster's own folder has
 	built    map[string]int             // how many objects of a kind came by
 	stops    []Stop
+	uses     []use // of GitRepositories, by other objects than Kustomizations
+
+	byInstance      bool // the entry is a FluxInstance
+	instanceApplied bool // which Flux itself applies
 
 	providers  map[name]resourceset.Provider
 	version    fluxVersion
@@ -91,7 +95,7 @@ func (l *landscape) enter(ctx context.Context) error {
 				l.enterInstance(ctx, doc, at)
 			case path.Base(file) == syncFile:
 				l.enterSync(doc, at)
-			case isKind(doc, "GitRepository", sourceGroup):
+			case isKind(doc, gitRepository, sourceGroup):
 				s := sourceOf(objectOf(doc), at)
 				sources[s.name] = s
 			case isKind(doc, "Kustomization", kustomizeGroup) && appliesFolder(doc, l.folder):
@@ -114,7 +118,7 @@ const syncFile = "gotk-sync.yaml"
 // appliesFolder reports whether a Kustomization applies a cluster's folder.
 func appliesFolder(doc *yaml.Node, folder string) bool {
 	applied := repositoryPath(manifest.Text(manifest.At(doc, "spec", "path")))
-	return applied != "." && within(applied, folder) && manifest.Text(manifest.At(doc, "spec", "sourceRef", "kind")) == "GitRepository"
+	return applied != "." && within(applied, folder) && manifest.Text(manifest.At(doc, "spec", "sourceRef", "kind")) == gitRepository
 }
 
 // enterBy is for a Kustomization that applies the cluster's folder, and that people apply by hand.
@@ -154,20 +158,25 @@ const fluxNamespace = "flux-system"
 // enterInstance is for a FluxInstance, of whose sync Flux Operator makes a source and a Kustomization.
 func (l *landscape) enterInstance(ctx context.Context, doc *yaml.Node, at place) {
 	sync := manifest.At(doc, "spec", "sync")
-	if manifest.Text(manifest.Field(sync, "kind")) != "GitRepository" {
+	kind := manifest.Text(manifest.Field(sync, "kind"))
+	if kind != gitRepository && kind != ociRepository {
 		return
 	}
 	own := name{fluxNamespace, cmp.Or(manifest.Text(manifest.Field(sync, "name")), fluxNamespace)}
-	branch := strings.TrimPrefix(manifest.Text(manifest.Field(sync, "ref")), "refs/heads/")
-	l.own, l.sources[own] = own, source{name: own, place: at, URL: manifest.Text(manifest.Field(sync, "url")), Branch: branch,
-		Login: manifest.Text(manifest.Field(sync, "pullSecret"))}
+	url, ref := manifest.Text(manifest.Field(sync, "url")), manifest.Text(manifest.Field(sync, "ref"))
+	if l.own = own; kind == gitRepository {
+		l.sources[own] = source{name: own, place: at, URL: url, Branch: strings.TrimPrefix(ref, "refs/heads/"), Login: manifest.Text(manifest.Field(sync, "pullSecret"))}
+	} else {
+		l.prepared[own] = artifact{url, ref}
+	}
 	object := map[string]any{"apiVersion": kustomizeGroup + "v1", "kind": "Kustomization", "metadata": map[string]any{"name": own.Name, "namespace": own.Namespace},
-		"spec": map[string]any{"path": manifest.Text(manifest.Field(sync, "path")), "sourceRef": map[string]any{"kind": "GitRepository", "name": own.Name}}}
+		"spec": map[string]any{"path": manifest.Text(manifest.Field(sync, "path")), "sourceRef": map[string]any{"kind": kind, "name": own.Name}}}
 	object, err := patched(ctx, object, manifest.At(doc, "spec", "kustomize", "patches"))
 	if err != nil {
 		l.stop(at, "build", fmt.Sprintf("the patches of FluxInstance %s cannot be applied: %v", own.Name, err), "correct spec.kustomize.patches")
 		return
 	}
+	l.byInstance = true
 	l.appliers = append(l.appliers, applierOf(object, at, nil))
 }
 
@@ -203,9 +212,11 @@ func patched(ctx context.Context, object map[string]any, patches *yaml.Node) (ma
 // enterSync is for gotk-sync.yaml, which people apply by hand.
 func (l *landscape) enterSync(doc *yaml.Node, at place) {
 	switch {
-	case isKind(doc, "GitRepository", sourceGroup):
+	case isKind(doc, gitRepository, sourceGroup):
 		s := sourceOf(objectOf(doc), at)
 		l.sources[s.name] = s
+	case isKind(doc, ociRepository, sourceGroup):
+		l.prepared[nameOf(objectOf(doc))] = artifactOf(objectOf(doc))
 	case isKind(doc, "Kustomization", kustomizeGroup):
 		l.enterBy(applierOf(objectOf(doc), at, nil), nil)
 	}
@@ -294,6 +305,10 @@ func (l *landscape) take(by *applier, o applied, set string) {
 		l.takeSettings(o.object, o.from)
 	case kind == "ResourceSetInputProvider":
 		l.takeProvider(o.object)
+	case kind == "FluxInstance":
+		l.instanceApplied = true
+	default:
+		l.takeUse(o, kind)
 	}
 	l.checkReference(o, kind)
 }

@@ -122,8 +122,9 @@ func doForSource(o cluster.Object, found bool, source cluster.Ref, parent *appli
 // RequireSwitched stops unless each Kustomization of a cluster that Git lets follow an artifact does so there and is ready. It gives how
 // many Git has, and how many of them are ready. Components limits it to some.
 func (p *Plan) RequireSwitched(name string, live *cluster.State, components []string) (ready, switched int) {
-	for _, a := range p.of(name).landscape.appliers {
-		if a.Kind != cluster.OCIRepository || len(components) > 0 && !slices.Contains(components, a.Source.Name) {
+	l := p.of(name).landscape
+	for _, a := range l.appliers {
+		if a.Kind != cluster.OCIRepository || a.Source == l.own || len(components) > 0 && !slices.Contains(components, a.Source.Name) {
 			continue
 		}
 		switched++

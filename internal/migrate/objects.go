@@ -43,6 +43,13 @@ type source struct {
 	Login  string // name of its Secret
 }
 
+// use is an object that takes something from a GitRepository.
+type use struct {
+	place
+	what   string // kind and name
+	source name
+}
+
 // applier is a Flux Kustomization of a cluster, after the variables of the one that applies it are replaced.
 type applier struct {
 	name

@@ -201,7 +201,7 @@ func (p *planner) plan(ctx context.Context) error {
 
 // staysInFleet reports whether a Kustomization applies the fleet's own files: those that no component of a workspace has.
 func (l *landscape) staysInFleet(a *applier) bool {
-	return a.Source == l.own && a.Kind == gitRepository && (a.Parent == nil || a.content == nil || !a.content.component)
+	return a.Source == l.own && (a.Kind == ociRepository || a.Parent == nil || a.content == nil || !a.content.component)
 }
 
 // move plans one Kustomization. It is false for one that is to stay.

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 
@@ -38,4 +39,19 @@ func (l *landscape) takeProvider(object map[string]any) {
 		inputs["id"] = resourceset.InputID(n.Name)
 		l.providers[n] = resourceset.Provider{Name: n.Name, Labels: texts(object, "metadata", "labels"), Inputs: []map[string]any{inputs}}
 	}
+}
+
+// takeUse remembers an object that takes something from a GitRepository, such as an ImageUpdateAutomation or a HelmRelease.
+func (l *landscape) takeUse(o applied, kind string) {
+	for _, keys := range sourceRefs() {
+		ref, _ := at(o.object, keys...).(map[string]any)
+		if n := nameOf(o.object); text(ref, "kind") == gitRepository {
+			l.uses = append(l.uses, use{o.from, kind + " " + n.String(), name{cmp.Or(text(ref, "namespace"), n.Namespace), text(ref, "name")}})
+		}
+	}
+}
+
+// sourceRefs is where objects of Flux name a source.
+func sourceRefs() [][]string {
+	return [][]string{{"spec", "sourceRef"}, {"spec", "chartRef"}, {"spec", "chart", "spec", "sourceRef"}}
 }

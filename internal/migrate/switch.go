@@ -109,7 +109,7 @@ func Back(ctx context.Context, req Request, components []string) (changes []Chan
 	}
 	e, went := newEdits(req.Fleet), map[string]bool{}
 	for _, a := range l.appliers {
-		if a.Kind != ociRepository || len(components) > 0 && !slices.Contains(components, a.Source.Name) {
+		if a.Kind != ociRepository || a.Source == l.own || len(components) > 0 && !slices.Contains(components, a.Source.Name) {
 			continue
 		}
 		went[a.String()] = true
@@ -205,12 +205,19 @@ func (l *landscape) contents(fleet *Fleet) map[name]*content {
 	return all
 }
 
+// kinds counts the objects of each kind but the sources of artifacts, which phases add.
+func (l *landscape) kinds() map[string]int {
+	counts := maps.Clone(l.built)
+	delete(counts, ociRepository)
+	return counts
+}
+
 // sameBut demands that a cluster gets the same Kustomizations and settings, apart from what a look leaves out.
 func (l *landscape) sameBut(after *landscape, look func(map[string]any) map[string]any) error {
 	if len(after.stops) > len(l.stops) {
 		return fmt.Errorf("%w: after the change: %s", ErrStops, after.stops[len(after.stops)-1].Message)
 	}
-	if !maps.EqualFunc(l.settings, after.settings, maps.Equal) || len(l.appliers) != len(after.appliers) || !maps.Equal(l.built, after.built) {
+	if !maps.EqualFunc(l.settings, after.settings, maps.Equal) || len(l.appliers) != len(after.appliers) || !maps.Equal(l.kinds(), after.kinds()) {
 		return fmt.Errorf("%w: the change would alter more of %s than where Kustomizations take their files from", ErrStops, l.cluster)
 	}
 	for i, a := range l.appliers {
