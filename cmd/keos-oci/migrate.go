@@ -35,7 +35,7 @@ back. A phase that is run again changes nothing that is done already.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd())
+	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd(), a.migrateFleetCmd())
 	return cmd
 }
 
@@ -430,37 +430,20 @@ func (a *app) finishPhase(g *migrateFlags, fleet *migrate.Fleet, plan *migrate.P
 
 // migrationSources makes sources for the components of all workspaces.
 func (a *app) migrationSources(ctx context.Context, g *migrateFlags) (migrate.Sources, error) {
-	shared := flux.Shared{}
-	for _, dir := range g.generate.workspaces {
-		svc := g.services[dir]
-		g.generate.defaults(svc.Workspace)
-		for _, c := range svc.Workspace.Components {
-			f, err := g.generate.one(ctx, svc, c)
-			if err != nil {
-				return migrate.Sources{}, err
-			}
-			shared.Follow = append(shared.Follow, f)
-		}
-	}
-	shared.Access, shared.Trust, shared.Interval = g.generate.access, g.generate.trust, g.generate.interval
-	find := func(c component.Component) (flux.Follow, error) {
-		for _, f := range shared.Follow {
-			if f.Component.Repository == c.Repository {
-				return f, nil
-			}
-		}
-		return flux.Follow{}, fmt.Errorf("%w %s", component.ErrUnknown, c.Name)
+	shared, err := sharedSources(ctx, g)
+	if err != nil {
+		return migrate.Sources{}, err
 	}
 	return migrate.Sources{
 		Shared: func(c component.Component, namespace string) ([]byte, error) {
-			f, err := find(c)
+			f, err := followOf(shared, c)
 			if err != nil {
 				return nil, err
 			}
 			return shared.Source(f, namespace)
 		},
 		Own: func(c component.Component, namespace, channelOrVersion string) ([]byte, error) {
-			f, err := find(c)
+			f, err := followOf(shared, c)
 			if err == nil {
 				err = f.PinTo(channelOrVersion)
 			}
@@ -475,6 +458,33 @@ func (a *app) migrationSources(ctx context.Context, g *migrateFlags) (migrate.So
 			return of.Settings(channel)
 		},
 	}, nil
+}
+
+func followOf(shared flux.Shared, c component.Component) (flux.Follow, error) {
+	for _, f := range shared.Follow {
+		if f.Component.Repository == c.Repository {
+			return f, nil
+		}
+	}
+	return flux.Follow{}, fmt.Errorf("%w %s", component.ErrUnknown, c.Name)
+}
+
+// sharedSources is how clusters reach and verify the components of all workspaces.
+func sharedSources(ctx context.Context, g *migrateFlags) (flux.Shared, error) {
+	shared := flux.Shared{}
+	for _, dir := range g.generate.workspaces {
+		svc := g.services[dir]
+		g.generate.defaults(svc.Workspace)
+		for _, c := range svc.Workspace.Components {
+			f, err := g.generate.one(ctx, svc, c)
+			if err != nil {
+				return shared, err
+			}
+			shared.Follow = append(shared.Follow, f)
+		}
+	}
+	shared.Access, shared.Trust, shared.Interval = g.generate.access, g.generate.trust, g.generate.interval
+	return shared, nil
 }
 
 func (a *app) printPhase(w io.Writer, r *phaseResult) {

@@ -79,3 +79,40 @@ func (s *sandbox) seedSingle(landscape, key string) {
 	s.commit("today")
 	s.must("publish", "infrastructure", "--key", key, "--config", "keos-oci.yaml", "--commit", "v0.1.0", "--version", "v0.1.0")
 }
+
+// TestMigrateFleet lets a cluster follow the artifact of its fleet, and go back. The artifact has to have the commit before it is pushed.
+func TestMigrateFleet(t *testing.T) {
+	s := checkoutOf(t, filepath.Join("..", "..", "internal", "migrate", "testdata", "whole", "fleet"), "whole/fleet")
+	s.git("remote", "set-url", "origin", "https://git.example.com/whole/fleet.git")
+	key := s.key()
+	publish := func() { s.must("publish", "--key", key, "--ref", "refs/heads/main") }
+	publish()
+	with := []string{"test", "--workspace", s.dir, "--key", strings.TrimSuffix(key, ".key") + ".pub"}
+	fleet := func(args ...string) result { return s.run(append(append([]string{"migrate", "fleet"}, args...), with...)...) }
+	expect := func(r result, code int, says string) {
+		t.Helper()
+		if r.code != code || !strings.Contains(r.stdout+r.stderr, says) {
+			t.Fatalf("want exit %d and %q: %v", code, says, r)
+		}
+	}
+	for _, phase := range [][]string{{"prepare", "--key-secret", "cosign-key"}, {"switch"}} {
+		s.must(append(append([]string{"migrate"}, phase...), with...)...)
+		s.commit(phase[0])
+		publish()
+	}
+	expect(fleet("--key-secret", "cosign-key"), 0, "when OCIRepository flux-system/fleet is Ready in the cluster, run this again")
+	s.commit("source")
+	expect(fleet("--key-secret", "cosign-key", "--accept"), 3, "fleet:latest differs from the checkout")
+	publish()
+	expect(fleet("--key-secret", "cosign-key"), 2, "nobody looked whether OCIRepository flux-system/fleet is Ready")
+	before := s.git("rev-parse", "HEAD")
+	expect(fleet("--key-secret", "cosign-key", "--accept"), 0, "kubectl apply -f way-back/test.yaml")
+	s.commit("entry")
+	expect(fleet("--key-secret", "cosign-key"), 3, "publish the commit that the cluster follows, before you push it")
+	publish()
+	expect(fleet("--key-secret", "cosign-key", "--check"), 0, "nothing to do")
+	expect(fleet("--back"), 0, "updated  clusters/test/apps.yaml")
+	if diff := s.git("add", "-A") + s.git("diff", "--cached", before); diff != "" {
+		t.Errorf("back leaves\n%s", diff)
+	}
+}

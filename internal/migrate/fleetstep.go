@@ -37,6 +37,8 @@ type FleetStep struct {
 	Entry     string // file of the cluster's entry
 	Managed   bool   // Flux itself applies that file
 	WayBack   string // file with what made the cluster follow Git
+
+	entry *applier
 }
 
 // fleetStep plans it.
@@ -51,14 +53,18 @@ type fleetStep struct {
 // FollowFleet does the next step that lets one cluster follow the artifact of its fleet in the place of Git.
 func FollowFleet(ctx context.Context, req Request, with FleetSources) (*FleetStep, *Plan, []Change, error) {
 	s, plan, err := req.fleetStep(ctx)
-	if err != nil || len(plan.Stops) > 0 || s.Step == StepDone {
-		return s.step(), plan, nil, err
+	if err != nil {
+		return nil, plan, nil, err
 	}
 	e := newEdits(req.Fleet)
-	if s.Step == StepSource {
+	switch {
+	case len(plan.Stops) > 0:
+	case s.Step == StepSource:
 		err = s.addSecond(e, with)
-	} else if err = s.sameArtifact(ctx); err == nil {
-		err = s.switchEntry(e, with)
+	default:
+		if err = s.sameArtifact(ctx); err == nil && s.Step == StepEntry && len(s.stops) == 0 {
+			err = s.switchEntry(e, with)
+		}
 	}
 	plan.Stops = s.stops
 	if err != nil || len(plan.Stops) > 0 {
@@ -69,13 +75,6 @@ func FollowFleet(ctx context.Context, req Request, with FleetSources) (*FleetSte
 		err = req.sameAfter(ctx, s.landscape, changes)
 	}
 	return s.FleetStep, plan, changes, err
-}
-
-func (s *fleetStep) step() *FleetStep {
-	if s == nil {
-		return nil
-	}
-	return s.FleetStep
 }
 
 // fleetStep follows the only cluster of a request and finds out which step is next.
@@ -89,10 +88,12 @@ func (r Request) fleetStep(ctx context.Context) (*fleetStep, *Plan, error) {
 		return nil, &Plan{}, err
 	}
 	entry := l.appliers[0]
-	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, Entry: entry.File, Managed: l.entryManaged(), WayBack: wayBackFile(l.cluster)}}
+	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, entry: entry, Entry: entry.File, Managed: l.entryManaged(), WayBack: wayBackFile(l.cluster)}}
 	switch ws, _ := l.workspaceOf(l.sources[l.own]); {
 	case entry.Kind == ociRepository:
 		s.Step = StepDone
+		s.workspace, s.component, _ = l.deliverer(l.own, l.prepared[l.own])
+		s.Component, s.Channel = s.component.Name, l.prepared[l.own].Tag
 	case ws == nil:
 		l.stop(entry.place, "workspace", fmt.Sprintf("the fleet itself is of %s, which no --workspace has", l.sources[l.own].URL), "name this checkout as well: --workspace .")
 	default:
@@ -160,6 +161,10 @@ func (s *fleetStep) addSecond(e *edits, with FleetSources) error {
 // sameArtifact demands that the artifact has what the checkout has, for each Kustomization that takes its files from the fleet.
 func (s *fleetStep) sameArtifact(ctx context.Context) error {
 	entry := s.appliers[0]
+	if s.workspace == nil {
+		s.stop(entry.place, "workspace", "the cluster follows an artifact of no --workspace", "name this checkout as well: --workspace .")
+		return nil
+	}
 	dir, err := s.workspace.Artifact(ctx, s.component, s.Channel)
 	if err != nil {
 		s.stop(entry.place, "artifact", fmt.Sprintf("%s:%s cannot be used: %v", s.component.Name, s.Channel, err), "publish the fleet: keos-oci publish "+s.component.Name)
@@ -181,7 +186,7 @@ func (s *fleetStep) sameArtifact(ctx context.Context) error {
 		after, err := p.objects(ctx, &content{files: &Fleet{Dir: dir}, folder: a.content.folder, remoteBases: s.workspace.RemoteBases}, a)
 		if changes := differences(before, after); err != nil || len(changes) > 0 {
 			s.stop(a.place, "differs", fmt.Sprintf("%s:%s differs from the checkout in what Kustomization %s applies: %s", s.component.Name, s.Channel, a.name, reason(err, changes)),
-				"publish the commit that the cluster follows, or check it out")
+				"publish the commit that the cluster follows, before you push it: keos-oci publish "+s.component.Name)
 		}
 	}
 	return ctx.Err()
@@ -245,7 +250,7 @@ func (s *fleetStep) switchChild(e *edits, a *applier) error {
 }
 
 // BackFleet lets a cluster follow the fleet's Git repository again.
-func BackFleet(ctx context.Context, req Request, with FleetSources) (*FleetStep, *Plan, []Change, error) {
+func BackFleet(ctx context.Context, req Request) (*FleetStep, *Plan, []Change, error) {
 	folders, err := req.folders()
 	if err != nil {
 		return nil, nil, nil, err
@@ -255,7 +260,7 @@ func BackFleet(ctx context.Context, req Request, with FleetSources) (*FleetStep,
 		return nil, nil, nil, err
 	}
 	entry, plan := l.appliers[0], &Plan{Clusters: []ClusterPlan{}}
-	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, Step: StepDone, Entry: entry.File, Managed: l.entryManaged(), WayBack: wayBackFile(l.cluster)}}
+	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, Step: StepDone, entry: entry, Entry: entry.File, Managed: l.entryManaged(), WayBack: wayBackFile(l.cluster)}}
 	if entry.Kind == gitRepository {
 		return s.FleetStep, plan, nil, nil
 	}

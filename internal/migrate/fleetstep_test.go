@@ -108,7 +108,7 @@ func TestFollowFleet(t *testing.T) {
 				t.Errorf("%s changed", clusters[1])
 			}
 			back := withFleet(t, req, landscape, clusters[0])
-			_, plan, changes, err = BackFleet(t.Context(), back, fleetSources())
+			_, plan, changes, err = BackFleet(t.Context(), back)
 			do(t, back.Fleet, plan, changes, err)
 			if !reflect.DeepEqual(contents(t, fleetOf(t, req.Fleet.Dir)), start) {
 				t.Error("back does not give the bytes from before")
@@ -186,7 +186,7 @@ spec:
 		}
 	}
 	back := withFleet(t, req, "d1", "staging")
-	_, plan, changes, err = BackFleet(t.Context(), back, fleetSources())
+	_, plan, changes, err = BackFleet(t.Context(), back)
 	do(t, back.Fleet, plan, changes, err)
 	if !reflect.DeepEqual(contents(t, fleetOf(t, dir)), start) {
 		t.Error("back does not give the bytes from before")

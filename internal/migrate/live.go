@@ -107,6 +107,29 @@ func (p *Plan) RequireSources(name string, live *cluster.State, components []str
 	return ready, len(seen)
 }
 
+// RequireSecond stops unless a cluster has the second source of its fleet, ready and verified.
+func (p *Plan) RequireSecond(s *FleetStep, live *cluster.State) {
+	namespace, name, _ := strings.Cut(s.Source, "/")
+	source := cluster.Ref{Kind: cluster.OCIRepository, Namespace: namespace, Name: name}
+	o, found := live.Find(source)
+	if fault := sourceReady(o, found); fault != "" {
+		p.notReady(s.Cluster, s.entry, source, fault, doForSource(o, found, source, nil))
+	}
+}
+
+// RequireEntry stops unless the cluster's entry follows the artifact of the fleet and is ready.
+func (p *Plan) RequireEntry(s *FleetStep, live *cluster.State) {
+	entry := cluster.Ref{Kind: cluster.Kustomization, Namespace: s.entry.Namespace, Name: s.entry.Name}
+	o, found := live.Find(entry)
+	if ready, message := kustomizationReady(o, found, ociRepository+" "+s.entry.Source.String()); ready != ReadyYes {
+		do := "push the commit"
+		if !s.Managed {
+			do = "kubectl apply -f " + s.Entry
+		}
+		p.notReady(s.Cluster, s.entry, entry, message, do)
+	}
+}
+
 func doForSource(o cluster.Object, found bool, source cluster.Ref, parent *applier) string {
 	switch {
 	case !found && parent != nil:
