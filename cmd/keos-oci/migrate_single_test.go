@@ -88,7 +88,9 @@ func TestMigrateFleet(t *testing.T) {
 	publish := func() { s.must("publish", "--key", key, "--ref", "refs/heads/main") }
 	publish()
 	with := []string{"test", "--workspace", s.dir, "--key", strings.TrimSuffix(key, ".key") + ".pub"}
-	fleet := func(args ...string) result { return s.run(append(append([]string{"migrate", "fleet"}, args...), with...)...) }
+	fleet := func(args ...string) result {
+		return s.run(append(append([]string{"migrate", "fleet"}, args...), with...)...)
+	}
 	expect := func(r result, code int, says string) {
 		t.Helper()
 		if r.code != code || !strings.Contains(r.stdout+r.stderr, says) {
