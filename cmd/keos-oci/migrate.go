@@ -171,7 +171,7 @@ func (a *app) migrationWorkspace(ctx context.Context, dir string, g *migrateFlag
 	temp := svc.TempDir
 	unpacked, checkouts := map[string]string{}, map[string]string{}
 	return migrate.Workspace{
-		Name: filepath.Base(svc.Checkout.Top()), URL: url, Components: svc.Workspace.Components, Channels: channelsOf(svc.Workspace.Components, mapped),
+		Name: filepath.Base(svc.Checkout.Top()), Dir: svc.Checkout.Top(), URL: url, Components: svc.Workspace.Components, Channels: channelsOf(svc.Workspace.Components, mapped),
 		RemoteBases: svc.Workspace.Config.Artifact.RemoteBases == component.RemoteBasesAllow, ByGitTag: svc.Workspace.ByGitTag,
 		Checkout: func(ctx context.Context, revision string) (string, error) {
 			if checkouts[revision] == "" {

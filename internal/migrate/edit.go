@@ -48,6 +48,14 @@ func (e *edits) edit(file string, change func([]byte) ([]byte, error)) error {
 	return nil
 }
 
+// now is a file as it is after the edits so far.
+func (e *edits) now(file string) ([]byte, error) {
+	if c := e.files[file]; c != nil {
+		return c.After, nil
+	}
+	return e.fleet.Read(file)
+}
+
 // put gives a file that may be new its content, or takes it away where the content is nil.
 func (e *edits) put(file string, content []byte) error {
 	if e.files[file] == nil {

@@ -20,6 +20,7 @@ var ErrStops = errors.New("cannot be moved")
 // Workspace is a checkout whose components clusters follow by a branch today.
 type Workspace struct {
 	Name       string
+	Dir        string // top of the checkout
 	URL        string // of its Git remote
 	Components component.Set
 	Channels   map[string]string // by branch
