@@ -44,13 +44,15 @@ func (c *checkout) env() []string {
 	return append(cleanEnv(), "HOME="+c.home, "DOCKER_CONFIG="+c.home, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
 }
 
-func (c *checkout) git(args ...string) {
+func (c *checkout) git(args ...string) (output string) {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-C", c.dir, "-c", "user.name=e2e", "-c", "user.email=e2e@example.com"}, args...)...)
 	cmd.Env = c.env()
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		c.t.Fatalf("git %v: %v\n%s", args, err, out)
 	}
+	return string(out)
 }
 
 func (c *checkout) write(file, content string) {
@@ -157,20 +159,35 @@ func (c *checkout) run(as job, args ...string) (stdout string) {
 	if name, release := strings.CutPrefix(as.ref, "refs/tags/"); release && args[0] == "publish" {
 		c.git("tag", "-f", name)
 	}
-	var out, errs bytes.Buffer
+	cmd, out, errs := c.command(as, args)
+	if err := cmd.Run(); err != nil {
+		c.t.Fatalf("keos-oci %s: %v\n%s%s", strings.Join(args, " "), err, out, errs)
+	}
+	return out.String()
+}
+
+// exits runs keos-oci and demands the exit code.
+func (c *checkout) exits(code int, as job, args ...string) {
+	c.t.Helper()
+	cmd, out, errs := c.command(as, args)
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != code {
+		c.t.Fatalf("keos-oci %s: %v, want exit code %d\n%s%s", strings.Join(args, " "), err, code, out, errs)
+	}
+}
+
+// command prepares a run of keos-oci as a job.
+func (c *checkout) command(as job, args []string) (cmd *exec.Cmd, out, errs *bytes.Buffer) {
+	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
 	where := []string{"-C", c.dir}
 	if c.prefix != "" {
 		where = append(where, "--registry", c.prefix)
 	}
-	cmd := exec.CommandContext(c.t.Context(), c.w.tools["keos-oci"], append(where, args...)...)
+	cmd = exec.CommandContext(c.t.Context(), c.w.tools["keos-oci"], append(where, args...)...)
 	cmd.Env = append(c.env(), "COSIGN_PASSWORD=e2e", "GITHUB_ACTIONS=true", "GITHUB_ACTOR=octocat", "GITHUB_REF="+as.ref,
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+c.w.sigstore["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
 		fmt.Sprintf("ACTIONS_ID_TOKEN_REQUEST_URL=%s&repository=%s&workflow=%s&ref=%s", c.w.sigstore["ACTIONS_ID_TOKEN_REQUEST_URL"], c.repository, as.workflow, as.ref))
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		c.t.Fatalf("keos-oci %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), errs.String())
-	}
-	return out.String()
+	cmd.Stdout, cmd.Stderr = out, errs
+	return cmd, out, errs
 }
 
 func (c *checkout) promote(component, version string) {

@@ -40,7 +40,8 @@ const (
 	account    = "system:serviceaccount:" + fluxNamespace + ":"
 )
 
-func newCluster(t *testing.T, tools tools, dir string) *cluster {
+// newCluster starts a control plane and Flux; kustomize is the flags of kustomize-controller that differ between installations.
+func newCluster(t *testing.T, tools tools, dir string, kustomize ...string) *cluster {
 	c := &cluster{dir: dir, tools: tools, tokens: map[string]string{}}
 	at := freeAddresses(t, 7)
 	c.writeTokens(t)
@@ -60,16 +61,21 @@ func newCluster(t *testing.T, tools tools, dir string) *cluster {
 		"--bind-address", "127.0.0.1", "--secure-port", "0", "--service-account-private-key-file", c.file("sa.key"),
 		"--controllers", "clusterrole-aggregation-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller,validatingadmissionpolicy-status-controller")
 	c.install(t)
-	c.startFlux(t, at[3:])
+	c.startFlux(t, at[3:], kustomize)
 	return c
 }
 
-// startFlux starts the controllers as a multi-tenant installation of Flux does, but with short waits.
-func (c *cluster) startFlux(t *testing.T, at []string) {
+// lockdown is what keeps tenants apart: the flags of kustomize-controller in a multi-tenant installation of Flux.
+func lockdown() []string {
+	return []string{"--no-cross-namespace-refs", "--no-remote-bases", "--default-service-account", "flux"}
+}
+
+// startFlux starts the controllers as an installation of Flux does, but with short waits.
+func (c *cluster) startFlux(t *testing.T, at, flags []string) {
 	c.source = c.startController(t, "source-controller", at[0], "--storage-path", folder(t, c.file("source")), "--storage-addr", at[1], "--storage-adv-addr", at[1],
 		"--watch-all-namespaces", "--events-addr=")
-	kustomize := c.startController(t, "kustomize-controller", at[2], "--watch-all-namespaces", "--events-addr=",
-		"--no-cross-namespace-refs", "--no-remote-bases", "--default-service-account", "flux", "--requeue-dependency", "1s")
+	kustomize := c.startController(t, "kustomize-controller", at[2],
+		append([]string{"--watch-all-namespaces", "--events-addr=", "--requeue-dependency", "1s"}, flags...)...)
 	operator := c.startController(t, "flux-operator", at[3], "--default-service-account", "flux-operator", "--enable-leader-election=false",
 		"--web-server-port", "0", "--storage-path", folder(t, c.file("operator")), "--requeue-dependency", "1s")
 	for p, address := range map[*process]string{c.source: at[0], kustomize: at[2], operator: at[3]} {

@@ -12,7 +12,7 @@ func TestFlux(t *testing.T) {
 	tools := findTools(t)
 	// The kernel kills the programs with the thread that started them: it has to live as long as the test.
 	runtime.LockOSThread()
-	w := newWorld(t, tools)
+	w := newWorld(t, tools, lockdown()...)
 	for _, scenario := range []struct {
 		name string
 		run  func(*testing.T, *world)

@@ -29,6 +29,7 @@ func (r ref) object() *unstructured.Unstructured {
 		"OCIRepository":             {Group: "source.toolkit.fluxcd.io", Version: "v1"},
 		"GitRepository":             {Group: "source.toolkit.fluxcd.io", Version: "v1"},
 		"Kustomization":             {Group: "kustomize.toolkit.fluxcd.io", Version: "v1"},
+		"Deployment":                {Group: "apps", Version: "v1"},
 		"ResourceSet":               {Group: "fluxcd.controlplane.io", Version: "v1"},
 		"CustomResourceDefinition":  {Group: "apiextensions.k8s.io", Version: "v1"},
 		"ClusterRole":               {Group: "rbac.authorization.k8s.io", Version: "v1"},

@@ -1,0 +1,172 @@
+package flux
+
+import (
+	"crypto/subtle"
+	"encoding/pem"
+	"io/fs"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// gitLandscape describes one of the landscapes in the testdata of internal/migrate, and what its clusters have from elsewhere.
+type gitLandscape struct {
+	name       string
+	checkouts  []string // beside the fleet
+	kustomize  []string // flags of kustomize-controller
+	first      clusterFacts
+	second     clusterFacts
+	unused     []string          // folders of the fleet that no cluster applies
+	entry      string            // folder in that of a cluster: it has the settings and gotk-sync.yaml
+	namespaces []string          // that are older than Flux
+	logins     map[string]string // Secrets for the Git server, with the namespaces that get a copy
+	keys       map[string]string // Secrets for SOPS, likewise
+	decrypted  ref               // a Secret that SOPS encrypted
+	entryKey   string            // of that Secret
+	parents    []string          // Kustomizations that apply those that move
+	app        ref               // Deployment of the component of the same name that gets new versions
+	sources    int               // how many OCIRepositories a cluster gets
+}
+
+// clusterFacts says how many Kustomizations a cluster has, and how many of them move.
+type clusterFacts struct {
+	name                  string
+	kustomizations, moves int
+	secret                string // what SOPS encrypted
+}
+
+// gitLandscapes are those that TestMigrate moves. The first cluster follows the branch main, the second one production.
+func gitLandscapes() []gitLandscape {
+	return []gitLandscape{{
+		name: "d1", checkouts: []string{"infra", "apps"}, kustomize: lockdown(),
+		first:      clusterFacts{"staging", 10, 7, "password of staging"},
+		second:     clusterFacts{"prod-eu", 9, 6, "password of production"},
+		unused:     []string{"clusters/_TEMPLATE", "clusters/staging-2023"},
+		entry:      "flux-system",
+		namespaces: []string{"frontend"}, // the entry of staging has objects in it, and Flux applies all of an entry or nothing
+		logins:     map[string]string{"flux-system": "", "git-login": "kyverno,monitoring,frontend,backend"},
+		keys:       map[string]string{"sops-age": "backend"},
+		decrypted:  ref{"Secret", "backend", "database"}, entryKey: "password",
+		parents: []string{"infra", "apps"}, app: ref{"Deployment", "frontend", "frontend"}, sources: 5,
+	}, {
+		name: "keos", checkouts: []string{"system-services", "apps"},
+		first:      clusterFacts{"dev1", 12, 5, "bundle of dev1"},
+		second:     clusterFacts{"pro1", 10, 4, ""},
+		unused:     []string{"clusters/_TEMPLATE", "clusters/dev0-old"},
+		entry:      "default/flux-system",
+		namespaces: []string{"keos-logging", "keos-portal"}, // the installer of a cluster makes them
+		logins:     map[string]string{"flux-system": "", "git-writer": "image-automation"},
+		keys:       map[string]string{"sops-gpg": "demo-apps"},
+		decrypted:  ref{"Secret", "demo-apps", "bucket"}, entryKey: "bundle",
+		parents: []string{"system-services-components", "apps-components"}, app: ref{"Deployment", "demo-apps", "catalog"}, sources: 5,
+	}}
+}
+
+func (l gitLandscape) dir() string {
+	return filepath.Join("..", "..", "internal", "migrate", "testdata", l.name)
+}
+
+// gitServer serves repositories for reading, over TLS and with a login.
+type gitServer struct {
+	dir, url, ca, password string
+}
+
+func serveGit(t *testing.T) gitServer {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gitServer{dir: t.TempDir(), password: "e2e"}
+	repositories := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
+		Env: []string{"GIT_PROJECT_ROOT=" + g.dir, "GIT_HTTP_EXPORT_ALL=1"}}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); subtle.ConstantTimeCompare([]byte(password), []byte(g.password)) == 0 {
+			w.Header().Set("WWW-Authenticate", "Basic")
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		repositories.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	g.url = server.URL
+	g.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	return g
+}
+
+// fill copies a part of the landscape into a checkout and pushes it: to main as it is, and to production with an older app.
+func (m *migration) fill(t *testing.T, c *checkout, name string) {
+	t.Helper()
+	from := filepath.Join(m.dir(), name)
+	err := fs.WalkDir(os.DirFS(from), ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(filepath.Join(from, file))
+		if err == nil {
+			c.write(file, m.here(string(raw)))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nregistry: "+c.prefix+"\n"+
+		"secrets: {allow: [{path: \"clusters/_TEMPLATE/**\", reason: placeholders}]}\n")
+	c.prefix = ""
+	bare := filepath.Join(m.git.dir, m.name, name+".git")
+	c.git("init", "-q", "--bare", "-b", "main", bare)
+	c.git("remote", "set-url", "origin", m.git.url+"/"+m.name+"/"+name+".git")
+	c.git("remote", "set-url", "--push", "origin", bare)
+	c.commit()
+	c.git("switch", "-q", "-c", "production")
+	if c == m.apps {
+		m.version("0.9.0")
+		c.commit()
+	}
+	c.git("switch", "-q", "main")
+	c.git("push", "-q", "origin", "main", "production")
+}
+
+var (
+	longInterval  = regexp.MustCompile(`(?m)^( +)interval: (5|10)m$`)
+	retryInterval = regexp.MustCompile(`retryInterval: \d+m`)
+	imageVersion  = regexp.MustCompile(`(image: \S+:)\S+`)
+)
+
+// leafInterval is that of the Kustomizations of components.
+const leafInterval = 30 * time.Second
+
+// here is a file of the landscape with the address of the Git server, and with shorter intervals.
+func (m *migration) here(text string) string {
+	text = strings.ReplaceAll(text, "https://git.example.com", m.git.url)
+	text = longInterval.ReplaceAllString(text, "${1}interval: "+leafInterval.String())
+	return retryInterval.ReplaceAllString(text, "retryInterval: 2s")
+}
+
+// version changes the image of the app in the checkout.
+func (m *migration) version(version string) {
+	file := "components/" + m.app.name + "/base/" + m.app.name + ".yaml"
+	m.apps.write(file, imageVersion.ReplaceAllString(m.apps.read(file), "${1}"+version))
+}
+
+// components are those of a checkout.
+func components(t *testing.T, c *checkout) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(c.dir, "components"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
