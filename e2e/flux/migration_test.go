@@ -41,6 +41,7 @@ func newMigration(t *testing.T, tools tools, l gitLandscape) *migration {
 		m.fill(t, c, name)
 		m.workspaces = append(m.workspaces, c)
 		m.publish(c)
+		// All of them: the second cluster deletes an optional Kustomization by its label, and still gets the source beside it.
 		m.publish(c, append(components(t, c), "--commit", "origin/production", "--version", "v1.0.0")...)
 	}
 	second := newCluster(t, tools, t.TempDir(), l.kustomize...)

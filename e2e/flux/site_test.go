@@ -31,8 +31,10 @@ const copyTo = "replicator.v1.mittwald.de/replicate-to"
 func (m *migration) bootstrap(t *testing.T, s *site) {
 	t.Helper()
 	s.apply(t, foundation)
-	for _, kind := range []string{"ImageRepository", "ImagePolicy", "ImageUpdateAutomation"} {
-		s.imageCRD(t, kind)
+	for kind, plural := range map[string]string{
+		"ImageRepository": "imagerepositories", "ImagePolicy": "imagepolicies", "ImageUpdateAutomation": "imageupdateautomations",
+	} {
+		s.imageCRD(t, kind, plural)
 	}
 	for _, n := range m.namespaces {
 		s.apply(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+n+"}\n")
@@ -72,9 +74,8 @@ subjects: [{kind: ServiceAccount, name: flux, namespace: flux-system}]
 `
 
 // imageCRD adds a kind of image automation. It has no controller here: the objects are there, and nothing commits to Git.
-func (s *site) imageCRD(t *testing.T, kind string) {
+func (s *site) imageCRD(t *testing.T, kind, plural string) {
 	t.Helper()
-	plural := strings.ToLower(strings.TrimSuffix(kind, "y")) + map[bool]string{true: "ies", false: "s"}[strings.HasSuffix(kind, "y")]
 	name := plural + ".image.toolkit.fluxcd.io"
 	s.apply(t, fmt.Sprintf(`
 apiVersion: apiextensions.k8s.io/v1
