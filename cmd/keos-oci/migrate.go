@@ -35,7 +35,7 @@ back. A phase that is run again changes nothing that is done already.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd(), a.migrateFleetCmd())
+	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd(), a.migrateFleetCmd(), a.migrateCleanupCmd())
 	return cmd
 }
 

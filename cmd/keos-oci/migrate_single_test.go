@@ -113,6 +113,7 @@ func TestMigrateFleet(t *testing.T) {
 	expect(fleet("--key-secret", "cosign-key"), 3, "publish the commit that the cluster follows, before you push it")
 	publish()
 	expect(fleet("--key-secret", "cosign-key", "--check"), 0, "nothing to do")
+	expect(s.run(append([]string{"migrate", "cleanup", "--dry-run"}, with...)...), 0, "-kind: GitRepository")
 	expect(fleet("--back"), 0, "updated  clusters/test/apps.yaml")
 	if diff := s.git("add", "-A") + s.git("diff", "--cached", before); diff != "" {
 		t.Errorf("back leaves\n%s", diff)

@@ -100,6 +100,9 @@ func (c *cleaner) mergePatch(l *landscape, a *applier, mark string) error {
 			return nil
 		}
 		fields["spec.sourceRef.name"], fields["spec.path"] = a.Source.Name, l.fleet.variantText(a, component.Root, a.Path)
+		if manifest.At(l.fleet.document(a.place), "spec", "sourceRef", "namespace") != nil {
+			fields["spec.sourceRef.namespace"] = l.fleet.namespaceText(a)
+		}
 	}
 	err = c.e.edit(a.File, func(file []byte) ([]byte, error) { return setFields(file, idOf(a), fields) })
 	if err != nil {
@@ -111,7 +114,7 @@ func (c *cleaner) mergePatch(l *landscape, a *applier, mark string) error {
 // setFields changes fields of an object. A path that another cluster's run has changed already is as it should be.
 func setFields(file []byte, id yamledit.ID, fields map[string]string) (after []byte, err error) {
 	after = file
-	for _, key := range []string{"spec.sourceRef.kind", "spec.sourceRef.name", "spec.path"} {
+	for _, key := range []string{"spec.sourceRef.kind", "spec.sourceRef.name", "spec.sourceRef.namespace", "spec.path"} {
 		if fields[key] == "" {
 			continue
 		}
@@ -164,7 +167,13 @@ func (c *cleaner) drop(file string) error {
 func (c *cleaner) removeSources() error {
 	for _, l := range c.all {
 		for _, s := range l.sources {
-			if !s.here() || c.isUsed(s) {
+			if !s.here() {
+				continue
+			}
+			if used, here := c.isUsed(s), l.needs(s.name); used {
+				if !here {
+					c.notes = append(c.notes, fmt.Sprintf("%s: GitRepository %s stays (%s:%d), since another cluster that shares the file needs it", l.cluster, s.name, s.File, s.Line))
+				}
 				continue
 			}
 			if err := c.removeSource(l, s); err != nil {
@@ -177,13 +186,13 @@ func (c *cleaner) removeSources() error {
 
 // isUsed reports whether any of the clusters that apply a source's file needs it.
 func (c *cleaner) isUsed(s source) bool {
-	return slices.ContainsFunc(c.all, func(l *landscape) bool {
-		if l.sources[s.name].place != s.place {
-			return false
-		}
-		return slices.ContainsFunc(l.appliers, func(a *applier) bool { return a.Kind == gitRepository && a.Source == s.name }) ||
-			slices.ContainsFunc(l.uses, func(u use) bool { return u.source == s.name })
-	})
+	return slices.ContainsFunc(c.all, func(l *landscape) bool { return l.sources[s.name].place == s.place && l.needs(s.name) })
+}
+
+// needs reports whether something of a cluster takes its files from a GitRepository.
+func (l *landscape) needs(n name) bool {
+	return slices.ContainsFunc(l.appliers, func(a *applier) bool { return a.Kind == gitRepository && a.Source == n }) ||
+		slices.ContainsFunc(l.uses, func(u use) bool { return u.source == n })
 }
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)`)

@@ -167,7 +167,7 @@ func (l *landscape) enterInstance(ctx context.Context, doc *yaml.Node, at place)
 	if l.own = own; kind == gitRepository {
 		l.sources[own] = source{name: own, place: at, URL: url, Branch: strings.TrimPrefix(ref, "refs/heads/"), Login: manifest.Text(manifest.Field(sync, "pullSecret"))}
 	} else {
-		l.prepared[own] = artifact{url, ref}
+		l.prepared[own] = artifact{url, ref, at}
 	}
 	object := map[string]any{"apiVersion": kustomizeGroup + "v1", "kind": "Kustomization", "metadata": map[string]any{"name": own.Name, "namespace": own.Namespace},
 		"spec": map[string]any{"path": manifest.Text(manifest.Field(sync, "path")), "sourceRef": map[string]any{"kind": kind, "name": own.Name}}}
@@ -216,7 +216,7 @@ func (l *landscape) enterSync(doc *yaml.Node, at place) {
 		s := sourceOf(objectOf(doc), at)
 		l.sources[s.name] = s
 	case isKind(doc, ociRepository, sourceGroup):
-		l.prepared[nameOf(objectOf(doc))] = artifactOf(objectOf(doc))
+		l.prepared[nameOf(objectOf(doc))] = artifactOf(objectOf(doc), at)
 	case isKind(doc, "Kustomization", kustomizeGroup):
 		l.enterBy(applierOf(objectOf(doc), at, nil), nil)
 	}
@@ -296,7 +296,7 @@ func (l *landscape) take(by *applier, o applied, set string) {
 	case kind == ociRepository && group == sourceGroup && texts(o.object, "metadata", "annotations")[kustomizeGroup+"reconcile"] == "disabled":
 		// Flux does not apply it: the cluster's settings have no channel yet.
 	case kind == ociRepository && group == sourceGroup:
-		l.prepared[nameOf(o.object)] = artifactOf(o.object)
+		l.prepared[nameOf(o.object)] = artifactOf(o.object, o.from)
 	case kind == "Kustomization" && group == kustomizeGroup:
 		a := applierOf(o.object, o.from, by)
 		a.set = set

@@ -31,7 +31,10 @@ func (p place) where() string {
 }
 
 // artifact is an OCIRepository of a cluster.
-type artifact struct{ URL, Tag string }
+type artifact struct {
+	URL, Tag string
+	at       place
+}
 
 // source is a GitRepository of a cluster.
 type source struct {
@@ -90,9 +93,9 @@ func applierOf(object map[string]any, at place, parent *applier) *applier {
 	return a
 }
 
-func artifactOf(object map[string]any) artifact {
+func artifactOf(object map[string]any, from place) artifact {
 	ref := texts(object, "spec", "ref")
-	return artifact{fmt.Sprint(at(object, "spec", "url")), cmp.Or(ref["digest"], ref["semver"], ref["tag"], "latest")}
+	return artifact{fmt.Sprint(at(object, "spec", "url")), cmp.Or(ref["digest"], ref["semver"], ref["tag"], "latest"), from}
 }
 
 func nameOf(object map[string]any) name {

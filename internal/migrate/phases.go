@@ -49,7 +49,48 @@ func Prepare(ctx context.Context, req Request, with Sources) (*Plan, []Change, e
 		}
 		plan.Stops = append(plan.Stops, c.landscape.stops...)
 	}
-	return plan, e.changes(), nil
+	changes := e.changes()
+	if len(plan.Stops) > 0 || len(changes) == 0 {
+		return plan, changes, nil
+	}
+	return plan, changes, req.unusable(ctx, plan, changes)
+}
+
+// unusable stops at each source that a cluster gets with a file that it shares, has no use for, and could not fetch: it would never be Ready,
+// and nor would what waits for all that its parent applies.
+func (r Request) unusable(ctx context.Context, plan *Plan, changes []Change) error {
+	copied, remove, err := r.Fleet.copyWith(changes)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	for i := range plan.Clusters {
+		c := &plan.Clusters[i]
+		after, err := copied.follow(ctx, c.landscape.folder, nil, nil)
+		if err != nil {
+			return err
+		}
+		for n, from := range after.prepared {
+			if c.needs(n) || c.landscape.prepared[n] != (artifact{}) {
+				continue
+			}
+			ws, comp, ok := c.landscape.deliverer(n, from)
+			if !ok {
+				continue
+			}
+			if _, err := ws.Artifact(ctx, comp, from.Tag); err != nil {
+				plan.Stops = append(plan.Stops, Stop{c.Name, "unused", from.at.where(), from.at.Line,
+					fmt.Sprintf("%s gets OCIRepository %s with a file that it shares, has no Kustomization for it, and could not fetch %s:%s: %v", c.Name, n, comp.Name, from.Tag, err),
+					"release " + comp.Name + ", or let the patch that deletes its Kustomization in this cluster delete the OCIRepository as well"})
+			}
+		}
+	}
+	return nil
+}
+
+// needs reports whether a move of the cluster follows a source.
+func (c *ClusterPlan) needs(n name) bool {
+	return slices.ContainsFunc(c.Moves, func(m Move) bool { return m.applier.Namespace == n.Namespace && m.Component == n.Name })
 }
 
 // isOwn reports whether a Kustomization is written in the folder of its cluster, so that no other cluster applies its file.

@@ -1,11 +1,15 @@
 package migrate
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stratio/keos-oci/internal/component"
 )
 
 // TestTraps: each trap that a fleet's own files can have stops the plan where it is written, and says what to do.
@@ -126,5 +130,21 @@ func TestFluxVersion(t *testing.T) {
 		if got := parseFlux(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestUnusedSource: a cluster that deletes a Kustomization by label gets the source beside it all the same, and stops if it could not fetch it.
+func TestUnusedSource(t *testing.T) {
+	req := request(t, "d1", nil)
+	artifact := req.Workspaces[1].Artifact
+	req.Workspaces[1].Artifact = func(ctx context.Context, c component.Component, channel string) (string, error) {
+		if c.Name == "preview" && channel == "latest-stable" {
+			return "", errors.New("no such tag")
+		}
+		return artifact(ctx, c, channel)
+	}
+	plan, _, err := Prepare(t.Context(), req, sources())
+	if err != nil || len(plan.Stops) != 1 || plan.Stops[0].Code != "unused" || plan.Stops[0].Cluster != "prod-eu" || plan.Stops[0].File != "tenants/apps/frontend/sync.yaml" || plan.Stops[0].Line == 0 {
+		t.Errorf("%v, %+v", err, plan.Stops)
 	}
 }
