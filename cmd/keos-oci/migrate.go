@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -518,7 +519,7 @@ func (a *app) printPlan(w io.Writer, p *migrate.Plan) {
 		for _, m := range c.Moves {
 			tomorrow := "?"
 			if m.Component != "" {
-				tomorrow = m.Component + ":" + m.Channel
+				tomorrow = m.Component + ":" + cmp.Or(m.Version, m.Channel)
 			}
 			equal := map[string]string{migrate.EqualYes: "equal", migrate.EqualNo: "differ", migrate.EqualUnknown: "unknown"}[m.Equal]
 			say(w, "%s\t%s\t%s@%s\t%s\t%s\t%d %s\n", c.Name, m.Kustomization, m.Source[strings.LastIndex(m.Source, "/")+1:], m.Branch, tomorrow, m.NewPath, m.Objects, equal)

@@ -2,6 +2,8 @@ package migrate
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,7 +91,7 @@ func (l *landscape) checkVersion(o applied, version, kind string) {
 	case l.version.has(release):
 		l.stop(o.from, "api-version", fmt.Sprintf("%s %s has the API version %s, which Flux does not serve from %s on, and %s runs %s", kind, nameOf(o.object), version, release, l.cluster, l.version), "use "+successor)
 	case !l.version.known():
-		l.outdated = append(l.outdated, fmt.Sprintf("%s %s has the API version %s (%s:%d), which Flux does not serve from %s on: see which Flux the cluster gets", kind, nameOf(o.object), version, o.from.where(), o.from.Line, release))
+		l.outdated[version] = append(l.outdated[version], fmt.Sprintf("%s %s (%s:%d)", kind, nameOf(o.object), o.from.where(), o.from.Line))
 	}
 }
 
@@ -120,7 +122,9 @@ func (p *planner) checkFlux() {
 				"let it apply in the namespace of the fleet's source, with targetNamespace")
 		}
 	}
-	for _, text := range p.outdated {
-		p.note("%s", text)
+	for _, version := range slices.Sorted(maps.Keys(p.outdated)) {
+		release, _ := manifest.DroppedIn(version)
+		p.note("%d objects have the API version %s, which Flux does not serve from %s on, such as %s: see which Flux the cluster gets",
+			len(p.outdated[version]), version, release, p.outdated[version][0])
 	}
 }

@@ -42,9 +42,9 @@ type landscape struct {
 
 	providers  map[name]resourceset.Provider
 	version    fluxVersion
-	lockedDown bool     // no reference may lead to another namespace
-	outdated   []string // objects of API versions that newer ones do not serve
-	byHand     []string // what no phase can do
+	lockedDown bool                // no reference may lead to another namespace
+	outdated   map[string][]string // objects of API versions that a newer Flux does not serve
+	byHand     []string            // what no phase can do
 
 	workspaces []Workspace
 	known      map[name]*content // what Kustomizations apply, where that is not to be found out
@@ -53,7 +53,8 @@ type landscape struct {
 // follow reads a cluster: its entry, then each Kustomization whose files are here: in the fleet, in one of the workspaces, or known.
 func (f *Fleet) follow(ctx context.Context, cluster string, workspaces []Workspace, known map[name]*content) (*landscape, error) {
 	l := &landscape{cluster: path.Base(cluster), folder: cluster, fleet: f, workspaces: workspaces, known: known, sources: map[name]source{},
-		prepared: map[name]artifact{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}, providers: map[name]resourceset.Provider{}}
+		prepared: map[name]artifact{}, settings: map[name]map[string]string{}, written: map[name]place{}, built: map[string]int{}, providers: map[name]resourceset.Provider{},
+		outdated: map[string][]string{}}
 	if err := l.enter(ctx); err != nil {
 		return nil, err
 	}
