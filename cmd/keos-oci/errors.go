@@ -44,7 +44,8 @@ func (a *app) exitCode(err error) int {
 		}
 	}
 	for _, e := range single(err) {
-		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) && !errors.Is(e, scaffold.ErrLacks) && !errors.Is(e, migrate.ErrStops) && !errors.Is(e, migrate.ErrIncomplete) {
+		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) && !errors.Is(e, scaffold.ErrLacks) && !errors.Is(e, migrate.ErrStops) &&
+			!errors.Is(e, migrate.ErrIncomplete) {
 			return exitFailed
 		}
 	}

@@ -104,7 +104,8 @@ func (s *sandbox) settings(name string) {
 		config = []byte("apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\n")
 	}
 	text := regexp.MustCompile(`(?m)^registry: .*\n`).ReplaceAllString(string(config), "")
-	s.write("keos-oci.yaml", text+"registry: http://"+s.registry.Host()+"/"+name+"\nsigning: {key: ../cosign.pub}\ngenerate: {keySecret: cosign-pub}\n")
+	s.write("keos-oci.yaml",
+		text+"registry: http://"+s.registry.Host()+"/"+name+"\nsigning: {key: ../cosign.pub}\ngenerate: {keySecret: cosign-pub}\n")
 }
 
 // remember lets the remote's branches be what the local ones are, since nobody can push.

@@ -36,7 +36,8 @@ back. A phase that is run again changes nothing that is done already.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd(), a.migrateFleetCmd(), a.migrateCleanupCmd())
+	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd(), a.migrateFleetCmd(),
+		a.migrateCleanupCmd())
 	return cmd
 }
 
@@ -54,9 +55,11 @@ type migrateFlags struct {
 }
 
 func (g *migrateFlags) bind(f *pflag.FlagSet) {
-	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components, which may be the fleet's own; may be given several times (required)")
+	f.StringArrayVar(&g.generate.workspaces, "workspace", nil,
+		"checkout with components, which may be the fleet's own; may be given several times (required)")
 	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: what a cluster follows in the place of a branch")
-	f.StringVar(&g.fluxVersion, "flux-version", "", "Flux that clusters run by then, such as 2.8 (default as the FluxInstance or gotk-components.yaml says)")
+	f.StringVar(&g.fluxVersion, "flux-version", "",
+		"Flux that clusters run by then, such as 2.8 (default as the FluxInstance or gotk-components.yaml says)")
 	_ = cobra.MarkFlagRequired(f, "workspace")
 }
 
@@ -336,7 +339,8 @@ and kustomizations.`,
 				return err
 			}
 			g.notes = behind
-			return a.finishPhase(&g, req.Fleet, &migrate.Plan{}, changes, "when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
+			return a.finishPhase(&g, req.Fleet, &migrate.Plan{}, changes,
+				"when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
 		}
 		plan, changes, err := migrate.Switch(cmd.Context(), req, components, accept)
 		if err != nil {
@@ -345,7 +349,8 @@ and kustomizations.`,
 		if err := g.lookAtSwitch(cmd.Context(), live, plan, components, len(changes) > 0); err != nil {
 			return err
 		}
-		return a.finishPhase(&g, req.Fleet, plan, changes, "when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
+		return a.finishPhase(&g, req.Fleet, plan, changes,
+			"when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
 	}
 	return cmd
 }
@@ -455,7 +460,9 @@ func (a *app) migrationSources(ctx context.Context, g *migrateFlags) (migrate.So
 		},
 		Settings: func(channel string, components []string) ([]flux.Setting, error) {
 			of := shared
-			of.Follow = slices.DeleteFunc(slices.Clone(shared.Follow), func(f flux.Follow) bool { return !slices.Contains(components, f.Component.Name) })
+			of.Follow = slices.DeleteFunc(slices.Clone(shared.Follow), func(f flux.Follow) bool {
+				return !slices.Contains(components, f.Component.Name)
+			})
 			return of.Settings(channel)
 		},
 	}, nil
@@ -522,12 +529,14 @@ func (a *app) printPlan(w io.Writer, p *migrate.Plan) {
 				tomorrow = m.Component + ":" + cmp.Or(m.Version, m.Channel)
 			}
 			equal := map[string]string{migrate.EqualYes: "equal", migrate.EqualNo: "differ", migrate.EqualUnknown: "unknown"}[m.Equal]
-			say(w, "%s\t%s\t%s@%s\t%s\t%s\t%d %s\n", c.Name, m.Kustomization, m.Source[strings.LastIndex(m.Source, "/")+1:], m.Branch, tomorrow, m.NewPath, m.Objects, equal)
+			say(w, "%s\t%s\t%s@%s\t%s\t%s\t%d %s\n", c.Name, m.Kustomization, m.Source[strings.LastIndex(m.Source, "/")+1:], m.Branch, tomorrow,
+				m.NewPath, m.Objects, equal)
 		}
 	}
 	for _, c := range p.Clusters {
 		for _, n := range c.Secrets {
-			say(w, "%s: namespace %s needs the registry's login and what verifies signatures, for %s\n", c.Name, n.Namespace, strings.Join(slices.Sorted(slices.Values(n.For)), ", "))
+			say(w, "%s: namespace %s needs the registry's login and what verifies signatures, for %s\n", c.Name, n.Namespace,
+				strings.Join(slices.Sorted(slices.Values(n.For)), ", "))
 		}
 		if len(c.Waits) > 0 {
 			say(w, "%s: %s: %d Kustomizations wait for another component, such as %s for %s: both were of one commit, and will be of versions of their own\n",

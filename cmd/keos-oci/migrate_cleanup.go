@@ -35,7 +35,8 @@ way back but to revert the commit.`,
 			return err
 		}
 		g.notes = notes
-		return a.finishPhase(&g, req.Fleet, plan, changes, "commit, publish the fleet if clusters follow its artifact, and push; Flux then removes the GitRepositories")
+		return a.finishPhase(&g, req.Fleet, plan, changes,
+			"commit, publish the fleet if clusters follow its artifact, and push; Flux then removes the GitRepositories")
 	}
 	return cmd
 }

@@ -80,7 +80,8 @@ func lookAtFleet(ctx context.Context, live liveClusters, step *migrate.FleetStep
 	case len(plan.Stops) > 0 || step.Step == migrate.StepSource:
 		return nil
 	case live == nil && step.Step == migrate.StepEntry && !accept:
-		return fmt.Errorf("%w: nobody looked whether OCIRepository %s is Ready: give --context, or --accept when you have looked", errUsage, step.Source)
+		return fmt.Errorf("%w: nobody looked whether OCIRepository %s is Ready: give --context, or --accept when you have looked", errUsage,
+			step.Source)
 	case live == nil:
 		return nil
 	}
@@ -105,7 +106,8 @@ func nextOfFleet(s *migrate.FleetStep) string {
 	if !s.Managed {
 		text += ", and apply the entry: kubectl apply -f " + s.Entry
 	}
-	return text + fmt.Sprintf(". The way back, should the cluster not be able to fetch: revert the commit in Git, then kubectl apply -f %s", s.WayBack)
+	return text + fmt.Sprintf(". The way back, should the cluster not be able to fetch: revert the commit in Git, then kubectl apply -f %s",
+		s.WayBack)
 }
 
 func nextBack(s *migrate.FleetStep) string {

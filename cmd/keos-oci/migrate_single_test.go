@@ -72,7 +72,8 @@ func (s *sandbox) seedSingle(landscape, key string) {
 	}
 	now := s.git("rev-parse", "HEAD")
 	s.git("rm", "-q", "-r", "keos-oci.yaml", "apps")
-	s.write("infrastructure/ingress/ingress.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress, namespace: default}\ndata: {version: one}\n")
+	s.write("infrastructure/ingress/ingress.yaml",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress, namespace: default}\ndata: {version: one}\n")
 	s.commit("old")
 	s.git("tag", "v0.1.0")
 	s.git("checkout", "-q", now, "--", ".")

@@ -72,7 +72,8 @@ func lockdown() []string {
 
 // startFlux starts the controllers as an installation of Flux does, but with short waits.
 func (c *cluster) startFlux(t *testing.T, at, flags []string) {
-	c.source = c.startController(t, "source-controller", at[0], "--storage-path", folder(t, c.file("source")), "--storage-addr", at[1], "--storage-adv-addr", at[1],
+	c.source = c.startController(t, "source-controller", at[0], "--storage-path", folder(t, c.file("source")), "--storage-addr", at[1],
+		"--storage-adv-addr", at[1],
 		"--watch-all-namespaces", "--events-addr=")
 	kustomize := c.startController(t, "kustomize-controller", at[2],
 		append([]string{"--watch-all-namespaces", "--events-addr=", "--requeue-dependency", "1s"}, flags...)...)

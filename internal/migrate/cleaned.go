@@ -93,7 +93,8 @@ func (c *cleaner) noteMergesIn(prefix, dir, file string) {
 	n := 0
 	for line := range strings.Lines(string(data)) {
 		if n++; merging.MatchString(line) && !strings.HasPrefix(strings.TrimSpace(line), "#") {
-			c.notes = append(c.notes, fmt.Sprintf("%s%s:%d merges or pushes branches, which clusters no longer follow: %s", prefix, filepath.ToSlash(rel), n, strings.TrimSpace(line)))
+			c.notes = append(c.notes, fmt.Sprintf("%s%s:%d merges or pushes branches, which clusters no longer follow: %s", prefix,
+				filepath.ToSlash(rel), n, strings.TrimSpace(line)))
 		}
 	}
 }

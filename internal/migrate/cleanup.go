@@ -172,7 +172,8 @@ func (c *cleaner) removeSources() error {
 			}
 			if used, here := c.isUsed(s), l.needs(s.name); used {
 				if !here {
-					c.notes = append(c.notes, fmt.Sprintf("%s: GitRepository %s stays (%s:%d), since another cluster that shares the file needs it", l.cluster, s.name, s.File, s.Line))
+					c.notes = append(c.notes, fmt.Sprintf("%s: GitRepository %s stays (%s:%d), since another cluster that shares the file needs it",
+						l.cluster, s.name, s.File, s.Line))
 				}
 				continue
 			}
@@ -211,7 +212,8 @@ func (c *cleaner) removeSource(l *landscape, s source) error {
 		c.gone[found[1]] = true
 	}
 	if s.name == l.own && !l.entryManaged() {
-		c.notes = append(c.notes, fmt.Sprintf("%s: Flux does not apply %s: kubectl delete gitrepository %s -n %s", l.cluster, s.File, s.Name, s.Namespace))
+		c.notes = append(c.notes, fmt.Sprintf("%s: Flux does not apply %s: kubectl delete gitrepository %s -n %s", l.cluster, s.File, s.Name,
+			s.Namespace))
 	}
 	if docs, err := manifest.Parse(after); err == nil && len(docs) > 0 {
 		return c.e.put(s.File, after)
@@ -303,7 +305,8 @@ func (c *cleaner) uses(l *landscape, settings, key string) bool {
 // removeMarks removes the comments of phases: there is no way back any more.
 func (c *cleaner) removeMarks() error {
 	for _, file := range c.req.Fleet.Files {
-		if !manifest.IsYAML(file) || within("clusters", file) && !slices.ContainsFunc(c.all, func(l *landscape) bool { return within(l.folder, file) }) {
+		if !manifest.IsYAML(file) || within("clusters", file) && !slices.ContainsFunc(c.all,
+			func(l *landscape) bool { return within(l.folder, file) }) {
 			continue
 		}
 		data, err := c.e.now(file)

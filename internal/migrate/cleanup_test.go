@@ -44,7 +44,8 @@ func TestCleanup(t *testing.T) {
 		git      []string // files that still have a GitRepository, of these clusters
 		branch   []string // files that still have GIT_BRANCH
 	}{
-		"d1":     {running["d1"], []string{"tenants/apps/frontend/source.yaml"}, []string{"clusters/prod-eu/flux-system/runtime-info.yaml", "clusters/staging/flux-system/runtime-info.yaml", "tenants/apps/frontend/source.yaml"}},
+		"d1": {running["d1"], []string{"tenants/apps/frontend/source.yaml"}, []string{"clusters/prod-eu/flux-system/runtime-info.yaml",
+			"clusters/staging/flux-system/runtime-info.yaml", "tenants/apps/frontend/source.yaml"}},
 		"keos":   {running["keos"], []string{"clusters/dev1/default/image-automation.yaml"}, nil},
 		"layers": {[]string{"staging", "production"}, []string{"clusters/staging/flux-system/gotk-sync.yaml"}, nil},
 		"whole":  {[]string{"test", "demo"}, nil, nil},
@@ -76,7 +77,8 @@ func TestCleanup(t *testing.T) {
 			}
 			var git, branch []string
 			for file, text := range contents(t, req.Fleet) {
-				if strings.HasPrefix(file, "clusters/") && !slices.ContainsFunc(c.clusters, func(cluster string) bool { return strings.HasPrefix(file, "clusters/"+cluster+"/") }) {
+				if strings.HasPrefix(file, "clusters/") && !slices.ContainsFunc(c.clusters,
+					func(cluster string) bool { return strings.HasPrefix(file, "clusters/"+cluster+"/") }) {
 					continue
 				}
 				if strings.Contains(text, "\nkind: GitRepository") || strings.HasPrefix(text, "kind: GitRepository") {
@@ -118,7 +120,8 @@ func TestCleanupWaits(t *testing.T) {
 // TestCleanupNamesMerges: workflows that merge branches are named with their lines.
 func TestCleanupNamesMerges(t *testing.T) {
 	req := moved(t, "d1", running["d1"], false)
-	add(t, req.Fleet.Dir, ".github/workflows/promote.yaml", "jobs:\n  promote:\n    steps:\n    # git merge is what it does\n    - run: git push origin main:production\n")
+	add(t, req.Fleet.Dir, ".github/workflows/promote.yaml",
+		"jobs:\n  promote:\n    steps:\n    # git merge is what it does\n    - run: git push origin main:production\n")
 	_, _, notes, err := Cleanup(t.Context(), req)
 	want := ".github/workflows/promote.yaml:5 merges or pushes branches, which clusters no longer follow: - run: git push origin main:production"
 	if err != nil || !slices.Contains(notes, want) {

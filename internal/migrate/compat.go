@@ -89,7 +89,8 @@ func (l *landscape) checkVersion(o applied, version, kind string) {
 	switch {
 	case release == "":
 	case l.version.has(release):
-		l.stop(o.from, "api-version", fmt.Sprintf("%s %s has the API version %s, which Flux does not serve from %s on, and %s runs %s", kind, nameOf(o.object), version, release, l.cluster, l.version), "use "+successor)
+		l.stop(o.from, "api-version", fmt.Sprintf("%s %s has the API version %s, which Flux does not serve from %s on, and %s runs %s", kind,
+			nameOf(o.object), version, release, l.cluster, l.version), "use "+successor)
 	case !l.version.known():
 		l.outdated[version] = append(l.outdated[version], fmt.Sprintf("%s %s (%s:%d)", kind, nameOf(o.object), o.from.where(), o.from.Line))
 	}
@@ -105,7 +106,9 @@ func (l *landscape) checkReference(o applied, kind string) {
 		ref, _ := at(o.object, keys...).(map[string]any)
 		moves := kind == "Kustomization" && text(ref, "kind") == gitRepository
 		if namespace := text(ref, "namespace"); namespace != "" && namespace != own && !moves {
-			l.stop(o.from, "cross-namespace", fmt.Sprintf("%s %s takes its source from the namespace %s, which the Flux of %s refuses (multi-tenancy lockdown)", kind, nameOf(o.object), namespace, l.cluster), "put a source into the namespace "+own)
+			l.stop(o.from, "cross-namespace",
+				fmt.Sprintf("%s %s takes its source from the namespace %s, which the Flux of %s refuses (multi-tenancy lockdown)", kind,
+					nameOf(o.object), namespace, l.cluster), "put a source into the namespace "+own)
 		}
 	}
 }
@@ -114,11 +117,14 @@ func (l *landscape) checkReference(o applied, kind string) {
 func (p *planner) checkFlux() {
 	entry := p.appliers[0]
 	if len(p.out.Moves) > 0 && p.version.known() && !p.version.has("2.6") {
-		p.stop(entry.place, "flux", fmt.Sprintf("%s runs %s, which has no OCIRepository of source.toolkit.fluxcd.io/v1", p.cluster, p.version), "upgrade Flux to 2.6 or later first")
+		p.stop(entry.place, "flux", fmt.Sprintf("%s runs %s, which has no OCIRepository of source.toolkit.fluxcd.io/v1", p.cluster, p.version),
+			"upgrade Flux to 2.6 or later first")
 	}
 	for _, a := range p.appliers {
 		if p.lockedDown && p.staysInFleet(a) && a.Source.Namespace != a.Namespace {
-			p.stop(a.place, "cross-namespace", fmt.Sprintf("Kustomization %s takes its files from the namespace %s, which the Flux of %s refuses (multi-tenancy lockdown)", a.name, a.Source.Namespace, p.cluster),
+			p.stop(a.place, "cross-namespace",
+				fmt.Sprintf("Kustomization %s takes its files from the namespace %s, which the Flux of %s refuses (multi-tenancy lockdown)", a.name,
+					a.Source.Namespace, p.cluster),
 				"let it apply in the namespace of the fleet's source, with targetNamespace")
 		}
 	}

@@ -127,7 +127,8 @@ func (w *Workspace) componentAt(folder string, own bool) (component.Component, b
 		if own && c.Kind == component.Fleet {
 			return false
 		}
-		return within(c.Root, folder) && slices.ContainsFunc(c.Paths, func(q string) bool { return within(q, folder) || !own && within(folder, q) })
+		has := func(q string) bool { return within(q, folder) || !own && within(folder, q) }
+		return within(c.Root, folder) && slices.ContainsFunc(c.Paths, has)
 	})
 	if i < 0 {
 		return component.Component{}, false

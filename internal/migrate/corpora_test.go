@@ -63,7 +63,8 @@ func fleetOf(t *testing.T, dir string) *Fleet {
 // workspaceOf is a checkout whose channels have exactly what its folder has.
 func workspaceOf(t *testing.T, dir, url string, channels map[string]string) Workspace {
 	t.Helper()
-	ws, err := component.Load(component.Options{Dir: dir, FS: os.DirFS(dir), Files: filesOf(t, dir), Registry: "registry.example.com/" + filepath.Base(dir)})
+	ws, err := component.Load(component.Options{Dir: dir, FS: os.DirFS(dir), Files: filesOf(t, dir), Registry: "registry.example.com/" +
+		filepath.Base(dir)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,8 @@ func (f *Fleet) isEntry(file, folder string) bool {
 	}
 	docs, _ := manifest.Parse(manifest.UTF8(data))
 	return slices.ContainsFunc(docs, func(doc *yaml.Node) bool {
-		return isKind(doc, "FluxInstance", "fluxcd.controlplane.io/") || isKind(doc, "Kustomization", kustomizeGroup) && appliesFolder(doc, folder)
+		return isKind(doc, "FluxInstance", "fluxcd.controlplane.io/") || isKind(doc, "Kustomization", kustomizeGroup) &&
+			appliesFolder(doc, folder)
 	})
 }
 

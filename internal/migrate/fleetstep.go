@@ -88,14 +88,16 @@ func (r Request) fleetStep(ctx context.Context) (*fleetStep, *Plan, error) {
 		return nil, &Plan{}, err
 	}
 	entry := l.appliers[0]
-	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, entry: entry, Entry: entry.File, Managed: l.entryManaged(), WayBack: wayBackFile(l.cluster)}}
+	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, entry: entry, Entry: entry.File, Managed: l.entryManaged(),
+		WayBack: wayBackFile(l.cluster)}}
 	switch ws, _ := l.workspaceOf(l.sources[l.own]); {
 	case entry.Kind == ociRepository:
 		s.Step = StepDone
 		s.workspace, s.component, _ = l.deliverer(l.own, l.prepared[l.own])
 		s.Component, s.Channel = s.component.Name, l.prepared[l.own].Tag
 	case ws == nil:
-		l.stop(entry.place, "workspace", fmt.Sprintf("the fleet itself is of %s, which no --workspace has", l.sources[l.own].URL), "name this checkout as well: --workspace .")
+		l.stop(entry.place, "workspace", fmt.Sprintf("the fleet itself is of %s, which no --workspace has", l.sources[l.own].URL),
+			"name this checkout as well: --workspace .")
 	default:
 		s.workspace = ws
 		s.find()
@@ -112,10 +114,12 @@ func (s *fleetStep) find() {
 		l.stop(entry.place, "component", "the fleet's checkout has no component of the kind fleet", "see keos-oci components")
 		return
 	case s.workspace.Components[i].Root != ".":
-		l.stop(entry.place, "component", "the artifact of the fleet begins at "+s.workspace.Components[i].Root+", so that paths would change", `set root: "." for it`)
+		l.stop(entry.place, "component", "the artifact of the fleet begins at "+s.workspace.Components[i].Root+", so that paths would change",
+			`set root: "." for it`)
 		return
 	case s.workspace.Channels[branch] == "":
-		l.stop(entry.place, "branch", fmt.Sprintf("no channel is known for the branch %s, which the cluster follows", branch), fmt.Sprintf("say which one: --channel %s=CHANNEL", branch))
+		l.stop(entry.place, "branch", fmt.Sprintf("no channel is known for the branch %s, which the cluster follows", branch),
+			fmt.Sprintf("say which one: --channel %s=CHANNEL", branch))
 		return
 	default:
 		s.component, s.Channel = s.workspace.Components[i], s.workspace.Channels[branch]
@@ -146,7 +150,8 @@ func (s *fleetStep) addSecond(e *edits, with FleetSources) error {
 		}
 	}
 	if file == "" {
-		s.stop(s.appliers[0].place, "by-hand", "Flux applies no file of "+s.folder+" to which a source could be added", "let the cluster apply a file of its folder")
+		s.stop(s.appliers[0].place, "by-hand", "Flux applies no file of "+s.folder+" to which a source could be added",
+			"let the cluster apply a file of its folder")
 		return nil
 	}
 	body, err := with.Source(s.component, s.second.Name, s.second.Namespace, s.Channel)
@@ -167,7 +172,8 @@ func (s *fleetStep) sameArtifact(ctx context.Context) error {
 	}
 	dir, err := s.workspace.Artifact(ctx, s.component, s.Channel)
 	if err != nil {
-		s.stop(entry.place, "artifact", fmt.Sprintf("%s:%s cannot be used: %v", s.component.Name, s.Channel, err), "publish the fleet: keos-oci publish "+s.component.Name)
+		s.stop(entry.place, "artifact", fmt.Sprintf("%s:%s cannot be used: %v", s.component.Name, s.Channel, err),
+			"publish the fleet: keos-oci publish "+s.component.Name)
 		return ctx.Err()
 	}
 	p := &planner{landscape: s.landscape}
@@ -176,7 +182,8 @@ func (s *fleetStep) sameArtifact(ctx context.Context) error {
 			continue
 		}
 		if !s.staysInFleet(a) {
-			s.stop(a.place, "component", fmt.Sprintf("Kustomization %s applies a component and takes it from the fleet's Git repository", a.name), "switch it first: keos-oci migrate switch "+s.cluster)
+			s.stop(a.place, "component", fmt.Sprintf("Kustomization %s applies a component and takes it from the fleet's Git repository", a.name),
+				"switch it first: keos-oci migrate switch "+s.cluster)
 			continue
 		}
 		before, err := p.objects(ctx, a.content, a)
@@ -185,7 +192,8 @@ func (s *fleetStep) sameArtifact(ctx context.Context) error {
 		}
 		after, err := p.objects(ctx, &content{files: &Fleet{Dir: dir}, folder: a.content.folder, remoteBases: s.workspace.RemoteBases}, a)
 		if changes := differences(before, after); err != nil || len(changes) > 0 {
-			s.stop(a.place, "differs", fmt.Sprintf("%s:%s differs from the checkout in what Kustomization %s applies: %s", s.component.Name, s.Channel, a.name, reason(err, changes)),
+			s.stop(a.place, "differs", fmt.Sprintf("%s:%s differs from the checkout in what Kustomization %s applies: %s", s.component.Name,
+				s.Channel, a.name, reason(err, changes)),
 				"publish the commit that the cluster follows, before you push it: keos-oci publish "+s.component.Name)
 		}
 	}
@@ -241,11 +249,14 @@ func (s *fleetStep) switchChild(e *edits, a *applier) error {
 			return yamledit.ReplaceFields(file, idOf(a), fleetMark(a), []yamledit.Field{{Path: "spec.sourceRef.kind", Value: ociRepository}})
 		})
 	case by != nil && s.isOwn(by) && by.managed && a.set == "":
-		patch := yamledit.Patch{Mark: fleetMark(a), Target: yamledit.Target{Kind: "Kustomization", Name: a.Name, Namespace: s.namespaceIfNeeded(a)},
+		patch := yamledit.Patch{Mark: fleetMark(a), Target: yamledit.Target{Kind: "Kustomization", Name: a.Name,
+			Namespace: s.namespaceIfNeeded(a)},
 			Operations: []yamledit.Operation{{Op: "replace", Path: "/spec/sourceRef/kind", Value: ociRepository}}}
 		return e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.AddPatch(file, idOf(by), patch) })
 	}
-	s.stop(a.place, "shared", fmt.Sprintf("Kustomization %s takes its files from the fleet, and neither it nor what applies it is written in %s", a.name, s.folder), "patch it by hand")
+	s.stop(a.place, "shared",
+		fmt.Sprintf("Kustomization %s takes its files from the fleet, and neither it nor what applies it is written in %s", a.name,
+			s.folder), "patch it by hand")
 	return nil
 }
 
@@ -260,7 +271,8 @@ func BackFleet(ctx context.Context, req Request) (*FleetStep, *Plan, []Change, e
 		return nil, nil, nil, err
 	}
 	entry, plan := l.appliers[0], &Plan{Clusters: []ClusterPlan{}}
-	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, Step: StepDone, entry: entry, Entry: entry.File, Managed: l.entryManaged(), WayBack: wayBackFile(l.cluster)}}
+	s := &fleetStep{landscape: l, FleetStep: &FleetStep{Cluster: l.cluster, Step: StepDone, entry: entry, Entry: entry.File,
+		Managed: l.entryManaged(), WayBack: wayBackFile(l.cluster)}}
 	if entry.Kind == gitRepository {
 		return s.FleetStep, plan, nil, nil
 	}
@@ -271,7 +283,8 @@ func BackFleet(ctx context.Context, req Request) (*FleetStep, *Plan, []Change, e
 	}
 	before, ok := bytes.CutPrefix(kept, []byte(wayBackMark(l.cluster, entry.File)))
 	if !ok {
-		l.stop(entry.place, "way-back", s.WayBack+" does not have what made the cluster follow Git", "write the entry by hand, as it was before, and apply it")
+		l.stop(entry.place, "way-back", s.WayBack+" does not have what made the cluster follow Git",
+			"write the entry by hand, as it was before, and apply it")
 		plan.Stops = l.stops
 		return s.FleetStep, plan, nil, nil
 	}

@@ -20,7 +20,8 @@ func fleetSources() FleetSources {
 			return fmt.Appendf(nil, sourceText, name, namespace, "enabled", c.Repository, channel), nil
 		},
 		Sync: func(c component.Component, channel string) (flux.Sync, error) {
-			return flux.Sync{URL: "oci://" + c.Repository.String(), Ref: channel, PullSecret: "registry", Patch: "- op: add\n  path: /spec/verify\n  value: {provider: cosign}\n"}, nil
+			return flux.Sync{URL: "oci://" + c.Repository.String(), Ref: channel, PullSecret: "registry",
+				Patch: "- op: add\n  path: /spec/verify\n  value: {provider: cosign}\n"}, nil
 		},
 	}
 }
@@ -71,7 +72,8 @@ func step(t *testing.T, req Request, landscape, want string) {
 // TestFollowFleet: after components, the fleet itself: a second source, then the entry and what takes its files from the fleet. Back gives
 // the same bytes. Nothing but sources changes, and nothing of another cluster.
 func TestFollowFleet(t *testing.T) {
-	for landscape, clusters := range map[string][2]string{"d1": {"staging", "prod-eu"}, "keos": {"dev1", "pro1"}, "whole": {"test", "demo"}, "layers": {"production", "staging"}} {
+	for landscape, clusters := range map[string][2]string{"d1": {"staging", "prod-eu"}, "keos": {"dev1", "pro1"}, "whole": {"test", "demo"},
+		"layers": {"production", "staging"}} {
 		t.Run(landscape, func(t *testing.T) {
 			var req Request
 			if _, ok := singles()[landscape]; ok {
@@ -179,7 +181,8 @@ spec:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"# what is installed", "    - source-controller\n", "    kind: OCIRepository\n", "    ref: latest\n", "    pullSecret: registry\n",
+	for _, part := range []string{"# what is installed", "    - source-controller\n", "    kind: OCIRepository\n", "    ref: latest\n",
+		"    pullSecret: registry\n",
 		"            path: /spec/postBuild\n", "      - target:\n          kind: OCIRepository\n          name: flux-system\n        patch: |\n          - op: add\n            path: /spec/verify\n"} {
 		if !strings.Contains(string(data), part) {
 			t.Errorf("no %q in\n%s", part, data)
@@ -191,11 +194,13 @@ spec:
 	if !reflect.DeepEqual(contents(t, fleetOf(t, dir)), start) {
 		t.Error("back does not give the bytes from before")
 	}
-	add(t, dir, "clusters/staging/more.yaml", "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: more, namespace: flux-system}\n"+
-		"spec: {interval: 10m, sourceRef: {kind: GitRepository, name: flux-system}}\n")
+	add(t, dir, "clusters/staging/more.yaml",
+		"apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: more, namespace: flux-system}\n"+
+			"spec: {interval: 10m, sourceRef: {kind: GitRepository, name: flux-system}}\n")
 	late := withFleet(t, req, "d1", "staging")
 	_, plan, changes, err = FollowFleet(t.Context(), late, fleetSources())
-	if err != nil || len(changes) > 0 || len(plan.Stops) != 1 || plan.Stops[0].Code != "image-automation" || plan.Stops[0].File != "clusters/staging/more.yaml" {
+	if err != nil || len(changes) > 0 || len(plan.Stops) != 1 || plan.Stops[0].Code != "image-automation" ||
+		plan.Stops[0].File != "clusters/staging/more.yaml" {
 		t.Errorf("%v, %d changes, %+v", err, len(changes), plan.Stops)
 	}
 }

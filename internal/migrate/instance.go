@@ -17,7 +17,8 @@ import (
 func (s *fleetStep) instanceAfter(file []byte, with FleetSources) ([]byte, error) {
 	for _, u := range s.uses {
 		if u.source == s.own {
-			s.stop(u.place, "image-automation", fmt.Sprintf("%s takes its files from GitRepository %s, which goes with the change of the FluxInstance", u.what, s.own),
+			s.stop(u.place, "image-automation",
+				fmt.Sprintf("%s takes its files from GitRepository %s, which goes with the change of the FluxInstance", u.what, s.own),
 				"give it a GitRepository of its own first")
 		}
 	}
@@ -33,7 +34,8 @@ func (s *fleetStep) instanceAfter(file []byte, with FleetSources) ([]byte, error
 
 // follow changes a FluxInstance.
 func follow(doc *yaml.RNode, source string, sync flux.Sync) error {
-	fields := map[string]string{"kind": ociRepository, "url": sync.URL, "ref": sync.Ref, "pullSecret": sync.PullSecret, "provider": sync.Provider}
+	fields := map[string]string{"kind": ociRepository, "url": sync.URL, "ref": sync.Ref, "pullSecret": sync.PullSecret,
+		"provider": sync.Provider}
 	block, err := doc.Pipe(yaml.Lookup("spec", "sync"))
 	if err != nil {
 		return err

@@ -150,7 +150,8 @@ func (l *landscape) setting(doc *yaml.Node, at place) {
 	for _, entry := range manifest.Pairs(manifest.Field(doc, "data")) {
 		values[entry.Key.Value] = manifest.Text(entry.Value)
 	}
-	n := name{cmp.Or(manifest.Text(manifest.At(doc, "metadata", "namespace")), fluxNamespace), manifest.Text(manifest.At(doc, "metadata", "name"))}
+	n := name{cmp.Or(manifest.Text(manifest.At(doc, "metadata", "namespace")), fluxNamespace),
+		manifest.Text(manifest.At(doc, "metadata", "name"))}
 	l.settings[n], l.written[n] = values, at
 }
 
@@ -166,11 +167,13 @@ func (l *landscape) enterInstance(ctx context.Context, doc *yaml.Node, at place)
 	own := name{fluxNamespace, cmp.Or(manifest.Text(manifest.Field(sync, "name")), fluxNamespace)}
 	url, ref := manifest.Text(manifest.Field(sync, "url")), manifest.Text(manifest.Field(sync, "ref"))
 	if l.own = own; kind == gitRepository {
-		l.sources[own] = source{name: own, place: at, URL: url, Branch: strings.TrimPrefix(ref, "refs/heads/"), Login: manifest.Text(manifest.Field(sync, "pullSecret"))}
+		l.sources[own] = source{name: own, place: at, URL: url, Branch: strings.TrimPrefix(ref, "refs/heads/"),
+			Login: manifest.Text(manifest.Field(sync, "pullSecret"))}
 	} else {
 		l.prepared[own] = artifact{url, ref, at}
 	}
-	object := map[string]any{"apiVersion": kustomizeGroup + "v1", "kind": "Kustomization", "metadata": map[string]any{"name": own.Name, "namespace": own.Namespace},
+	object := map[string]any{"apiVersion": kustomizeGroup + "v1", "kind": "Kustomization", "metadata": map[string]any{"name": own.Name,
+		"namespace": own.Namespace},
 		"spec": map[string]any{"path": manifest.Text(manifest.Field(sync, "path")), "sourceRef": map[string]any{"kind": kind, "name": own.Name}}}
 	object, err := patched(ctx, object, manifest.At(doc, "spec", "kustomize", "patches"))
 	if err != nil {
@@ -193,7 +196,8 @@ func patched(ctx context.Context, object map[string]any, patches *yaml.Node) (ma
 	defer func() { _ = os.RemoveAll(dir) }()
 	var all []any
 	err = patches.Decode(&all)
-	for file, content := range map[string]any{"object.yaml": object, "kustomization.yaml": map[string]any{"resources": []string{"object.yaml"}, "patches": all}} {
+	for file, content := range map[string]any{"object.yaml": object,
+		"kustomization.yaml": map[string]any{"resources": []string{"object.yaml"}, "patches": all}} {
 		data, fault := yaml.Marshal(content)
 		err = errors.Join(err, fault, os.WriteFile(filepath.Join(dir, file), data, 0o600))
 	}
@@ -233,17 +237,20 @@ func (l *landscape) apply(ctx context.Context, a *applier) {
 	c, folder := a.content, a.content.folder
 	if !c.files.hasFolder(folder) {
 		if c.repo == "" {
-			l.stop(a.place, "path", fmt.Sprintf("Kustomization %s applies %s, which the fleet does not have", a.name, a.Path), "create the folder, or correct spec.path")
+			l.stop(a.place, "path", fmt.Sprintf("Kustomization %s applies %s, which the fleet does not have", a.name, a.Path),
+				"create the folder, or correct spec.path")
 		}
 		return
 	}
 	if c.repo == a.Repo && within(folder, a.File) && a.Parent != nil && !c.files.hasKustomization(folder, a.File) {
-		l.stop(a.place, "self", fmt.Sprintf("Kustomization %s applies %s, in which it lies itself", a.name, a.Path), "add a kustomization.yaml to the folder, or move this file out of it")
+		l.stop(a.place, "self", fmt.Sprintf("Kustomization %s applies %s, in which it lies itself", a.name, a.Path),
+			"add a kustomization.yaml to the folder, or move this file out of it")
 	}
 	built, err := l.build(ctx, c, a, true)
 	if err != nil {
 		if c.repo == "" && !c.component {
-			l.stop(a.place, "build", fmt.Sprintf("%s, which Kustomization %s applies, does not build: %v", folder, a.name, err), "see keos-oci check")
+			l.stop(a.place, "build", fmt.Sprintf("%s, which Kustomization %s applies, does not build: %v", folder, a.name, err),
+				"see keos-oci check")
 		}
 		return // plan compares what components build, and says why it cannot
 	}
@@ -274,7 +281,8 @@ type applied struct {
 
 // build builds a folder as a Kustomization does, with its patches and variables.
 func (l *landscape) build(ctx context.Context, c *content, a *applier, origins bool) (resmap.ResMap, error) {
-	built, err := kustomize.Build(ctx, c.files.Dir, c.folder, kustomize.Options{Kustomization: a.object, Origins: origins, RemoteBases: c.remoteBases})
+	built, err := kustomize.Build(ctx, c.files.Dir, c.folder, kustomize.Options{Kustomization: a.object, Origins: origins,
+		RemoteBases: c.remoteBases})
 	if err != nil {
 		return nil, err
 	}

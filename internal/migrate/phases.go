@@ -80,7 +80,8 @@ func (r Request) unusable(ctx context.Context, plan *Plan, changes []Change) err
 			}
 			if _, err := ws.Artifact(ctx, comp, from.Tag); err != nil {
 				plan.Stops = append(plan.Stops, Stop{c.Name, "unused", from.at.where(), from.at.Line,
-					fmt.Sprintf("%s gets OCIRepository %s with a file that it shares, has no Kustomization for it, and could not fetch %s:%s: %v", c.Name, n, comp.Name, from.Tag, err),
+					fmt.Sprintf("%s gets OCIRepository %s with a file that it shares, has no Kustomization for it, and could not fetch %s:%s: %v",
+						c.Name, n, comp.Name, from.Tag, err),
 					"release " + comp.Name + ", or let the patch that deletes its Kustomization in this cluster delete the OCIRepository as well"})
 			}
 		}
@@ -106,7 +107,8 @@ func (c *ClusterPlan) addSettings(e *edits, with Sources) error {
 			continue
 		}
 		if len(shared) > 0 && m.Channel != shared[0].Channel {
-			c.landscape.stop(m.applier.place, "channel", fmt.Sprintf("%s follows %s, and others of the cluster follow %s", m.Kustomization, m.Channel, shared[0].Channel),
+			c.landscape.stop(m.applier.place, "channel", fmt.Sprintf("%s follows %s, and others of the cluster follow %s", m.Kustomization,
+				m.Channel, shared[0].Channel),
 				"let a cluster follow one channel: --channel BRANCH=CHANNEL")
 			return nil
 		}

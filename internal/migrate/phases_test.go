@@ -281,7 +281,8 @@ func TestStops(t *testing.T) {
 				}
 				return dir, errors.Join(err, filepath.WalkDir(dir, func(full string, entry os.DirEntry, err error) error {
 					data, _ := os.ReadFile(full)
-					if err != nil || entry.IsDir() || !strings.Contains(string(data), "kind: Deployment") && !strings.Contains(string(data), "kind: HelmRelease") && !strings.Contains(string(data), "kind: ConfigMap") {
+					if err != nil || entry.IsDir() || !strings.Contains(string(data), "kind: Deployment") && !strings.Contains(string(data),
+						"kind: HelmRelease") && !strings.Contains(string(data), "kind: ConfigMap") {
 						return err
 					}
 					return os.WriteFile(full, []byte(strings.Replace(string(data), "metadata:\n", "metadata:\n  labels: {new: label}\n", 1)), 0o600)
@@ -343,7 +344,8 @@ func TestInstance(t *testing.T) {
 	instance := "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata:\n  name: flux\n  namespace: flux-system\nspec:\n  sync:\n    kind: GitRepository\n" +
 		"    url: " + remoteOf("d1", "fleet") + "\n    ref: refs/heads/main\n    path: clusters/staging\n  kustomize:\n    patches:\n    - target: {kind: Kustomization}\n      patch: |\n" +
 		"        - op: add\n          path: /spec/postBuild\n          value: {substituteFrom: [{kind: ConfigMap, name: flux-runtime-info}]}\n"
-	if err := os.WriteFile(filepath.Join(req.Fleet.Dir, "clusters/staging/flux-system/flux-instance.yaml"), []byte(instance), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(req.Fleet.Dir, "clusters/staging/flux-system/flux-instance.yaml"), []byte(instance),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	after, err := Make(t.Context(), Request{Fleet: fleetOf(t, req.Fleet.Dir), Workspaces: req.Workspaces, Clusters: []string{"staging"}})

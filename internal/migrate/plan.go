@@ -170,7 +170,8 @@ type planner struct {
 
 func (p *planner) plan(ctx context.Context) error {
 	entry := p.appliers[0]
-	p.out = ClusterPlan{Name: p.cluster, Entry: fmt.Sprintf("%s:%d", entry.File, entry.Line), Moves: []Move{}, Secrets: []Needed{}, Waits: []Wait{}, landscape: p.landscape}
+	p.out = ClusterPlan{Name: p.cluster, Entry: fmt.Sprintf("%s:%d", entry.File, entry.Line), Moves: []Move{}, Secrets: []Needed{},
+		Waits: []Wait{}, landscape: p.landscape}
 	moved := map[name]string{} // components by Kustomization
 	for _, a := range p.appliers {
 		if p.staysInFleet(a) {
@@ -185,8 +186,9 @@ func (p *planner) plan(ctx context.Context) error {
 		}
 		switch {
 		case ok && a.set != "":
-			p.byHand = append(p.byHand, fmt.Sprintf("%s is made by ResourceSet %s: add to its template (%s:%d) the OCIRepository %s:%s, and let sourceRef name it and path be %s",
-				a.name, a.set, a.where(), a.Line, m.Component, m.tag(), m.NewPath))
+			p.byHand = append(p.byHand,
+				fmt.Sprintf("%s is made by ResourceSet %s: add to its template (%s:%d) the OCIRepository %s:%s, and let sourceRef name it and path be %s",
+					a.name, a.set, a.where(), a.Line, m.Component, m.tag(), m.NewPath))
 			p.need(a)
 		case ok:
 			moved[a.name] = m.Component
@@ -213,27 +215,33 @@ func (p *planner) move(ctx context.Context, a *applier) (Move, bool, error) {
 		}
 		return Move{}, false, nil
 	}
-	m := Move{applier: a, Kustomization: a.String(), File: a.where(), Line: a.Line, Source: gitRepository + " " + a.Source.String(), Path: a.Path, Equal: EqualUnknown}
+	m := Move{applier: a, Kustomization: a.String(), File: a.where(), Line: a.Line, Source: gitRepository + " " + a.Source.String(),
+		Path: a.Path, Equal: EqualUnknown}
 	s, known := p.sources[a.Source]
 	if !known {
-		p.stop(a.place, "source", fmt.Sprintf("Kustomization %s takes its files from GitRepository %s, which is not in Git", a.name, a.Source), "add the GitRepository, or correct spec.sourceRef")
+		p.stop(a.place, "source", fmt.Sprintf("Kustomization %s takes its files from GitRepository %s, which is not in Git", a.name, a.Source),
+			"add the GitRepository, or correct spec.sourceRef")
 		return m, true, nil
 	}
 	m.Branch = cmp.Or(s.Branch, strings.TrimPrefix(s.Ref, "tag "))
 	ws, several := p.workspaceOf(s)
 	switch {
 	case several:
-		p.stop(s.place, "workspace", fmt.Sprintf("GitRepository %s is of %s, and several workspaces have a repository of that name", s.name, s.URL),
+		p.stop(s.place, "workspace", fmt.Sprintf("GitRepository %s is of %s, and several workspaces have a repository of that name", s.name,
+			s.URL),
 			"give the workspace that is meant a Git remote with this address")
 	case ws == nil:
-		p.stop(s.place, "workspace", fmt.Sprintf("GitRepository %s is of %s, which no --workspace has", s.name, s.URL), "name its checkout: --workspace DIR")
+		p.stop(s.place, "workspace", fmt.Sprintf("GitRepository %s is of %s, which no --workspace has", s.name, s.URL),
+			"name its checkout: --workspace DIR")
 	case s.revision() == "" && s.Ref != "":
 		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s follows %s, which is neither a branch nor a tag", s.name, s.Ref),
 			"publish that commit as a version, and pin it by hand: keos-oci generate ocirepository --source-only --pin")
 	case s.revision() == "":
-		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s follows the branch %s, which has no value in this cluster", s.name, s.Branch), "give the variable a value in the cluster's settings")
+		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s follows the branch %s, which has no value in this cluster", s.name, s.Branch),
+			"give the variable a value in the cluster's settings")
 	case s.Branch != "" && ws.Channels[s.Branch] == "":
-		p.stop(s.place, "branch", fmt.Sprintf("no channel is known for the branch %s, which GitRepository %s follows", s.Branch, s.name), fmt.Sprintf("say which one: --channel %s=CHANNEL", s.Branch))
+		p.stop(s.place, "branch", fmt.Sprintf("no channel is known for the branch %s, which GitRepository %s follows", s.Branch, s.name),
+			fmt.Sprintf("say which one: --channel %s=CHANNEL", s.Branch))
 	default:
 		return m, true, p.target(ctx, a, s, ws, &m)
 	}
@@ -284,7 +292,8 @@ func (p *planner) target(ctx context.Context, a *applier, s source, ws *Workspac
 		return ctx.Err()
 	}
 	if info, err := os.Stat(filepath.Join(checkout, filepath.FromSlash(folder))); err != nil || !info.IsDir() {
-		p.stop(a.place, "variant", fmt.Sprintf("%s has no variant %s for Kustomization %s: it has %s", c.Name, path.Clean(variant), a.name, strings.Join(c.Variants, ", ")),
+		p.stop(a.place, "variant", fmt.Sprintf("%s has no variant %s for Kustomization %s: it has %s", c.Name, path.Clean(variant), a.name,
+			strings.Join(c.Variants, ", ")),
 			"create the folder on the branch, or correct the cluster's settings")
 		return nil
 	}
@@ -305,9 +314,11 @@ func (p *planner) pinned(s source, ws *Workspace, c component.Component, m *Move
 	released, version, err := ws.ByGitTag(m.Branch)
 	switch {
 	case err != nil:
-		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s is pinned to a tag that releases nothing: %v", s.name, err), "correct the component's gitTag in keos-oci.yaml")
+		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s is pinned to a tag that releases nothing: %v", s.name, err),
+			"correct the component's gitTag in keos-oci.yaml")
 	case released.Name != c.Name:
-		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s is pinned to %s, which releases %s, and %s applies %s", s.name, m.Branch, released.Name, m.Kustomization, c.Name),
+		p.stop(s.place, "branch", fmt.Sprintf("GitRepository %s is pinned to %s, which releases %s, and %s applies %s", s.name, m.Branch,
+			released.Name, m.Kustomization, c.Name),
 			"pin it by hand: keos-oci generate ocirepository --source-only --pin")
 	}
 	m.Version = version
@@ -338,7 +349,8 @@ func (p *planner) compare(ctx context.Context, a *applier, ws *Workspace, c comp
 		return nil
 	}
 	m.Equal = EqualNo
-	p.stop(a.place, "differs", fmt.Sprintf("%s:%s differs from %s in %d objects: %s", c.Name, m.tag(), m.Branch, len(m.Changes), shortList(m.Changes)), m.seed(c))
+	p.stop(a.place, "differs", fmt.Sprintf("%s:%s differs from %s in %d objects: %s", c.Name, m.tag(), m.Branch, len(m.Changes),
+		shortList(m.Changes)), m.seed(c))
 	return nil
 }
 
@@ -348,10 +360,11 @@ func (m *Move) tag() string { return cmp.Or(m.Version, m.Channel) }
 // seed is what gives an artifact the content that Git has.
 func (m *Move) seed(c component.Component) string {
 	if m.Version != "" {
-		return fmt.Sprintf("publish the tag with today's config: keos-oci publish %s --config keos-oci.yaml --commit %s --version %s", c.Name, m.Branch, m.Version)
+		return fmt.Sprintf("with a key publish the tag with today's config: keos-oci publish %s --config keos-oci.yaml --commit %s --version %s; where workflows "+
+			"sign, commit the release workflow on top of the tag, tag that commit as a new version, and pin this one", c.Name, m.Branch, m.Version)
 	}
-	return fmt.Sprintf("let %s follow the branch: commit the release workflow to %s, tag there %s and let it run, or with a key keos-oci publish %s --commit origin/%s --version VERSION",
-		m.Channel, m.Branch, c.GitTagOf("v1.0.0"), c.Name, m.Branch)
+	return fmt.Sprintf("let %s follow the branch: commit the release workflow to %s, tag there %s, or a version that is free, and let it run; or with a key "+
+		"keos-oci publish %s --commit origin/%s --version VERSION", m.Channel, m.Branch, c.GitTagOf("v1.0.0"), c.Name, m.Branch)
 }
 
 func shortList(all []string) string {
@@ -453,7 +466,8 @@ func (p *planner) checkContent(checkout string, a *applier, c component.Componen
 		return
 	}
 	if file := encryptedIn(checkout, c); file != "" {
-		p.stop(a.place, "decryption", fmt.Sprintf("%s has a file that SOPS encrypted (%s), and Kustomization %s has no decryption", c.Name, file, a.name),
+		p.stop(a.place, "decryption", fmt.Sprintf("%s has a file that SOPS encrypted (%s), and Kustomization %s has no decryption", c.Name,
+			file, a.name),
 			"add spec.decryption: Flux would apply the encrypted text")
 	}
 }

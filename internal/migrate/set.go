@@ -19,7 +19,8 @@ func (l *landscape) takeSet(by *applier, o applied) {
 	}
 	objects, err := resourceset.Render(o.object, providers...)
 	if err != nil {
-		l.byHand = append(l.byHand, fmt.Sprintf("ResourceSet %s (%s:%d) cannot be followed, look whether it needs Git: %v", n, o.from.where(), o.from.Line, err))
+		l.byHand = append(l.byHand, fmt.Sprintf("ResourceSet %s (%s:%d) cannot be followed, look whether it needs Git: %v", n, o.from.where(),
+			o.from.Line, err))
 		return
 	}
 	for _, object := range objects {

@@ -21,8 +21,9 @@ type single struct {
 
 func singles() map[string]single {
 	return map[string]single{
-		"layers": {[2]string{"staging", "production"}, map[string]string{"flux-system/infra": "infra:latest ./staging", "flux-system/system": "system:latest ./staging",
-			"flux-system/apps": "apps:latest ./staging"}, 11},
+		"layers": {[2]string{"staging", "production"}, map[string]string{"flux-system/infra": "infra:latest ./staging",
+			"flux-system/system": "system:latest ./staging",
+			"flux-system/apps":   "apps:latest ./staging"}, 11},
 		"whole": {[2]string{"demo", "test"}, map[string]string{"flux-system/infrastructure": "infrastructure:v0.1.0 ./infrastructure",
 			"flux-system/ingress": "infrastructure:v0.1.0 ./infrastructure/ingress", "flux-system/monitoring": "infrastructure:v0.1.0 ./infrastructure/monitoring"}, 13},
 	}

@@ -48,17 +48,21 @@ func (c *ClusterPlan) addPatch(e *edits, m Move) error {
 	a, l := m.applier, c.landscape
 	switch by := a.Parent; {
 	case l.prepared[name{a.Namespace, m.Component}] == (artifact{}):
-		l.stop(a.place, "prepare", fmt.Sprintf("%s has no OCIRepository %s beside it", m.Kustomization, m.Component), "run keos-oci migrate prepare, commit, and wait until it is Ready")
+		l.stop(a.place, "prepare", fmt.Sprintf("%s has no OCIRepository %s beside it", m.Kustomization, m.Component),
+			"run keos-oci migrate prepare, commit, and wait until it is Ready")
 	case l.isOwn(a):
 		return e.edit(a.File, func(file []byte) ([]byte, error) {
 			return yamledit.ReplaceFields(file, idOf(a), switchMark(a), l.fieldsOf(a, m))
 		})
 	case by == nil || !l.isOwn(by):
-		l.stop(a.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would move other clusters as well", m.Kustomization, l.folder), "patch it by hand")
+		l.stop(a.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would move other clusters as well",
+			m.Kustomization, l.folder), "patch it by hand")
 	case !by.managed:
-		l.stop(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, m.Kustomization), "let the cluster apply this file, or patch it by hand and apply it")
+		l.stop(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, m.Kustomization),
+			"let the cluster apply this file, or patch it by hand and apply it")
 	default:
-		patch := yamledit.Patch{Mark: switchMark(a), Target: yamledit.Target{Kind: "Kustomization", Name: a.Name, Namespace: l.namespaceIfNeeded(a)}, Operations: []yamledit.Operation{
+		patch := yamledit.Patch{Mark: switchMark(a), Target: yamledit.Target{Kind: "Kustomization", Name: a.Name,
+			Namespace: l.namespaceIfNeeded(a)}, Operations: []yamledit.Operation{
 			{Op: "replace", Path: "/spec/sourceRef", Value: map[string]any{"kind": ociRepository, "name": m.Component}},
 			{Op: operationFor(a), Path: "/spec/path", Value: m.variant},
 		}}
@@ -150,7 +154,8 @@ func (r Request) behind(ctx context.Context, changes []Change, of map[string]boo
 	var list []string
 	for _, m := range plan.Clusters[0].Moves {
 		if of[m.Kustomization] && m.Equal != EqualYes {
-			list = append(list, fmt.Sprintf("%s: %s has other objects than %s:%s, which runs until then: %s", m.Kustomization, m.Branch, m.Component, m.tag(), shortList(m.Changes)))
+			list = append(list, fmt.Sprintf("%s: %s has other objects than %s:%s, which runs until then: %s", m.Kustomization, m.Branch,
+				m.Component, m.tag(), shortList(m.Changes)))
 		}
 	}
 	return list, nil
@@ -217,12 +222,14 @@ func (l *landscape) sameBut(after *landscape, look func(map[string]any) map[stri
 	if len(after.stops) > len(l.stops) {
 		return fmt.Errorf("%w: after the change: %s", ErrStops, after.stops[len(after.stops)-1].Message)
 	}
-	if !maps.EqualFunc(l.settings, after.settings, maps.Equal) || len(l.appliers) != len(after.appliers) || !maps.Equal(l.kinds(), after.kinds()) {
+	if !maps.EqualFunc(l.settings, after.settings, maps.Equal) || len(l.appliers) != len(after.appliers) ||
+		!maps.Equal(l.kinds(), after.kinds()) {
 		return fmt.Errorf("%w: the change would alter more of %s than where Kustomizations take their files from", ErrStops, l.cluster)
 	}
 	for i, a := range l.appliers {
 		if b := after.appliers[i]; a.name != b.name || !reflect.DeepEqual(look(a.object), look(b.object)) || !keepsPatches(a, b) {
-			return fmt.Errorf("%w: the change would alter more of Kustomization %s of %s than where it takes its files from", ErrStops, a.name, l.cluster)
+			return fmt.Errorf("%w: the change would alter more of Kustomization %s of %s than where it takes its files from", ErrStops, a.name,
+				l.cluster)
 		}
 	}
 	return nil

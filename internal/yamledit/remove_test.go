@@ -54,7 +54,8 @@ func TestReplaceFields(t *testing.T) {
 			t.Errorf("back: %v\n%s", err, back)
 		}
 	}
-	if got, err := ReplaceFields([]byte("apiVersion: g/v1\nkind: A\nmetadata: {name: one}\nspec: {ref: {kind: Old}}\n"), id, "mark", fields); err == nil {
+	if got, err := ReplaceFields([]byte("apiVersion: g/v1\nkind: A\nmetadata: {name: one}\nspec: {ref: {kind: Old}}\n"), id, "mark",
+		fields); err == nil {
 		t.Errorf("a field that is not there: %s", got)
 	}
 }
