@@ -66,6 +66,7 @@ push it: an artifact without it would lead the cluster back to Git. Run the comm
 		if err != nil {
 			return err
 		}
+		g.notes = step.Notes
 		if err := lookAtFleet(ctx, live, step, plan, accept); err != nil {
 			return err
 		}

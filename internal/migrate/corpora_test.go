@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +124,87 @@ func TestPlanStopsAtBranches(t *testing.T) {
 	for _, s := range plan.Stops {
 		if s.Code != "branch" || s.Line == 0 || !strings.Contains(s.Do, "--channel main=") {
 			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// TestPhasesOfRealRepositories moves the cluster of KEOS that runs: components, the fleet, cleanup. After each phase each cluster has the same
+// Kustomizations but for their sources.
+func TestPhasesOfRealRepositories(t *testing.T) {
+	req := keos(t, map[string]string{"main": "latest"})
+	dir := copyOf(t, req.Fleet.Dir)
+	req.Fleet = fleetOf(t, dir)
+	clusters := []string{"eosdev2"} // the other one is not run any more: what applies its Kustomizations is in this one's folder
+	req.Clusters = clusters
+	before := map[string]map[string]any{}
+	for _, cluster := range clusters {
+		before[cluster], _ = says(t, req.Fleet, cluster)
+	}
+	same := func(phase string, switched bool) {
+		t.Helper()
+		for _, cluster := range clusters {
+			after, sources := says(t, fleetOf(t, dir), cluster)
+			moved := 0
+			for n, object := range after {
+				if !reflect.DeepEqual(withoutSource(object.(map[string]any)), withoutSource(before[cluster][n].(map[string]any))) {
+					t.Errorf("%s: %s: %s is not the same", phase, cluster, n)
+				}
+				if applierOf(object.(map[string]any), place{}, nil).Kind == ociRepository {
+					moved++
+				}
+			}
+			t.Logf("%s: %s: %d Kustomizations, of which %d follow artifacts, %d sources", phase, cluster, len(after), moved, len(sources))
+			if len(after) != len(before[cluster]) || switched != (moved >= 20) {
+				t.Errorf("%s: %s: %d Kustomizations, had %d; %d moved", phase, cluster, len(after), len(before[cluster]), moved)
+			}
+		}
+	}
+	plan, changes, err := Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	same("prepare", false)
+	for _, cluster := range clusters {
+		one := req
+		one.Clusters = []string{cluster}
+		plan, changes, err = Switch(t.Context(), one, nil, false)
+		do(t, req.Fleet, plan, changes, err)
+	}
+	same("switch", true)
+	own, err := req.Fleet.follow(t.Context(), "clusters/"+clusters[0], nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := req
+	for _, cluster := range clusters {
+		one := req
+		one.Clusters = []string{cluster}
+		for _, want := range []string{StepSource, StepEntry, StepDone} {
+			one = withFleetAt(t, one, own.sources[own.own].URL, cluster)
+			s, plan, changes, err := FollowFleet(t.Context(), one, fleetSources())
+			do(t, one.Fleet, plan, changes, err)
+			if s.Step != want {
+				t.Fatalf("%s: the step was %s, want %s", cluster, s.Step, want)
+			}
+		}
+		all = one
+	}
+	same("fleet", true)
+	all.Clusters = clusters
+	all.Fleet = fleetOf(t, dir)
+	plan, changes, notes, err := Cleanup(t.Context(), all)
+	do(t, all.Fleet, plan, changes, err)
+	same("cleanup", true)
+	t.Logf("cleanup: %d files, %q", len(changes), notes)
+}
+
+// TestPlanOfArtifacts: clusters that follow artifacts already have nothing to move, and stop nothing.
+func TestPlanOfArtifacts(t *testing.T) {
+	plan, err := Make(t.Context(), Request{Fleet: fleetOf(t, filepath.Join(corpora(t), "d2-fleet"))})
+	if err != nil || len(plan.Stops) > 0 || len(plan.Clusters) != 4 {
+		t.Fatalf("%v, %+v", err, plan)
+	}
+	for _, c := range plan.Clusters {
+		if len(c.Moves) > 0 {
+			t.Errorf("%+v", c.Moves)
 		}
 	}
 }

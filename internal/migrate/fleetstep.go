@@ -38,6 +38,8 @@ type FleetStep struct {
 	Managed   bool   // Flux itself applies that file
 	WayBack   string // file with what made the cluster follow Git
 
+	Notes []string
+
 	entry *applier
 }
 
@@ -72,7 +74,7 @@ func FollowFleet(ctx context.Context, req Request, with FleetSources) (*FleetSte
 	}
 	changes := e.changes()
 	if s.Step == StepEntry {
-		err = req.sameAfter(ctx, s.landscape, changes)
+		s.Notes, err = req.sameAfter(ctx, s.landscape, changes)
 	}
 	return s.FleetStep, plan, changes, err
 }

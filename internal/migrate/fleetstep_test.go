@@ -29,7 +29,12 @@ func fleetSources() FleetSources {
 // withFleet adds the fleet's own checkout to the workspaces of a request, for one cluster. Its artifact has what the checkout has.
 func withFleet(t *testing.T, req Request, landscape, cluster string) Request {
 	t.Helper()
-	ws := workspaceOf(t, req.Fleet.Dir, remoteOf(landscape, "fleet"), map[string]string{"main": "latest"})
+	return withFleetAt(t, req, remoteOf(landscape, "fleet"), cluster)
+}
+
+func withFleetAt(t *testing.T, req Request, url, cluster string) Request {
+	t.Helper()
+	ws := workspaceOf(t, req.Fleet.Dir, url, map[string]string{"main": "latest"})
 	published := copyOf(t, req.Fleet.Dir)
 	ws.Artifact = func(context.Context, component.Component, string) (string, error) { return published, nil }
 	req.Fleet, req.Clusters = fleetOf(t, req.Fleet.Dir), []string{cluster}

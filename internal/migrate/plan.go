@@ -180,16 +180,14 @@ func (p *planner) plan(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		stops := len(p.stops)
 		m, ok, err := p.move(ctx, a)
 		if err != nil {
 			return err
 		}
 		switch {
 		case ok && a.set != "":
-			p.byHand = append(p.byHand,
-				fmt.Sprintf("%s is made by ResourceSet %s: add to its template (%s:%d) the OCIRepository %s:%s, and let sourceRef name it and path be %s",
-					a.name, a.set, a.where(), a.Line, m.Component, m.tag(), m.NewPath))
-			p.need(a)
+			p.leaveToPerson(a, m, stops)
 		case ok:
 			moved[a.name] = m.Component
 			p.out.Moves = append(p.out.Moves, m)
@@ -200,6 +198,21 @@ func (p *planner) plan(ctx context.Context) error {
 	p.noteDependencies(moved)
 	p.noteOthers()
 	return nil
+}
+
+// leaveToPerson says what is to be changed in the template of a ResourceSet. What is in the way of that keeps nothing else from moving.
+func (p *planner) leaveToPerson(a *applier, m Move, stops int) {
+	text := fmt.Sprintf("%s is made by ResourceSet %s (%s:%d): ", a.name, a.set, a.where(), a.Line)
+	if len(p.stops) > stops {
+		for _, s := range p.stops[stops:] {
+			p.byHand = append(p.byHand, text+s.Message)
+		}
+		p.stops = p.stops[:stops]
+		return
+	}
+	p.need(a)
+	p.byHand = append(p.byHand, text+fmt.Sprintf("add the OCIRepository %s:%s to its template, and let sourceRef name it and path be %s",
+		m.Component, m.tag(), m.NewPath))
 }
 
 // staysInFleet reports whether a Kustomization applies the fleet's own files: those that no component of a workspace has.

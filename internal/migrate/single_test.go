@@ -59,6 +59,7 @@ func TestSingleRepository(t *testing.T) {
 			req := singleRequest(t, landscape)
 			first, second := want.clusters[0], want.clusters[1]
 			untouched := contents(t, req.Fleet)
+			before, _ := says(t, req.Fleet, first)
 			other, _ := says(t, req.Fleet, second)
 			req.Clusters = []string{first}
 			plan, changes, err := Prepare(t.Context(), req, sources())
@@ -88,6 +89,12 @@ func TestSingleRepository(t *testing.T) {
 				t.Errorf("the switch of %s changes %s", first, second)
 			}
 			switchedWholly(t, req, first, plan)
+			after, _ := says(t, req.Fleet, first)
+			for n, object := range before {
+				if !reflect.DeepEqual(withoutSource(object.(map[string]any)), withoutSource(after[n].(map[string]any))) {
+					t.Errorf("%s: decryption, variables, health checks or others are not the same: %v", n, after[n])
+				}
+			}
 			if _, again, err := Switch(t.Context(), req, nil, false); err != nil || len(again) > 0 {
 				t.Errorf("switch again: %v, %d files", err, len(again))
 			}

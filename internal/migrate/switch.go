@@ -39,7 +39,9 @@ func Switch(ctx context.Context, req Request, components []string, accept bool) 
 	if len(plan.Stops) > 0 || len(changes) == 0 {
 		return plan, changes, nil
 	}
-	return plan, changes, req.sameAfter(ctx, c.landscape, changes)
+	notes, err := req.sameAfter(ctx, c.landscape, changes)
+	c.ByHand = append(c.ByHand, notes...)
+	return plan, changes, err
 }
 
 // addPatch lets one Kustomization take its files from its OCIRepository: where it is written, if that is a file of this cluster, else by
@@ -161,19 +163,20 @@ func (r Request) behind(ctx context.Context, changes []Change, of map[string]boo
 	return list, nil
 }
 
-// sameAfter demands that changes alter nothing in a cluster but where its Kustomizations take their files from, and nothing in others.
-func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Change) error {
+// sameAfter demands that changes alter nothing in a cluster but where its Kustomizations take their files from, and nothing in others. A
+// cluster that applies the folder of this one moves with it: the notes say so.
+func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Change) (notes []string, err error) {
 	copied, remove, err := r.Fleet.copyWith(changes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer remove()
 	after, err := copied.follow(ctx, before.folder, r.Workspaces, before.contents(copied))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := before.sameBut(after, withoutSource); err != nil {
-		return err
+		return nil, err
 	}
 	for _, folder := range r.Fleet.Clusters() {
 		if folder == before.folder {
@@ -185,13 +188,22 @@ func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Cha
 		}
 		after, err := copied.follow(ctx, folder, nil, nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := other.sameBut(after, func(object map[string]any) map[string]any { return object }); err != nil {
-			return err
+		err = other.sameBut(after, func(object map[string]any) map[string]any { return object })
+		switch {
+		case err != nil && other.applies(before.folder):
+			notes = append(notes, fmt.Sprintf("%s applies files of %s, and moves as well if somebody runs it", folder, before.folder))
+		case err != nil:
+			return nil, err
 		}
 	}
-	return nil
+	return notes, nil
+}
+
+// applies reports whether a Kustomization of a cluster applies a folder of the fleet, or one in it.
+func (l *landscape) applies(folder string) bool {
+	return slices.ContainsFunc(l.appliers, func(a *applier) bool { return a.Source == l.own && within(folder, repositoryPath(a.Path)) })
 }
 
 // contents is what Kustomizations apply, for another checkout of the fleet.

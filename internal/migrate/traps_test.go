@@ -128,9 +128,8 @@ spec:
 		t.Fatal(err, plan.Stops)
 	}
 	by := plan.Clusters[0].ByHand
-	if len(by) != 2 || !strings.Contains(by[0],
-		"backend/more-one is made by ResourceSet backend/more: add to its template (tenants/apps/backend/rbac.yaml:") ||
-		!strings.Contains(by[0], "the OCIRepository frontend:latest, and let sourceRef name it and path be ./staging") {
+	if len(by) != 2 || !strings.HasPrefix(by[0], "backend/more-one is made by ResourceSet backend/more (tenants/apps/backend/rbac.yaml:") ||
+		!strings.HasSuffix(by[0], "add the OCIRepository frontend:latest to its template, and let sourceRef name it and path be ./staging") {
 		t.Errorf("%q", by)
 	}
 }
