@@ -3,6 +3,7 @@ package flux
 import (
 	"crypto/subtle"
 	"encoding/pem"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/cgi"
@@ -99,6 +100,12 @@ func serveGit(t *testing.T) gitServer {
 	g.url = server.URL
 	g.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	return g
+}
+
+// login is a Secret by which Flux reads the repositories.
+func (g gitServer) login(namespace, name string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {username: flux, password: %q, ca.crt: %q}\n",
+		name, namespace, g.password, g.ca)
 }
 
 // fill copies a part of the landscape into a checkout and pushes it: to main as it is, and to production with an older app.

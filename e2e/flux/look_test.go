@@ -40,16 +40,15 @@ type look struct {
 func newLook(t *testing.T, w *world) *look {
 	t.Helper()
 	l := &look{world: w, fleet: w.checkout(t, "org/fleet", "look"), apps: w.checkout(t, "org/apps", "look")}
-	bare := t.TempDir()
-	server := serveGit(t, bare)
+	server := serveGit(t)
 	l.apps.configMap("components/web", "web", "one")
 	l.fleet.prefix = l.apps.prefix // of the artifacts
-	l.writeFleet(server)
+	l.writeFleet(server.url)
 	for _, c := range []*checkout{l.fleet, l.apps} {
 		name := filepath.Base(c.repository) + ".git"
-		c.git("init", "-q", "--bare", "-b", "main", filepath.Join(bare, name))
-		c.git("remote", "set-url", "origin", server+"/"+name)
-		c.git("remote", "set-url", "--push", "origin", filepath.Join(bare, name))
+		c.git("init", "-q", "--bare", "-b", "main", filepath.Join(server.dir, name))
+		c.git("remote", "set-url", "origin", server.url+"/"+name)
+		c.git("remote", "set-url", "--push", "origin", filepath.Join(server.dir, name))
 		c.commit()
 		c.git("push", "-q", "origin", "main")
 	}
@@ -57,6 +56,9 @@ func newLook(t *testing.T, w *world) *look {
 	l.public = strings.TrimSuffix(private, ".key") + ".pub"
 	l.apps.run(branchJob(), "publish", "--key", private, "--signature-format", "both")
 	l.tenant(t, "web")
+	for _, namespace := range []string{fluxNamespace, "web"} {
+		l.apply(t, server.login(namespace, "git-login"))
+	}
 	l.apply(t, `
 apiVersion: v1
 kind: ServiceAccount
@@ -100,6 +102,8 @@ spec:
   interval: 1h
   ref:
     branch: main
+  secretRef:
+    name: git-login
   url: %[3]s
 ---
 apiVersion: kustomize.toolkit.fluxcd.io/v1
