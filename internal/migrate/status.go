@@ -47,7 +47,7 @@ func Progress(ctx context.Context, req Request) ([]State, error) {
 func (l *landscape) state(a *applier) (State, bool) {
 	s := State{l.cluster, a.String(), a.Kind + " " + a.Source.String(), StateGit}
 	switch {
-	case a.Source == l.own && a.Kind == ociRepository:
+	case a.Source == l.own && (a.Kind == ociRepository || within("clusters", repositoryPath(a.Path))):
 		return s, false
 	case a.Kind == ociRepository:
 		s.State = StateSwitched
