@@ -107,8 +107,8 @@ func nextOfFleet(s *migrate.FleetStep) string {
 	if !s.Managed {
 		text += ", and apply the entry: kubectl apply -f " + s.Entry
 	}
-	return text + fmt.Sprintf(". The way back, should the cluster not be able to fetch: revert the commit in Git, then kubectl apply -f %s",
-		s.WayBack)
+	return text + fmt.Sprintf(". The way back, should the cluster not be able to fetch: revert the commit, push the branch, "+
+		"then kubectl apply -f %s", s.WayBack)
 }
 
 func nextBack(s *migrate.FleetStep) string {

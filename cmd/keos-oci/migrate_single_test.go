@@ -109,7 +109,7 @@ func TestMigrateFleet(t *testing.T) {
 	publish()
 	expect(fleet("--key-secret", "cosign-key"), 2, "nobody looked whether OCIRepository flux-system/fleet is Ready")
 	before := s.git("rev-parse", "HEAD")
-	expect(fleet("--key-secret", "cosign-key", "--accept"), 0, "kubectl apply -f way-back/test.yaml")
+	expect(fleet("--key-secret", "cosign-key", "--accept"), 0, "push the branch, then kubectl apply -f way-back/test.yaml")
 	s.commit("entry")
 	expect(fleet("--key-secret", "cosign-key"), 3, "publish the commit that the cluster follows, before you push it")
 	publish()

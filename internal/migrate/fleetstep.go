@@ -160,9 +160,22 @@ func (s *fleetStep) addSecond(e *edits, with FleetSources) error {
 	if err != nil {
 		return err
 	}
-	return e.edit(file, func(data []byte) ([]byte, error) {
+	err = e.edit(file, func(data []byte) ([]byte, error) {
 		return yamledit.AddDocument(data, marker+"source of "+s.component.Name+" in "+s.second.Namespace, body)
 	})
+	if err != nil {
+		return err
+	}
+	return s.keep(e)
+}
+
+// keep writes what makes the cluster follow Git into a file, one commit before the entry changes: to revert that commit leaves it there.
+func (s *fleetStep) keep(e *edits) error {
+	entry, err := e.now(s.Entry)
+	if err != nil {
+		return err
+	}
+	return e.put(s.WayBack, append([]byte(wayBackMark(s.cluster, s.Entry)), entry...))
 }
 
 // sameArtifact demands that the artifact has what the checkout has, for each Kustomization that takes its files from the fleet.
@@ -219,10 +232,10 @@ func (s *fleetStep) switchEntry(e *edits, with FleetSources) error {
 	if err != nil || after == nil {
 		return err
 	}
-	if err := e.edit(s.Entry, func([]byte) ([]byte, error) { return after, nil }); err != nil {
+	if err := s.keep(e); err != nil { // again, since somebody may have edited it
 		return err
 	}
-	if err := e.put(s.WayBack, append([]byte(wayBackMark(s.cluster, s.Entry)), before...)); err != nil {
+	if err := e.edit(s.Entry, func([]byte) ([]byte, error) { return after, nil }); err != nil {
 		return err
 	}
 	for _, a := range s.appliers[1:] {
@@ -296,9 +309,6 @@ func BackFleet(ctx context.Context, req Request) (*FleetStep, *Plan, []Change, e
 		if err == nil && a.Source == l.own {
 			err = l.restoreChild(e, a)
 		}
-	}
-	if err == nil {
-		err = e.put(s.WayBack, nil)
 	}
 	return s.FleetStep, plan, e.changes(), err
 }
