@@ -37,7 +37,7 @@ func (a *app) exitCode(err error) int {
 	}
 	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
 		finding.ErrBaseline,
-		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, migrate.ErrNoEntry,
+		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, migrate.ErrNoEntry, migrate.ErrNoOwner,
 		cluster.ErrConfig, errUsage} {
 		if errors.Is(err, usage) {
 			return exitUsage

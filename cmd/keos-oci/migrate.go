@@ -36,8 +36,8 @@ back. A phase that is run again changes nothing that is done already.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateStatusCmd(), a.migrateFleetCmd(),
-		a.migrateCleanupCmd())
+	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateAdoptCmd(), a.migrateFleetCmd(),
+		a.migrateCleanupCmd(), a.migrateStatusCmd())
 	return cmd
 }
 

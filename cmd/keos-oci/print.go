@@ -98,6 +98,8 @@ func (a *app) printText(result any) error {
 		a.printPlan(w, r)
 	case *phaseResult:
 		a.printPhase(w, r)
+	case *adoptResult:
+		a.printAdopt(w, r)
 	case *progressResult:
 		a.printProgress(w, r)
 	case *release.VerifyResult:

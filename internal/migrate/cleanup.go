@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -205,7 +206,10 @@ func (c *cleaner) removeSource(l *landscape, s source) error {
 	}
 	id := yamledit.ID{Group: strings.TrimSuffix(sourceGroup, "/"), Kind: gitRepository, Namespace: s.Namespace, Name: s.Name}
 	after, err := yamledit.RemoveObject(data, id)
-	if err != nil || string(after) == string(data) {
+	if errors.Is(err, yamledit.ErrMissing) {
+		return nil // another cluster's turn removed it
+	}
+	if err != nil {
 		return err
 	}
 	for _, found := range variable.FindAllStringSubmatch(removed(string(data), string(after)), -1) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// moved is a landscape whose clusters have moved: components, and the fleet itself where that is wanted.
-func moved(t *testing.T, landscape string, clusters []string, fleet bool) Request {
+// movedRequest is for a landscape whose clusters have moved: components, and the fleet itself where that is wanted.
+func movedRequest(t *testing.T, landscape string, clusters []string, fleet bool) Request {
 	t.Helper()
 	var req Request
 	if _, ok := singles()[landscape]; ok {
@@ -51,7 +51,7 @@ func TestCleanup(t *testing.T) {
 		"whole":  {[]string{"test", "demo"}, nil, nil},
 	} {
 		t.Run(landscape, func(t *testing.T) {
-			req := moved(t, landscape, c.clusters, true)
+			req := movedRequest(t, landscape, c.clusters, true)
 			before := map[string]map[string]any{}
 			for _, cluster := range c.clusters {
 				before[cluster], _ = says(t, req.Fleet, cluster)
@@ -105,7 +105,7 @@ func TestCleanup(t *testing.T) {
 
 // TestCleanupWaits: a component that still comes from Git stops it, and a cluster that is not named counts as not running.
 func TestCleanupWaits(t *testing.T) {
-	req := moved(t, "d1", []string{"staging"}, false)
+	req := movedRequest(t, "d1", []string{"staging"}, false)
 	plan, changes, _, err := Cleanup(t.Context(), req)
 	if err != nil || len(plan.Stops) > 0 || len(changes) == 0 {
 		t.Errorf("%v, %+v, %d files", err, plan.Stops, len(changes))
@@ -119,7 +119,7 @@ func TestCleanupWaits(t *testing.T) {
 
 // TestCleanupNamesMerges: workflows that merge branches are named with their lines.
 func TestCleanupNamesMerges(t *testing.T) {
-	req := moved(t, "d1", running["d1"], false)
+	req := movedRequest(t, "d1", running["d1"], false)
 	add(t, req.Fleet.Dir, ".github/workflows/promote.yaml",
 		"jobs:\n  promote:\n    steps:\n    # git merge is what it does\n    - run: git push origin main:production\n")
 	_, _, notes, err := Cleanup(t.Context(), req)

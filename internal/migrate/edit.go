@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +15,7 @@ import (
 	"github.com/stratio/keos-oci/internal/fileset"
 )
 
-// Change is one file of the fleet before and after a phase. A file that is new has no Before, one that goes has no After.
+// Change is one file of the fleet before and after a phase. A file that is new has no Before. One of which nothing is left goes.
 type Change struct {
 	File   string `json:"file"`
 	Before []byte `json:"-"`
@@ -69,7 +70,7 @@ func (e *edits) put(file string, content []byte) error {
 	return nil
 }
 
-// changes lists the files that are not as before, sorted.
+// changes lists the files that are not as before, sorted. Those that go are last, so that no kustomization lists a file that is gone.
 func (e *edits) changes() []Change {
 	list := []Change{}
 	for _, file := range slices.Sorted(maps.Keys(e.files)) {
@@ -77,7 +78,16 @@ func (e *edits) changes() []Change {
 			list = append(list, *c)
 		}
 	}
+	slices.SortStableFunc(list, func(a, b Change) int { return cmp.Compare(rank(a), rank(b)) })
 	return list
+}
+
+// rank is 1 for a file that goes.
+func rank(c Change) int {
+	if len(c.After) == 0 {
+		return 1
+	}
+	return 0
 }
 
 // copyWith makes a copy of the fleet's files with changes in it, and gives it with what removes it.
@@ -87,11 +97,18 @@ func (f *Fleet) copyWith(changes []Change) (copied *Fleet, remove func(), err er
 		return nil, nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	after := map[string][]byte{}
+	after, files := map[string][]byte{}, slices.Clone(f.Files)
 	for _, c := range changes {
 		after[c.File] = c.After
+		if c.Before == nil && !slices.Contains(files, c.File) {
+			files = append(files, c.File)
+		}
 	}
-	for _, file := range f.Files {
+	files = slices.DeleteFunc(files, func(file string) bool {
+		data, changed := after[file]
+		return changed && len(data) == 0
+	})
+	for _, file := range files {
 		data, changed := after[file]
 		if !changed {
 			if data, err = f.Read(file); err != nil {
@@ -101,22 +118,6 @@ func (f *Fleet) copyWith(changes []Change) (copied *Fleet, remove func(), err er
 		full := filepath.Join(dir, filepath.FromSlash(file))
 		if err = errors.Join(os.MkdirAll(filepath.Dir(full), 0o700), os.WriteFile(full, data, 0o600)); err != nil {
 			break
-		}
-	}
-	if err != nil {
-		remove()
-		return nil, nil, err
-	}
-	files := slices.Clone(f.Files)
-	for _, c := range changes {
-		full := filepath.Join(dir, filepath.FromSlash(c.File))
-		switch {
-		case c.After == nil:
-			files = slices.DeleteFunc(files, func(file string) bool { return file == c.File })
-			err = errors.Join(err, os.Remove(full))
-		case c.Before == nil:
-			files = append(files, c.File)
-			err = errors.Join(err, os.MkdirAll(filepath.Dir(full), 0o700), os.WriteFile(full, c.After, 0o600))
 		}
 	}
 	if err != nil {
@@ -161,11 +162,11 @@ func writeOne(root *os.Root, c Change) error {
 	switch {
 	case err != nil:
 		return err
-	case c.After != nil && bytes.Equal(now, c.After):
+	case len(c.After) > 0 && bytes.Equal(now, c.After):
 		return nil
 	case c.Before == nil || !bytes.Equal(now, c.Before):
 		return ErrEdited
-	case c.After == nil:
+	case len(c.After) == 0:
 		return root.Remove(c.File)
 	}
 	return fileset.Replace(root, c.File, c.After)

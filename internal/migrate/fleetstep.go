@@ -20,11 +20,10 @@ type FleetSources struct {
 	Sync func(c component.Component, channel string) (flux.Sync, error)
 }
 
-// The steps by which a cluster comes to follow the artifact of its fleet.
+// The steps by which a cluster comes to follow the artifact of its fleet, before StepDone.
 const (
 	StepSource = "source" // a second source of the fleet shows that the cluster can fetch and verify it
 	StepEntry  = "entry"  // the cluster's entry, and all that takes its files from the fleet, follow the artifact
-	StepDone   = "done"
 )
 
 // FleetStep is what is next for a cluster to follow the artifact of its fleet.

@@ -178,8 +178,14 @@ func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Cha
 	if err := before.sameBut(after, withoutSource); err != nil {
 		return nil, err
 	}
+	return r.othersSame(ctx, copied, before.folder)
+}
+
+// othersSame demands that all clusters but one are in a changed copy of the fleet as they are. A cluster that applies the folder of that one
+// changes with it: the notes say so.
+func (r Request) othersSame(ctx context.Context, copied *Fleet, but string) (notes []string, err error) {
 	for _, folder := range r.Fleet.Clusters() {
-		if folder == before.folder {
+		if folder == but {
 			continue
 		}
 		other, err := r.Fleet.follow(ctx, folder, nil, nil)
@@ -192,8 +198,8 @@ func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Cha
 		}
 		err = other.sameBut(after, func(object map[string]any) map[string]any { return object })
 		switch {
-		case err != nil && other.applies(before.folder):
-			notes = append(notes, fmt.Sprintf("%s applies files of %s, and moves as well if somebody runs it", folder, before.folder))
+		case err != nil && other.applies(but):
+			notes = append(notes, fmt.Sprintf("%s applies files of %s, and moves as well if somebody runs it", folder, but))
 		case err != nil:
 			return nil, err
 		}

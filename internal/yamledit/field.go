@@ -39,7 +39,7 @@ func SetField(file []byte, object ID, path []string, value string) ([]byte, erro
 	return out.bytes(), nil
 }
 
-// field finds the scalar behind keys.
+// field finds the scalar behind keys and indexes of lists.
 func (p *page) field(object ID, path []string) (*yaml.Node, error) {
 	node, err := p.find(object)
 	if err != nil {
@@ -49,7 +49,7 @@ func (p *page) field(object ID, path []string) (*yaml.Node, error) {
 		if err := own(node, key); err != nil {
 			return nil, err
 		}
-		_, value, err := entry(node, key)
+		value, err := child(node, key)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ type Patch struct {
 	Mark       string
 	Target     Target
 	Operations []Operation
+	Merge      []string // lines of YAML that are merged into the objects, in the place of operations
 }
 
 // Target selects the objects that a patch changes.
@@ -122,8 +123,11 @@ func (p *place) marked(mark string) (item, line int) {
 	return -1, -1
 }
 
-// lines are the operations, one on each line.
+// lines are the patch: what is merged, or the operations, one on each line.
 func (p Patch) lines() ([]string, error) {
+	if len(p.Merge) > 0 {
+		return p.Merge, nil
+	}
 	if len(p.Operations) == 0 {
 		return nil, fmt.Errorf("patch %s has no operations", p.Mark)
 	}

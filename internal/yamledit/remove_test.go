@@ -2,26 +2,6 @@ package yamledit
 
 import "testing"
 
-// TestRemoveObject: a document goes with its comments, and the others stay byte for byte.
-func TestRemoveObject(t *testing.T) {
-	const one, two, three = "# one\nkind: A\nmetadata: {name: one}\n", "# two\nkind: A\nmetadata: {name: two} # behind\n", "kind: A\nmetadata:\n  name: three\n"
-	for name, c := range map[string]struct{ file, object, want string }{
-		"the first":          {one + "---\n" + two, "one", two},
-		"the first, marked":  {"---\n" + one + "---\n" + two, "one", "---\n" + two},
-		"the last":           {one + "---\n" + two, "two", one},
-		"in the middle":      {one + "---\n" + two + "---\n" + three, "two", one + "---\n" + three},
-		"the only":           {three, "three", ""},
-		"the only, marked":   {"---\n" + three, "three", ""},
-		"none of this name":  {one, "two", one},
-		"no newline at last": {one + "---\nkind: A\nmetadata: {name: two}", "two", "# one\nkind: A\nmetadata: {name: one}"},
-	} {
-		got, err := RemoveObject([]byte(c.file), ID{Kind: "A", Name: c.object})
-		if err != nil || string(got) != c.want {
-			t.Errorf("%s: %v\n%q, want\n%q", name, err, got, c.want)
-		}
-	}
-}
-
 // TestRemoveComments: a comment goes, and text that looks like one does not.
 func TestRemoveComments(t *testing.T) {
 	got, err := RemoveComments([]byte("# mark: one\na: b # mark: two\n  # mark: three\n# others\n"), "mark: ")

@@ -97,13 +97,13 @@ func (id ID) matches(doc *yaml.Node) bool {
 		(id.Namespace == "" || namespace == "" || namespace == id.Namespace)
 }
 
-// block follows keys to a mapping with one key on each line.
+// block follows keys, and indexes of lists, to a mapping with one key on each line.
 func (p *page) block(node *yaml.Node, keys ...string) (*yaml.Node, error) {
 	if err := own(node, "the document"); err != nil {
 		return nil, err
 	}
 	for _, key := range keys {
-		_, value, err := entry(node, key)
+		value, err := child(node, key)
 		if err != nil {
 			return nil, err
 		}

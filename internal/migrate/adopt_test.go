@@ -1,0 +1,274 @@
+package migrate
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// forward are the steps in their order, and how many files each changes in the landscape adopt.
+func forward() []struct {
+	step  string
+	files int
+} {
+	return []struct {
+		step  string
+		files int
+	}{{StepPruneOff, 3}, {StepSuspend, 1}, {StepNewOwners, 1}, {StepRemove, 2}, {StepPruneOn, 2}}
+}
+
+// TestAdopt takes a layer's objects over by one Kustomization for each app. Each step waits for the one before, and is done once.
+func TestAdopt(t *testing.T) {
+	req, m := adoptable(t, "staging", nil)
+	before := contents(t, fleetOf(t, m.dir))
+	if got := m.owners(); !maps.Equal(got, map[string]int{"apps": 4}) {
+		t.Fatalf("%v", got)
+	}
+	for i, want := range forward() {
+		found, changes := m.step(req)
+		if found.Step != want.step || len(changes) != want.files || found.Err() != nil {
+			t.Fatalf("step %s changes %d files: %+v", want.step, len(changes), found)
+		}
+		if found.Objects != 4 && i < 4 {
+			t.Errorf("%s: %d objects", want.step, found.Objects)
+		}
+		again, more := m.step(req)
+		if len(more) > 0 || !errors.Is(again.Err(), ErrIncomplete) || again.Step == want.step {
+			t.Errorf("%s again: %d files, %+v", want.step, len(more), again)
+		}
+		for _, w := range again.Waits {
+			if w.Code != codeWaiting || w.File == "" || w.Line == 0 || w.Do == "" {
+				t.Errorf("%+v", w)
+			}
+		}
+		m.sync("staging")
+		m.safe(want.step)
+	}
+	if found, changes := m.step(req); found.Step != StepDone || found.Err() != nil || len(changes) > 0 {
+		t.Errorf("%+v", found)
+	}
+	if got := m.owners(); !maps.Equal(got, map[string]int{"web": 2, "redis": 2}) {
+		t.Errorf("%v", got)
+	}
+	after := contents(t, fleetOf(t, m.dir))
+	for file, text := range before {
+		list := file == "clusters/staging/kustomization.yaml"
+		if after[file] != text && !list && file != "clusters/staging/apps.yaml" {
+			t.Errorf("%s is changed:\n%s", file, after[file])
+		}
+		if list && !strings.HasSuffix(after[file], "  - system.yaml\n  - ../../adopt/staging/redis.yaml\n  - ../../adopt/staging/web.yaml\n") {
+			t.Errorf("%s", after[file])
+		}
+	}
+	if _, found := after["clusters/staging/apps.yaml"]; found {
+		t.Error("apps.yaml is there")
+	}
+}
+
+// TestAdoptIsCompleted: a run that ended after any of its files is completed by the next run.
+func TestAdoptIsCompleted(t *testing.T) {
+	for i, want := range forward() {
+		for n := 1; n < want.files; n++ {
+			var texts []map[string]string
+			for _, some := range []int{want.files, n} {
+				req, m := adoptable(t, "staging", nil)
+				for range i {
+					m.step(req)
+					m.sync("staging")
+				}
+				req.Fleet = fleetOf(t, m.dir)
+				_, changes, err := Adopt(t.Context(), req, m)
+				if err != nil || len(changes) != want.files {
+					t.Fatal(err, len(changes))
+				}
+				if err := Write(m.dir, changes[:some]); err != nil {
+					t.Fatal(err)
+				}
+				m.step(req)
+				texts = append(texts, contents(t, fleetOf(t, m.dir)))
+			}
+			if !reflect.DeepEqual(texts[0], texts[1]) {
+				t.Errorf("%s: after %d of %d files the next run gives other files", want.step, n, want.files)
+			}
+		}
+	}
+}
+
+// TestAdoptBack goes back from each step, whether the cluster has seen it or not, and then forward again to the end.
+func TestAdoptBack(t *testing.T) {
+	for steps := range 4 {
+		for _, seen := range []bool{true, false} {
+			req, m := adoptable(t, "staging", nil)
+			before := contents(t, fleetOf(t, m.dir))
+			for i := range steps {
+				m.step(req)
+				if seen || i < steps-1 {
+					m.sync("staging")
+				}
+			}
+			req.Back = true
+			if !m.run(req, 4) {
+				t.Errorf("back from step %d does not end", steps)
+			}
+			if got := m.owners(); !maps.Equal(got, map[string]int{"apps": 4}) {
+				t.Errorf("back from step %d: %v", steps, got)
+			}
+			if after := contents(t, fleetOf(t, m.dir)); !reflect.DeepEqual(after, before) {
+				t.Errorf("back from step %d does not give the bytes from before", steps)
+			}
+		}
+	}
+}
+
+// TestAdoptTurnsBack: in the middle of the way back it can go forward again.
+func TestAdoptTurnsBack(t *testing.T) {
+	for back := range 4 {
+		req, m := adoptable(t, "staging", nil)
+		for range 3 {
+			m.step(req)
+			m.sync("staging")
+		}
+		req.Back = true
+		for range back {
+			m.step(req)
+			m.sync("staging")
+		}
+		req.Back = false
+		if !m.run(req, 8) {
+			t.Errorf("after %d steps back it does not go on", back)
+		}
+		if got := m.owners(); !maps.Equal(got, map[string]int{"web": 2, "redis": 2}) {
+			t.Errorf("after %d steps back: %v", back, got)
+		}
+	}
+}
+
+// run does steps, each of which the cluster sees, until all is done.
+func (m *model) run(req AdoptRequest, atMost int) bool {
+	m.t.Helper()
+	for range atMost + 1 {
+		found, _ := m.step(req)
+		if len(found.Stops) > 0 {
+			m.t.Errorf("%+v", found)
+			return false
+		}
+		if found.Step == StepDone && found.Err() == nil {
+			return true
+		}
+		m.sync(req.Clusters[0])
+		m.safe(found.Step)
+	}
+	return false
+}
+
+// TestAdoptNoWayBack: when the old owners are removed, --back says how to get them back.
+func TestAdoptNoWayBack(t *testing.T) {
+	req, m := adoptable(t, "staging", nil)
+	for range 4 {
+		m.step(req)
+		m.sync("staging")
+	}
+	req.Back = true
+	found, changes := m.step(req)
+	if len(changes) > 0 || len(found.Stops) != 1 || found.Stops[0].Code != "removed" || !errors.Is(found.Err(), ErrStops) {
+		t.Errorf("%+v", found)
+	}
+}
+
+// TestAdoptUnknown: an owner that was never there is an error, and not one that is gone; files without a Kustomization too.
+func TestAdoptUnknown(t *testing.T) {
+	for _, edit := range []func(*AdoptRequest){
+		func(r *AdoptRequest) { r.Owners = []string{"flux-system/app"} },
+		func(r *AdoptRequest) { r.New = []string{"adopt/nosuch"} },
+		func(r *AdoptRequest) { r.New = []string{"apps/base/redis/redis.yaml"} },
+	} {
+		req, m := adoptable(t, "staging", nil)
+		edit(&req)
+		req.Fleet = fleetOf(t, m.dir)
+		if _, _, err := Adopt(t.Context(), req, m); !errors.Is(err, ErrNoOwner) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestAdoptStops: what is in the way stops before anything is changed, at its place.
+func TestAdoptStops(t *testing.T) {
+	edit := func(file, before, after string) func(string) {
+		return func(root string) { replaceIn(t, root, file, before, after) }
+	}
+	for name, c := range map[string]struct {
+		edit func(root string)
+		want string // code file:line
+	}{
+		"namespace": {edit("adopt/staging/web.yaml", "  prune: true\n", "  prune: true\n  targetNamespace: other\n"), "namespace apps/base/web/web.yaml:1"},
+		"missing":   {func(root string) { remove(t, root, "adopt/staging/web.yaml") }, "missing apps/base/web/web.yaml:1"},
+		"extra":     {edit("apps/staging/kustomization.yaml", "  - redis\n", ""), "extra adopt/staging/redis.yaml:17"},
+		"differs":   {edit("apps/base/web/web.yaml", "replicas: 1", "replicas: 2"), "differs apps/base/web/web.yaml:1"},
+		"settings":  {edit("adopt/staging/web.yaml", "cluster_name: \"staging\"", "cluster_name: \"other\""), "differs apps/base/web/web.yaml:1"},
+		"decryption": {edit("adopt/staging/web.yaml", "  decryption:\n    provider: sops\n    secretRef:\n      name: sops-age\n", ""),
+			"decryption adopt/staging/web.yaml:17"},
+		"twice": {func(root string) {
+			write(t, root, "adopt/staging/third.yaml", strings.ReplaceAll(read(t, root, "adopt/staging/web.yaml"), "  name: web\n  namespace", "  name: third\n  namespace"))
+		}, "twice adopt/staging/web.yaml:17"},
+		"depends-on":      {edit("clusters/staging/system.yaml", "spec:\n", "spec:\n  dependsOn:\n    - name: apps\n"), "depends-on clusters/staging/system.yaml:1"},
+		"deletion-policy": {edit("clusters/staging/apps.yaml", "  interval", "  deletionPolicy: Delete\n  interval"), "deletion-policy clusters/staging/apps.yaml:1"},
+		"suspended":       {edit("clusters/staging/apps.yaml", "  interval", "  suspend: true\n  interval"), "suspended clusters/staging/apps.yaml:1"},
+		"kubeconfig": {edit("clusters/staging/apps.yaml", "  interval", "  kubeConfig: {secretRef: {name: far}}\n  interval"),
+			"kubeconfig clusters/staging/apps.yaml:1"},
+		"workspace": {edit("adopt/staging/web.yaml", "oci://registry.example.com/adopt/web", "oci://registry.example.com/adopt/nosuch"),
+			"workspace adopt/staging/web.yaml:17"},
+		"taken": {edit("adopt/staging/web.yaml", "kind: Kustomization\nmetadata:\n  name: web", "kind: Kustomization\nmetadata:\n  name: system"),
+			"taken clusters/staging/system.yaml:1"},
+		"same-name": {edit("adopt/staging/web.yaml", "kind: Kustomization\nmetadata:\n  name: web", "kind: Kustomization\nmetadata:\n  name: apps"),
+			"same-name clusters/staging/apps.yaml:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, m := adoptable(t, "staging", c.edit)
+			found, changes := m.step(req)
+			if len(changes) > 0 || len(found.Stops) == 0 || !errors.Is(found.Err(), ErrStops) {
+				t.Fatalf("%d files, %+v", len(changes), found)
+			}
+			var all []string
+			for _, s := range found.Stops {
+				if s.Do == "" || s.Message == "" || s.Cluster != "staging" || s.Line == 0 {
+					t.Errorf("%+v", s)
+				}
+				all = append(all, s.Code+" "+s.File+":"+strconv.Itoa(s.Line))
+			}
+			if text := strings.Join(all, "\n"); !strings.Contains(text, c.want) {
+				t.Errorf("%s\nwant %s", text, c.want)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, root, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func write(t *testing.T, root, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(root, file)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, root, file string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(root, file)); err != nil {
+		t.Fatal(err)
+	}
+}
