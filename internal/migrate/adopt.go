@@ -73,7 +73,7 @@ type adopter struct {
 	out    *Adoption
 	old    []*applier // those that Git has
 	left   []*applier // those that are written still, and that Git does not apply any more
-	parent *applier   // applies the old owners, and will apply the new ones
+	parent *applier   // will apply the new owners: what applies the old ones, if no other cluster has its folder, else the entry
 	fresh  []*applier // the new owners
 	direct []applied  // what else the files of the new owners have
 	sets   []name     // ResourceSets that make new owners
@@ -134,7 +134,7 @@ func (r AdoptRequest) open(ctx context.Context) (*adopter, error) {
 			a.left = append(a.left, o)
 		}
 	}
-	if len(a.old) > 0 && a.old[0].Parent != nil {
+	if len(a.old) > 0 && a.appliesOwn(a.old[0].Parent) {
 		a.parent = a.old[0].Parent
 	}
 	if err := a.readNew(ctx); err != nil {
@@ -145,6 +145,11 @@ func (r AdoptRequest) open(ctx context.Context) (*adopter, error) {
 	}
 	a.checkOwners()
 	return a, nil
+}
+
+// appliesOwn reports whether a Kustomization applies a folder of this cluster, so that what is listed there does not reach others.
+func (l *landscape) appliesOwn(by *applier) bool {
+	return by != nil && by.content != nil && by.content.files == l.fleet && within(l.folder, by.content.folder)
 }
 
 func (a *adopter) unknownOwner() error {
@@ -269,7 +274,7 @@ func (a *adopter) keeps(after *adopter) error {
 		return fmt.Errorf("%w: the change would alter more of %s than the owners", ErrStops, a.cluster)
 	}
 	for i, o := range before {
-		if o.name != now[i].name || !reflect.DeepEqual(withoutPatches(o), withoutPatches(now[i])) || !keepsPatches(o, now[i]) {
+		if o.name != now[i].name || !reflect.DeepEqual(a.withoutPatches(o), a.withoutPatches(now[i])) {
 			return fmt.Errorf("%w: the change would alter Kustomization %s of %s", ErrStops, o.name, a.cluster)
 		}
 	}
@@ -286,9 +291,18 @@ func (l *landscape) keepsSettings(after *landscape) bool {
 	return true
 }
 
-func withoutPatches(o *applier) map[string]any {
+// withoutPatches is a Kustomization without the patches of old owners.
+func (a *adopter) withoutPatches(o *applier) map[string]any {
 	out, spec := maps.Clone(o.object), maps.Clone(specOf(o))
+	patches := slices.DeleteFunc(slices.Clone(list(o.object, "spec", "patches")), func(p any) bool {
+		patch, _ := p.(map[string]any)
+		target := texts(patch, "target")
+		return target["kind"] == "Kustomization" && slices.ContainsFunc(a.Owners, func(owner string) bool { return ownerOf(owner).Name == target["name"] })
+	})
 	delete(spec, "patches")
+	if len(patches) > 0 {
+		spec["patches"] = patches
+	}
 	out["spec"] = spec
 	return out
 }

@@ -214,10 +214,7 @@ func resourcesOf(file []byte) []string {
 
 // kustomizationOf is the kustomization that chooses the files of a folder that the parent applies: the nearest one, "" for none.
 func (a *adopter) kustomizationOf(file string) string {
-	top := a.folder
-	if a.parent.content != nil {
-		top = a.parent.content.folder
-	}
+	top := a.parentFolder()
 	for dir := path.Dir(file); within(top, dir); dir = path.Dir(dir) {
 		for _, own := range kustomize.FileNames() {
 			if f := path.Join(dir, own); a.fleet.tree().Has(f) {
@@ -253,14 +250,22 @@ func (a *adopter) bring(e *edits) error {
 	})
 }
 
-// listing is the kustomization that lists the old owners, and is to list the new ones.
+// listing is the kustomization that is to list the new owners: the one that lists an old owner, else that of the parent's folder.
 func (a *adopter) listing() string {
 	for _, o := range a.old {
-		if list := a.kustomizationOf(o.File); o.here() && list != "" {
+		if list := a.kustomizationOf(o.File); a.isOwn(o) && list != "" {
 			return list
 		}
 	}
-	return ""
+	return a.kustomizationOf(path.Join(a.parentFolder(), "any.yaml"))
+}
+
+// parentFolder is the folder that the parent applies.
+func (a *adopter) parentFolder() string {
+	if a.parent.content != nil {
+		return a.parent.content.folder
+	}
+	return a.folder
 }
 
 // entries are the files and folders of the new owners as a kustomization lists them.

@@ -48,7 +48,7 @@ func (a *adopter) wait(ctx context.Context) error {
 		if !a.Back {
 			return a.waitEnd(ctx)
 		}
-		a.waitOld(ready)
+		a.waitOld(ready, prunesAgain)
 		a.waitGone()
 	case StepWithdraw, StepPruneBack:
 		return a.waitBack(ctx)

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ type model struct {
 	labels    map[cluster.ID]map[string]string // of all other objects
 	created   map[cluster.ID]int               // how often
 	deleted   []cluster.ID
+	behind    bool // it has not seen the last commit when the way back begins
 }
 
 // adoptable is the landscape adopt, in which a cluster runs what Git has, with the request that moves it.
@@ -109,7 +111,7 @@ func (m *model) reconcile(l *landscape, a *applier) {
 	before := o.Inventory
 	o.Inventory = nil
 	for _, s := range some {
-		if m.labels[s.id] == nil {
+		if m.labels[s.id] == nil && s.id.Namespace != fluxNamespace {
 			m.created[s.id]++
 		}
 		m.labels[s.id] = map[string]string{kustomizeGroup + "name": a.Name, kustomizeGroup + "namespace": a.Namespace}
@@ -125,7 +127,7 @@ func (m *model) reconcile(l *landscape, a *applier) {
 // prune deletes objects that bear the labels of a Kustomization, but those that are kept.
 func (m *model) prune(o cluster.Object, keep []cluster.ID) {
 	for _, id := range o.Inventory {
-		if id.Kind == cluster.Kustomization || id.Kind == cluster.OCIRepository || slices.Contains(keep, id) {
+		if id.Namespace == fluxNamespace || slices.Contains(keep, id) {
 			continue
 		}
 		if slices.Contains(cluster.Owners(m.labels[id]), o.Ref) {
@@ -138,12 +140,19 @@ func (m *model) prune(o cluster.Object, keep []cluster.ID) {
 // step runs adopt once and writes what it changes.
 func (m *model) step(req AdoptRequest) (*Adoption, []Change) {
 	m.t.Helper()
+	found, changes := m.look(req)
+	if err := Write(m.dir, changes); err != nil {
+		m.t.Fatal(err)
+	}
+	return found, changes
+}
+
+// look runs adopt once and writes nothing.
+func (m *model) look(req AdoptRequest) (*Adoption, []Change) {
+	m.t.Helper()
 	req.Fleet = fleetOf(m.t, m.dir)
 	found, changes, err := Adopt(m.t.Context(), req, m)
 	if err != nil {
-		m.t.Fatal(err)
-	}
-	if err := Write(m.dir, changes); err != nil {
 		m.t.Fatal(err)
 	}
 	return found, changes
@@ -171,4 +180,15 @@ func (m *model) safe(when string) {
 			m.t.Errorf("%s: %s was created %d times", when, id, n)
 		}
 	}
+}
+
+var errClosed = errors.New("cannot be asked")
+
+// closed is a cluster that gives no answer.
+type closed struct{}
+
+func (closed) Flux(context.Context, ...string) (*cluster.State, error) { return nil, errClosed }
+
+func (closed) Labels(context.Context, []cluster.ID) (map[cluster.ID]map[string]string, error) {
+	return nil, errClosed
 }

@@ -104,6 +104,7 @@ func TestAdoptBack(t *testing.T) {
 	for steps := range 4 {
 		for _, seen := range []bool{true, false} {
 			req, m := adoptable(t, "staging", nil)
+			m.behind = !seen
 			before := contents(t, fleetOf(t, m.dir))
 			for i := range steps {
 				m.step(req)
@@ -152,10 +153,13 @@ func TestAdoptTurnsBack(t *testing.T) {
 func (m *model) run(req AdoptRequest, atMost int) bool {
 	m.t.Helper()
 	for range atMost + 1 {
-		found, _ := m.step(req)
+		found, changes := m.step(req)
 		if len(found.Stops) > 0 {
 			m.t.Errorf("%+v", found)
 			return false
+		}
+		if again, more := m.look(req); len(changes) > 0 && !m.behind && (len(more) > 0 || again.Err() == nil) {
+			m.t.Errorf("%s again: %d files, %+v", found.Step, len(more), again)
 		}
 		if found.Step == StepDone && found.Err() == nil {
 			return true
