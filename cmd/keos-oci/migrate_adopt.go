@@ -99,7 +99,11 @@ func (a *app) adopt(ctx context.Context, g *migrateFlags, req migrate.AdoptReque
 	}
 	for _, c := range changes {
 		_, hunks, _ := bytes.Cut(diff.Diff(c.File, c.Before, c.File+" (after)", c.After), []byte("\n"))
-		res.Files = append(res.Files, generatedFile{Path: c.File, Status: status, Diff: string(hunks)})
+		f := generatedFile{Path: c.File, Status: status, Diff: string(hunks)}
+		if len(c.After) == 0 && status == fileUpdated {
+			f.Status = fileRemoved
+		}
+		res.Files = append(res.Files, f)
 	}
 	switch {
 	case found.Err() != nil:
@@ -119,6 +123,9 @@ type adoptResult struct {
 	Files []generatedFile `json:"files"`
 	Next  string          `json:"next,omitempty"`
 }
+
+// fileRemoved is the state of a file of which nothing is left.
+const fileRemoved = "removed"
 
 // nextAfter says what to look at after a step.
 func nextAfter(step string) string {

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -85,7 +86,8 @@ func (a *adopter) compareOne(o, now owned) {
 	if now.by == nil {
 		return // Flux applies the file itself, in the same commit
 	}
-	if o.text != now.text && !a.Accept {
+	same := o.text == now.text && reflect.DeepEqual(specOf(o.by)["commonMetadata"], specOf(now.by)["commonMetadata"])
+	if !same && !a.Accept {
 		a.refuse(o.from, "differs", fmt.Sprintf("%s is not the same in %s and in %s", o, o.by.name, now.by.name),
 			"publish what Git has; or look at the difference, and --accept")
 	}

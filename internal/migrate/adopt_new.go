@@ -184,6 +184,10 @@ func (a *adopter) checkOwners() {
 		}
 	}
 	for _, o := range a.old {
+		if o.Parent == nil {
+			a.refuse(o.place, "entry", fmt.Sprintf("Kustomization %s is the entry of %s: without it the cluster follows nothing", o.name, a.cluster),
+				"name the Kustomizations that it applies")
+		}
 		if isSuspended(o) && !a.hasSuspendMark(o) {
 			a.refuse(o.place, "suspended", fmt.Sprintf("Kustomization %s is suspended, so that its cluster may have other objects than Git", o.name),
 				"resume it, and let the cluster apply it first")
@@ -192,7 +196,7 @@ func (a *adopter) checkOwners() {
 	a.checkDependencies()
 }
 
-// checkDependencies stops at what waits for an old owner: it would wait for ever.
+// checkDependencies stops at what waits for an old owner: it would wait for ever. It notes what only old owners wait for.
 func (a *adopter) checkDependencies() {
 	everyone := slices.Clone(a.appliers)
 	for _, o := range a.fresh {
@@ -201,15 +205,31 @@ func (a *adopter) checkDependencies() {
 		}
 	}
 	for _, o := range everyone {
-		for _, d := range list(o.object, "spec", "dependsOn") {
-			ref, _ := d.(map[string]any)
-			other := name{cmp.Or(text(ref, "namespace"), o.Namespace), text(ref, "name")}
+		for _, other := range waitsFor(o) {
 			if !slices.Contains(a.old, o) && slices.Contains(a.Owners, other.String()) {
 				a.refuse(o.place, "depends-on", fmt.Sprintf("Kustomization %s waits for %s, which is to go (spec.dependsOn)", o.name, other),
 					"take it out of dependsOn; when all is done, let it wait for the new owners")
 			}
 		}
 	}
+	for _, o := range a.old {
+		for _, other := range waitsFor(o) {
+			waits := func(f *applier) bool { return slices.Contains(waitsFor(f), other) }
+			if !slices.Contains(a.Owners, other.String()) && !slices.ContainsFunc(a.fresh, waits) {
+				a.out.Notes = append(a.out.Notes, fmt.Sprintf("%s waits for %s (spec.dependsOn), and no new owner does", o.name, other))
+			}
+		}
+	}
+}
+
+// waitsFor are the Kustomizations of dependsOn.
+func waitsFor(o *applier) []name {
+	var names []name
+	for _, d := range list(o.object, "spec", "dependsOn") {
+		ref, _ := d.(map[string]any)
+		names = append(names, name{cmp.Or(text(ref, "namespace"), o.Namespace), text(ref, "name")})
+	}
+	return names
 }
 
 func specOf(o *applier) map[string]any {

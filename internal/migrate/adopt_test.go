@@ -184,6 +184,15 @@ func TestAdoptNoWayBack(t *testing.T) {
 	}
 }
 
+// TestAdoptOfEntry: the Kustomization by which a cluster follows its folder does not go.
+func TestAdoptOfEntry(t *testing.T) {
+	req, m := adoptable(t, "staging", nil)
+	req.Owners = []string{"flux-system/flux-system"}
+	if found, changes := m.step(req); len(changes) > 0 || len(found.Stops) == 0 || found.Stops[0].Code != "entry" {
+		t.Errorf("%+v", found)
+	}
+}
+
 // TestAdoptUnknown: an owner that was never there is an error, and not one that is gone; files without a Kustomization too.
 func TestAdoptUnknown(t *testing.T) {
 	for _, edit := range []func(*AdoptRequest){
@@ -222,6 +231,8 @@ func TestAdoptStops(t *testing.T) {
 		"depends-on":      {edit("clusters/staging/system.yaml", "spec:\n", "spec:\n  dependsOn:\n    - name: apps\n"), "depends-on clusters/staging/system.yaml:1"},
 		"deletion-policy": {edit("clusters/staging/apps.yaml", "  interval", "  deletionPolicy: Delete\n  interval"), "deletion-policy clusters/staging/apps.yaml:1"},
 		"suspended":       {edit("clusters/staging/apps.yaml", "  interval", "  suspend: true\n  interval"), "suspended clusters/staging/apps.yaml:1"},
+		"common-metadata": {edit("adopt/staging/web.yaml", "  prune: true\n", "  prune: true\n  commonMetadata:\n    labels: {a: b}\n"),
+			"differs apps/base/web/web.yaml:1"},
 		"kubeconfig": {edit("clusters/staging/apps.yaml", "  interval", "  kubeConfig: {secretRef: {name: far}}\n  interval"),
 			"kubeconfig clusters/staging/apps.yaml:1"},
 		"workspace": {edit("adopt/staging/web.yaml", "oci://registry.example.com/adopt/web", "oci://registry.example.com/adopt/nosuch"),
