@@ -48,6 +48,7 @@ func TestAdopt(t *testing.T) {
 	a.owned(t, "redis", "web")
 	a.cannotBeAsked(t)
 	a.pruneIsBack(t)
+	a.bySet(t)
 }
 
 // adoption is a cluster whose apps are applied by one Kustomization for the layer.
@@ -56,6 +57,8 @@ type adoption struct {
 	fleet           *checkout
 	private, public string
 	config          string // kubeconfig with the contexts viewer and nobody
+	owners          []string
+	fresh           string // file or folder with the new owners
 	before          map[string]string
 	back            bool
 }
@@ -63,6 +66,7 @@ type adoption struct {
 func newAdoption(t *testing.T, w *world) *adoption {
 	t.Helper()
 	a := &adoption{site: &site{cluster: w.cluster, name: "staging"}, fleet: w.checkout(t, "org/fleet", "adopt")}
+	a.owners, a.fresh = []string{"flux-system/apps"}, "adopt/staging"
 	bare := t.TempDir()
 	server := serveGit(t, bare)
 	a.writeFleet(server)
@@ -105,6 +109,7 @@ kind: ClusterRole
 metadata: {name: adopt}
 rules:
 - {apiGroups: [kustomize.toolkit.fluxcd.io], resources: [kustomizations], verbs: [list]}
+- {apiGroups: [fluxcd.controlplane.io], resources: [resourcesets], verbs: [list]}
 - {apiGroups: [""], resources: [configmaps, namespaces, serviceaccounts], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -174,8 +179,11 @@ type adopted struct {
 // adopt runs keos-oci migrate adopt, and gives its answer and exit code.
 func (a *adoption) adopt(t *testing.T, context string, more ...string) (res adopted, code int, text string) {
 	t.Helper()
-	args := []string{"-C", a.fleet.dir, "--registry", a.fleet.prefix, "migrate", "adopt", "staging", "-o", "json", "--owner", "flux-system/apps",
-		"--new", "adopt/staging", "--workspace", a.fleet.dir, "--key", a.public, "--kubeconfig", a.config, "--context", context}
+	args := []string{"-C", a.fleet.dir, "--registry", a.fleet.prefix, "migrate", "adopt", "staging", "-o", "json",
+		"--new", a.fresh, "--workspace", a.fleet.dir, "--key", a.public, "--kubeconfig", a.config, "--context", context}
+	for _, owner := range a.owners {
+		args = append(args, "--owner", owner)
+	}
 	if a.back {
 		args = append(args, "--back")
 	}
@@ -254,12 +262,17 @@ func (a *adoption) done(t *testing.T) {
 	a.same(t, "all steps")
 }
 
+// isOfFlux reports whether an object is one that Flux reconciles, or a report of Flux Operator.
+func isOfFlux(object string) bool {
+	return strings.Contains(object, "toolkit.fluxcd.io ") || strings.Contains(object, "fluxcd.controlplane.io ")
+}
+
 // same demands that all objects but those of Flux are there, with their UIDs.
 func (a *adoption) same(t *testing.T, after string) {
 	t.Helper()
 	now := a.uids(t)
 	for object, uid := range a.before {
-		if now[object] != uid && !strings.Contains(object, "toolkit.fluxcd.io ") {
+		if now[object] != uid && !isOfFlux(object) {
 			t.Errorf("after %s: %s had the UID %s and has %q", after, object, uid, now[object])
 		}
 	}
@@ -269,7 +282,7 @@ func (a *adoption) same(t *testing.T, after string) {
 func (a *adoption) owned(t *testing.T, want ...string) {
 	t.Helper()
 	for i, app := range []string{"redis", "web"} {
-		for _, r := range []ref{{"ConfigMap", app, app}, {"ConfigMap", app, "extra"}, {"ServiceAccount", app, app}, {kind: "Namespace", name: app}} {
+		for _, r := range []ref{{"ConfigMap", app, app}, {"ServiceAccount", app, app}, {kind: "Namespace", name: app}} {
 			object, err := a.get(t, r)
 			if err != nil {
 				t.Fatalf("%s: %v", r, err)
@@ -319,7 +332,7 @@ func (a *adoption) pruneIsBack(t *testing.T) {
 	}
 	now := a.uids(t)
 	missing := slices.DeleteFunc(slices.Sorted(maps.Keys(a.before)), func(object string) bool {
-		return now[object] == a.before[object] || strings.Contains(object, "toolkit.fluxcd.io ")
+		return now[object] == a.before[object] || isOfFlux(object)
 	})
 	if len(missing) != 1 || !strings.Contains(missing[0], "ConfigMap. web/extra") {
 		t.Errorf("pruned: %v", missing)

@@ -76,9 +76,7 @@ func (a *adopter) takeFresh(ctx context.Context, s *landscape, wanted map[name]b
 			s.stopContent(ctx, o)
 		}
 	}
-	for _, text := range s.byHand {
-		a.out.Notes = append(a.out.Notes, text)
-	}
+	a.out.Notes = append(a.out.Notes, s.byHand...)
 }
 
 // stopContent says why it is not known what a Kustomization applies.

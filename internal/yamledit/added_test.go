@@ -45,30 +45,26 @@ func kustomizationApps() ID {
 // TestAddField: a field comes with its comment, again changes nothing, and goes with it.
 func TestAddField(t *testing.T) {
 	set := ID{Group: "fluxcd.controlplane.io", Kind: "ResourceSet", Name: "set"}
-	for want, c := range map[string]struct {
+	for path, c := range map[string]struct {
 		id   ID
-		path string
+		want string
 	}{
-		"  # how often\n  # it is off\n  suspend: true\n  interval: 10m\n":               {kustomizationApps(), "spec.suspend"},
-		"      spec:\n        # it is off\n        suspend: true\n        prune: true\n": {set, "spec.resources.1.spec.suspend"},
-		"    # it is off\n    - apiVersion":                                              {set, "spec.resources.suspend"},
+		"spec.suspend":                  {kustomizationApps(), "  # how often\n  # it is off\n  suspend: true\n  interval: 10m\n"},
+		"spec.resources.1.spec.suspend": {set, "      spec:\n        # it is off\n        suspend: true\n        prune: true\n"},
 	} {
-		after, err := AddField([]byte(twoApps), c.id, "it is off", Field{c.path, "true"})
-		if c.path == "spec.resources.suspend" {
-			if !errors.Is(err, ErrUnsafe) {
-				t.Errorf("%v", err)
-			}
-			continue
-		}
-		if err != nil || !strings.Contains(string(after), want) {
+		after, err := AddField([]byte(twoApps), c.id, "it is off", Field{path, "true"})
+		if err != nil || !strings.Contains(string(after), c.want) {
 			t.Fatalf("%v: %s", err, after)
 		}
-		if again, err := AddField(after, c.id, "it is off", Field{c.path, "true"}); err != nil || string(again) != string(after) {
+		if again, err := AddField(after, c.id, "it is off", Field{path, "true"}); err != nil || string(again) != string(after) {
 			t.Errorf("again: %v: %s", err, again)
 		}
-		if undone, err := RemoveField(after, c.id, "it is off", c.path); err != nil || string(undone) != twoApps {
+		if undone, err := RemoveField(after, c.id, "it is off", path); err != nil || string(undone) != twoApps {
 			t.Errorf("undone: %v: %s", err, undone)
 		}
+	}
+	if _, err := AddField([]byte(twoApps), set, "mark", Field{"spec.resources.suspend", "true"}); !errors.Is(err, ErrUnsafe) {
+		t.Errorf("a field of a list: %v", err)
 	}
 	if _, err := AddField([]byte(twoApps), kustomizationApps(), "mark", Field{"spec.prune", "false"}); !errors.Is(err, ErrUnsafe) {
 		t.Errorf("a field that is there: %v", err)
