@@ -19,9 +19,9 @@ func (a *app) migrateAdoptCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adopt CLUSTER",
 		Short: "Let new Kustomizations take over the objects of old ones; nothing is pruned or created anew",
-		Long: `For layouts in which the owner of objects changes: one Kustomization for a layer becomes one for each app, or those of a ResourceSet.
-Write the new owners into files that the cluster does not apply yet (keos-oci generate ocirepository --dir, or generate resourceset), and
-commit them. Paths of --new are from the top of the checkout.
+		Long: `For layouts in which the owner of objects changes: one Kustomization for a layer becomes one for each app, or those of a
+ResourceSet. Write the new owners into files that the cluster does not apply yet (keos-oci generate ocirepository --dir, or
+generate resourceset), and commit them. Paths of --new are from the top of the checkout.
 
 Each run does one step, or says what it waits for. Commit and push after each step, and run the same command again:
 
@@ -40,8 +40,8 @@ before: prune is off there, the old owners are suspended, every object has the l
 withdraw (the new owners go), prune-back. Then all files have the bytes from before.
 
 Exit code 3 means that something is in the way, or that the cluster is not as far as Git. --check changes nothing, and exits with 0 only when
-all is done. The user of the kubeconfig needs to list kustomizations and to get the objects, of which only metadata is read. Secrets are not
-read: for them the inventory of the new owner counts.`,
+all is done. The user of the kubeconfig needs to list kustomizations and to get the objects, of which only metadata is read. Secrets are
+not read: for them the inventory of the new owner counts.`,
 		Example: `  keos-oci migrate adopt staging --owner flux-system/apps --new adopt/staging --workspace . --context staging-viewer
   keos-oci migrate adopt staging --owner flux-system/apps --new adopt/staging --workspace . --context staging-viewer --dry-run
   keos-oci migrate adopt staging --owner flux-system/apps --new adopt/staging --workspace . --context staging-viewer --back`,
@@ -51,7 +51,8 @@ read: for them the inventory of the new owner counts.`,
 	g.bind(f)
 	g.bindEdits(f)
 	g.generate.signing.bindVerifier(f)
-	f.StringArrayVar(&req.Owners, "owner", nil, "NAMESPACE/NAME of a Kustomization that gives its objects away; may be given several times (required)")
+	f.StringArrayVar(&req.Owners, "owner", nil,
+		"NAMESPACE/NAME of a Kustomization that gives its objects away; may be given several times (required)")
 	f.StringArrayVar(&req.New, "new", nil, "file or folder of the fleet with new owners; may be given several times (required)")
 	f.BoolVar(&req.Back, "back", false, "give the objects back to the old owners")
 	f.BoolVar(&req.Accept, "accept", false, "although the content of objects differs")

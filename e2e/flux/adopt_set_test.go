@@ -2,8 +2,8 @@ package flux
 
 import "testing"
 
-// bySet lets the Kustomizations of a ResourceSet take over from those of the apps, in the middle back, and again. The old owners are written
-// outside of the cluster's folder, so that they are changed and removed by patches.
+// bySet lets the Kustomizations of a ResourceSet take over from those of the apps, in the middle back, and again. The old
+// owners are written outside of the cluster's folder, so that they are changed and removed by patches.
 func (a *adoption) bySet(t *testing.T) {
 	t.Helper()
 	a.owners, a.fresh, a.before = []string{"flux-system/redis", "flux-system/web"}, "tenants/apps.yaml", a.uids(t)

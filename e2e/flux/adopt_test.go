@@ -18,8 +18,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// TestAdopt lets one Kustomization for each app take over the objects of a layer's Kustomization on real Flux: forward to the middle, all the
-// way back, and forward to the end. Each step is a commit. No object is replaced or pruned, until the new owners prune on their own.
+// TestAdopt lets one Kustomization for each app take over the objects of a layer's Kustomization on real Flux: forward to the
+// middle, all the way back, and forward to the end. Each step is a commit. No object is replaced or pruned, until the new owners prune.
 func TestAdopt(t *testing.T) {
 	tools := findTools(t)
 	runtime.LockOSThread() // as in TestFlux
@@ -77,7 +77,8 @@ func newAdoption(t *testing.T, w *world) *adoption {
 	a.private = a.fleet.key("adopt")
 	a.public = strings.TrimSuffix(a.private, ".key") + ".pub"
 	a.publish()
-	a.fleet.generate("ocirepository", "--channel", "latest", "--environment", "staging", "--key", a.public, "--key-secret", "cosign-key", "--insecure",
+	a.fleet.generate("ocirepository", "--channel", "latest", "--environment", "staging", "--key", a.public, "--key-secret", "cosign-key",
+		"--insecure",
 		"--substitute", "cluster_name=staging", "--interval", "1m", "--dir", filepath.Join(a.fleet.dir, "adopt", "staging"))
 	a.fleet.commit()
 	a.fleet.git("push", "-q", "origin", "main")
@@ -126,10 +127,12 @@ func (a *adoption) writeFleet(server string) {
 		return fmt.Sprintf("apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: %s\n  namespace: flux-system\nspec:\n"+
 			"  interval: %s\n  retryInterval: 2s\n  path: %s\n  prune: true # as it was\n  sourceRef:\n    kind: GitRepository\n    name: flux-system\n", name, interval, path)
 	}
-	f.write("clusters/staging/flux-system/gotk-sync.yaml", "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata:\n  name: flux-system\n"+
-		"  namespace: flux-system\nspec:\n  interval: 1h\n  ref:\n    branch: main\n  url: "+server+"/fleet.git\n---\n"+
-		kustomization(fluxNamespace, "./clusters/staging", "1h"))
-	f.write("clusters/staging/apps.yaml", kustomization("apps", "./apps/staging", "10s")+"  postBuild:\n    substitute:\n      cluster_name: staging\n")
+	f.write("clusters/staging/flux-system/gotk-sync.yaml",
+		"apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata:\n  name: flux-system\n"+
+			"  namespace: flux-system\nspec:\n  interval: 1h\n  ref:\n    branch: main\n  url: "+server+"/fleet.git\n---\n"+
+			kustomization(fluxNamespace, "./clusters/staging", "1h"))
+	f.write("clusters/staging/apps.yaml", kustomization("apps", "./apps/staging",
+		"10s")+"  postBuild:\n    substitute:\n      cluster_name: staging\n")
 	f.write("clusters/staging/kustomization.yaml", "resources:\n  - flux-system/gotk-sync.yaml\n  - apps.yaml # the layer\n")
 	f.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\ndiscover:\n"+
 		"  - {layout: envFirst, path: apps, environments: [staging], enabledFrom: kustomization}\nartifact: {mode: closure, external: include}\n")
@@ -138,7 +141,8 @@ func (a *adoption) writeFleet(server string) {
 		f.write("apps/staging/"+app+"/kustomization.yaml", "resources: [../../base/"+app+", extra.yaml]\n")
 		f.write("apps/staging/"+app+"/extra.yaml", configMapText(app, "extra", "one"))
 		f.write("apps/base/"+app+"/kustomization.yaml", "resources: [app.yaml]\n")
-		f.write("apps/base/"+app+"/app.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+app+"}\n---\n"+configMapText(app, app, "${cluster_name}")+
+		f.write("apps/base/"+app+"/app.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+app+"}\n---\n"+configMapText(app, app,
+			"${cluster_name}")+
 			"---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: "+app+", namespace: "+app+"}\n")
 	}
 }
@@ -309,7 +313,8 @@ func (a *adoption) files() string {
 // cannotBeAsked: a user who may see nothing gets an error, and no answer.
 func (a *adoption) cannotBeAsked(t *testing.T) {
 	t.Helper()
-	if res, code, text := a.adopt(t, "nobody", "--check"); code != 1 || res.Step != "" || !strings.Contains(text, "resources: [kustomizations], verbs: [list]") {
+	if res, code, text := a.adopt(t, "nobody", "--check"); code != 1 || res.Step != "" ||
+		!strings.Contains(text, "resources: [kustomizations], verbs: [list]") {
 		t.Errorf("exit code %d, %s", code, text)
 	}
 }

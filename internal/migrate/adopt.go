@@ -81,14 +81,14 @@ type adopter struct {
 	live   *view
 }
 
-// Adopt finds out from Git and from the cluster which step is next, and gives the changes of this one step. There are none while the cluster
-// does not show the step before.
+// Adopt finds out from Git and from the cluster which step is next, and gives the changes of this one step. There are none while the
+// cluster does not show the step before.
 func Adopt(ctx context.Context, req AdoptRequest, asked Asked) (*Adoption, []Change, error) {
 	a, err := req.open(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(a.old) == len(a.Owners) {
+	if len(a.old) == len(a.Owners) && !req.Back { // nothing of the new owners may keep objects from going back
 		if err := a.compare(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -143,7 +143,9 @@ func (r AdoptRequest) open(ctx context.Context) (*adopter, error) {
 	if len(a.old) < len(r.Owners) && !a.listed {
 		return nil, a.unknownOwner()
 	}
-	a.checkOwners()
+	if !r.Back {
+		a.checkOwners()
+	}
 	return a, nil
 }
 
@@ -297,7 +299,8 @@ func (a *adopter) withoutPatches(o *applier) map[string]any {
 	patches := slices.DeleteFunc(slices.Clone(list(o.object, "spec", "patches")), func(p any) bool {
 		patch, _ := p.(map[string]any)
 		target := texts(patch, "target")
-		return target["kind"] == "Kustomization" && slices.ContainsFunc(a.Owners, func(owner string) bool { return ownerOf(owner).Name == target["name"] })
+		return target["kind"] == "Kustomization" &&
+			slices.ContainsFunc(a.Owners, func(owner string) bool { return ownerOf(owner).Name == target["name"] })
 	})
 	delete(spec, "patches")
 	if len(patches) > 0 {
@@ -309,7 +312,8 @@ func (a *adopter) withoutPatches(o *applier) map[string]any {
 
 // others are the Kustomizations that Git has beside the old and the new owners, by name.
 func (a *adopter) others() []*applier {
-	others := slices.DeleteFunc(slices.Clone(a.appliers), func(o *applier) bool { return slices.Contains(a.old, o) || slices.Contains(a.fresh, o) })
+	others := slices.DeleteFunc(slices.Clone(a.appliers),
+		func(o *applier) bool { return slices.Contains(a.old, o) || slices.Contains(a.fresh, o) })
 	slices.SortFunc(others, func(x, y *applier) int { return compareNames(x.name, y.name) })
 	return others
 }

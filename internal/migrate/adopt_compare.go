@@ -73,7 +73,8 @@ func (a *adopter) takers(before, after []owned) map[cluster.ID]owned {
 			continue
 		}
 		if other, twice := taken[o.id]; twice {
-			a.refuse(direct.from, "twice", fmt.Sprintf("%s is in this file, and the new owner %s applies it too", o, other.by.name), "leave it to one of them")
+			a.refuse(direct.from, "twice", fmt.Sprintf("%s is in this file, and the new owner %s applies it too", o, other.by.name),
+				"leave it to one of them")
 			continue
 		}
 		taken[o.id] = o
@@ -97,7 +98,8 @@ func (a *adopter) compareOne(o, now owned) {
 	}
 	for _, secret := range secretValues(o.by) {
 		if strings.Contains(o.text, "${") && !slices.Contains(secretValues(now.by), secret) {
-			a.refuse(now.by.place, "settings", fmt.Sprintf("%s may have a value of Secret %s, which the new owner %s does not take values from", o, secret, now.by.name),
+			a.refuse(now.by.place, "settings", fmt.Sprintf("%s may have a value of Secret %s, which the new owner %s does not take values from",
+				o, secret, now.by.name),
 				"add it to spec.postBuild.substituteFrom")
 		}
 	}
@@ -117,11 +119,13 @@ func secretValues(o *applier) []string {
 // stopMissing stops at an object that no new owner applies, or that one applies in another namespace.
 func (a *adopter) stopMissing(o owned, after []owned) {
 	if i := slices.IndexFunc(after, func(n owned) bool { return moved(o.id, n.id) }); i >= 0 {
-		a.refuse(o.from, "namespace", fmt.Sprintf("%s would be in the namespace %q of the new owner %s: that is a move of data", o, after[i].id.Namespace, after[i].by.name),
+		a.refuse(o.from, "namespace", fmt.Sprintf("%s would be in the namespace %q of the new owner %s: that is a move of data", o,
+			after[i].id.Namespace, after[i].by.name),
 			"let the new owner apply it in the namespace that it has: spec.targetNamespace")
 		return
 	}
-	a.refuse(o.from, "missing", fmt.Sprintf("%s is an object of %s, and no new owner applies it", o, o.by.name), "add a new owner that applies it, with --new")
+	a.refuse(o.from, "missing", fmt.Sprintf("%s is an object of %s, and no new owner applies it", o, o.by.name),
+		"add a new owner that applies it, with --new")
 }
 
 // isMoved reports whether an object is one of before in another namespace, which stopMissing says.
@@ -145,7 +149,8 @@ func (a *adopter) objectsOf(ctx context.Context, appliers []*applier) ([]owned, 
 		}
 		built, err := a.build(ctx, by.content, by, true)
 		if err != nil {
-			a.refuse(by.place, "build", fmt.Sprintf("%s, which Kustomization %s applies, does not build: %v", by.content.folder, by.name, err), "see keos-oci check")
+			a.refuse(by.place, "build", fmt.Sprintf("%s, which Kustomization %s applies, does not build: %v", by.content.folder, by.name, err),
+				"see keos-oci check")
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}

@@ -126,10 +126,12 @@ func resumeIn(file []byte, id yamledit.ID, spec, mark string) ([]byte, error) {
 func (a *adopter) canPatch(o *applier) bool {
 	switch by := o.Parent; {
 	case by == nil || !a.isOwn(by):
-		a.refuse(o.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would change other clusters as well", o.name, a.folder),
+		a.refuse(o.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would change other clusters as well",
+			o.name, a.folder),
 			"write the Kustomization into "+a.folder+" first")
 	case !by.managed:
-		a.refuse(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, o.name), "let the cluster apply this file")
+		a.refuse(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, o.name),
+			"let the cluster apply this file")
 	default:
 		return true
 	}
@@ -235,8 +237,9 @@ func (a *adopter) bring(e *edits) error {
 	}
 	list := a.listing()
 	if list == "" {
-		a.refuse(a.old[0].place, "place", fmt.Sprintf("Flux applies all files of %s, which has no kustomization.yaml that could list the new owners", a.folder),
-			fmt.Sprintf("move them there: git mv %s %s/; commit, and run it again with --new where they are then", strings.Join(a.New, " "), path.Dir(a.old[0].File)))
+		a.refuse(a.old[0].place, "place", fmt.Sprintf("Flux applies all files of %s, which has no kustomization.yaml for the new owners", a.folder),
+			fmt.Sprintf("move them there: git mv %s %s/; commit, and run it again with --new where they are then", strings.Join(a.New, " "),
+				path.Dir(a.old[0].File)))
 		return nil
 	}
 	return e.edit(list, func(file []byte) (after []byte, err error) {
@@ -297,8 +300,9 @@ func (a *adopter) giveBack(e *edits) error {
 func (a *adopter) withdraw(e *edits) error {
 	list := a.listing()
 	if list == "" {
-		a.refuse(a.fresh[0].place, "place", fmt.Sprintf("Flux applies all files of %s, which has no kustomization.yaml that lists the new owners", a.folder),
-			fmt.Sprintf("move them out of the folder: git mv %s …; commit, and run it again with --new where they are then", strings.Join(a.New, " ")))
+		a.refuse(a.fresh[0].place, "place", fmt.Sprintf("Flux applies all files of %s, which has no kustomization.yaml", a.folder),
+			fmt.Sprintf("move them out of the folder: git mv %s …; commit, and run it again with --new where they are then",
+				strings.Join(a.New, " ")))
 		return nil
 	}
 	return e.edit(list, func(file []byte) (after []byte, err error) {

@@ -44,13 +44,15 @@ func TestAdoptOfSharedFile(t *testing.T) {
 		write(t, root, "shared/apps.yaml", strings.ReplaceAll(read(t, root, "clusters/staging/apps.yaml"), "staging", "${ENVIRONMENT}"))
 		write(t, root, "shared/kustomization.yaml", "resources:\n  - apps.yaml\n")
 		for _, c := range []string{"staging", "production"} {
-			write(t, root, "clusters/"+c+"/apps.yaml", "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: shared\n  namespace: flux-system\n"+
-				"spec:\n  path: ./shared\n  prune: true\n  postBuild:\n    substitute:\n      ENVIRONMENT: "+c+"\n  sourceRef:\n    kind: GitRepository\n    name: flux-system\n")
+			write(t, root, "clusters/"+c+"/apps.yaml",
+				"apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: shared\n  namespace: flux-system\n"+
+					"spec:\n  path: ./shared\n  prune: true\n  postBuild:\n    substitute:\n      ENVIRONMENT: "+c+"\n  sourceRef:\n    kind: GitRepository\n    name: flux-system\n")
 		}
 	})
 	shared := read(t, m.dir, "shared/apps.yaml")
 	after := wholeWay(t, req, m)
-	if after["shared/apps.yaml"] != shared || !strings.Contains(after["clusters/staging/apps.yaml"], "# keos-oci migrate: adopt remove flux-system/apps\n") {
+	if after["shared/apps.yaml"] != shared ||
+		!strings.Contains(after["clusters/staging/apps.yaml"], "# keos-oci migrate: adopt remove flux-system/apps\n") {
 		t.Errorf("%s\n%s", after["shared/apps.yaml"], after["clusters/staging/apps.yaml"])
 	}
 	if strings.Contains(after["clusters/staging/apps.yaml"], "adopt suspend") {
@@ -67,7 +69,8 @@ func TestAdoptWithoutKustomization(t *testing.T) {
 		m.sync("production")
 	}
 	found, changes := m.step(req)
-	if len(changes) > 0 || len(found.Stops) != 1 || found.Stops[0].Code != "place" || !strings.Contains(found.Stops[0].Do, "git mv adopt/production clusters/production/") {
+	if len(changes) > 0 || len(found.Stops) != 1 || found.Stops[0].Code != "place" ||
+		!strings.Contains(found.Stops[0].Do, "git mv adopt/production clusters/production/") {
 		t.Fatalf("%+v", found)
 	}
 	move(t, m.dir, "adopt/production", "clusters/production/apps")
@@ -155,7 +158,8 @@ func TestAdoptByResourceSet(t *testing.T) {
 	req, m := adoptable(t, "staging", func(root string) { write(t, root, "tenants/apps.yaml", setText) })
 	req.New = []string{"tenants/apps.yaml"}
 	after := wholeWay(t, req, m)
-	if after["tenants/apps.yaml"] != setText || !strings.Contains(after["clusters/staging/kustomization.yaml"], "  - ../../tenants/apps.yaml\n") {
+	if after["tenants/apps.yaml"] != setText ||
+		!strings.Contains(after["clusters/staging/kustomization.yaml"], "  - ../../tenants/apps.yaml\n") {
 		t.Errorf("%s\n%s", after["tenants/apps.yaml"], after["clusters/staging/kustomization.yaml"])
 	}
 }
@@ -163,7 +167,8 @@ func TestAdoptByResourceSet(t *testing.T) {
 // TestAdoptOfOneFile: the old owner is one of several documents, and the kustomization goes on listing the file.
 func TestAdoptOfOneFile(t *testing.T) {
 	req, m := adoptable(t, "staging", func(root string) {
-		write(t, root, "clusters/staging/apps.yaml", read(t, root, "clusters/staging/system.yaml")+"---\n"+read(t, root, "clusters/staging/apps.yaml"))
+		write(t, root, "clusters/staging/apps.yaml",
+			read(t, root, "clusters/staging/system.yaml")+"---\n"+read(t, root, "clusters/staging/apps.yaml"))
 		replaceIn(t, root, "clusters/staging/kustomization.yaml", "  - system.yaml\n", "")
 		remove(t, root, "clusters/staging/system.yaml")
 	})

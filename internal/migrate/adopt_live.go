@@ -61,7 +61,8 @@ func (a *adopter) waitEnd(ctx context.Context) error {
 	for _, text := range a.Owners {
 		n := ownerOf(text)
 		if _, found := a.live.state.Find(kustomizationRef(n)); found {
-			a.waitFor(a.parent, fmt.Sprintf("Kustomization %s is in the cluster", n), "push the commit that removed it, then "+reconcile(a.parent)+" --with-source")
+			a.waitFor(a.parent, fmt.Sprintf("Kustomization %s is in the cluster", n),
+				"push the commit that removed it, then "+reconcile(a.parent)+" --with-source")
 		}
 	}
 	if a.out.Step == StepPruneOn {
@@ -99,15 +100,29 @@ func (a *adopter) waitBuilt(ctx context.Context) error {
 // waitBack is for the way back: the new owners apply nothing, and the old ones have all objects.
 func (a *adopter) waitBack(ctx context.Context) error {
 	a.waitOld(ready)
-	ids := a.inventory(a.oldRefs())
 	if a.out.Step == StepPruneBack {
 		a.waitGone()
 	} else {
 		a.waitFresh(goneOrSuspended)
-		ids = append(ids, a.inventory(a.freshRefs())...)
 		a.checkSets()
+		a.noteOrphans()
 	}
-	return a.waitOwned(ctx, ids, a.oldRefs())
+	return a.waitOwned(ctx, a.inventory(a.oldRefs()), a.oldRefs())
+}
+
+// noteOrphans notes what the new owners alone have applied: it stays when they go.
+func (a *adopter) noteOrphans() {
+	var left []string
+	for _, id := range a.inventory(a.freshRefs()) {
+		if _, back := a.holder(id, a.oldRefs()); !back {
+			left = append(left, shortID(id))
+		}
+	}
+	if len(left) > 0 {
+		slices.Sort(left)
+		a.out.Notes = append(a.out.Notes, fmt.Sprintf("%d objects that the new owners alone have applied stay, and nobody prunes them: %s",
+			len(left), shortList(left)))
+	}
 }
 
 // checkSets stops at objects that a ResourceSet would take away with itself.
@@ -116,7 +131,8 @@ func (a *adopter) checkSets() {
 		o, _ := a.live.state.Find(cluster.Ref{Kind: cluster.ResourceSet, Namespace: n.Namespace, Name: n.Name})
 		for _, id := range o.Inventory {
 			if slices.Contains(a.inventory(a.oldRefs()), id) {
-				a.refuse(a.fresh[0].place, "resourceset", fmt.Sprintf("ResourceSet %s has applied %s %s too, and would delete it when it goes", n, id.Kind, id.Name),
+				a.refuse(a.fresh[0].place, "resourceset",
+					fmt.Sprintf("ResourceSet %s has applied %s %s too, and would delete it when it goes", n, id.Kind, id.Name),
 					"give the object in the ResourceSet the annotation fluxcd.controlplane.io/prune: disabled, and remove the ResourceSet by hand")
 			}
 		}
@@ -127,7 +143,8 @@ func (a *adopter) checkSets() {
 func (a *adopter) waitGone() {
 	for _, o := range a.fresh {
 		if _, found := a.live.state.Find(kustomizationRef(o.name)); found {
-			a.waitFor(o, fmt.Sprintf("Kustomization %s is in the cluster", o.name), "push the commit that took it out, then "+reconcile(a.parent)+" --with-source")
+			a.waitFor(o, fmt.Sprintf("Kustomization %s is in the cluster", o.name),
+				"push the commit that took it out, then "+reconcile(a.parent)+" --with-source")
 		}
 	}
 }
@@ -243,7 +260,8 @@ func (a *adopter) waitLabels(lacks map[cluster.Ref][]string) {
 	}
 	for ref, objects := range lacks {
 		slices.Sort(objects)
-		message := fmt.Sprintf("%d objects are in the inventory of none of the owners that should have them: %s", len(objects), shortList(objects))
+		message := fmt.Sprintf("%d objects are in the inventory of none of the owners that should have them: %s", len(objects),
+			shortList(objects))
 		if ref.Name != "" {
 			message = fmt.Sprintf("%d objects do not have the label of %s: %s", len(objects), ref, shortList(objects))
 		}

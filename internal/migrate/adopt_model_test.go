@@ -124,7 +124,7 @@ func (m *model) reconcile(l *landscape, a *applier) {
 	}
 }
 
-// prune deletes objects that bear the labels of a Kustomization, but those that are kept.
+// prune deletes objects that have the labels of a Kustomization, but those that are kept.
 func (m *model) prune(o cluster.Object, keep []cluster.ID) {
 	for _, id := range o.Inventory {
 		if id.Namespace == fluxNamespace || slices.Contains(keep, id) {

@@ -42,7 +42,9 @@ func (a *adopter) readNew(ctx context.Context) error {
 	if len(a.fresh) == 0 {
 		return fmt.Errorf("%w: %v have no Kustomization", ErrNoOwner, a.New)
 	}
-	a.out.Stops = append(a.out.Stops, s.stops...)
+	if !a.Back {
+		a.out.Stops = append(a.out.Stops, s.stops...)
+	}
 	return nil
 }
 
@@ -91,7 +93,8 @@ func (l *landscape) stopContent(ctx context.Context, o *applier) {
 			return
 		}
 	}
-	l.stop(o.place, "workspace", fmt.Sprintf("Kustomization %s takes its files from %s %s, which no --workspace has", o.name, o.Kind, o.Source),
+	l.stop(o.place, "workspace", fmt.Sprintf("Kustomization %s takes its files from %s %s, which no --workspace has", o.name, o.Kind,
+		o.Source),
 		"name the checkout: --workspace DIR")
 }
 
@@ -167,7 +170,8 @@ func compareNames(x, y name) int {
 func (a *adopter) checkOwners() {
 	for _, o := range slices.Concat(a.old, a.fresh) {
 		if policy := text(specOf(o), "deletionPolicy"); policy != "" && policy != "MirrorPrune" && policy != "Orphan" {
-			a.refuse(o.place, "deletion-policy", fmt.Sprintf("Kustomization %s has the deletionPolicy %s, by which its objects go with it", o.name, policy),
+			a.refuse(o.place, "deletion-policy", fmt.Sprintf("Kustomization %s has the deletionPolicy %s, by which its objects go with it",
+				o.name, policy),
 				"remove spec.deletionPolicy, and let the cluster apply that first")
 		}
 		if specOf(o)["kubeConfig"] != nil {
@@ -177,7 +181,7 @@ func (a *adopter) checkOwners() {
 	}
 	for _, o := range a.fresh {
 		if slices.Contains(a.Owners, o.String()) {
-			a.refuse(o.place, "same-name", fmt.Sprintf("the new owner %s has the name of the old one, so that labels do not say who has an object", o.name),
+			a.refuse(o.place, "same-name", fmt.Sprintf("the new owner %s has the name of the old one, so that labels say nothing", o.name),
 				"give it another name")
 		}
 	}
@@ -190,6 +194,10 @@ func (a *adopter) checkOwners() {
 			a.refuse(o.place, "suspended", fmt.Sprintf("Kustomization %s is suspended, so that its cluster may have other objects than Git", o.name),
 				"resume it, and let the cluster apply it first")
 		}
+	}
+	if specOf(a.parent)["wait"] == true {
+		a.out.Notes = append(a.out.Notes, fmt.Sprintf("%s has spec.wait: it is not Ready while an old owner is suspended",
+			a.parent.name))
 	}
 	a.checkDependencies()
 }

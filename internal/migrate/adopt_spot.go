@@ -13,7 +13,8 @@ import (
 	"github.com/stratio/keos-oci/internal/yamledit"
 )
 
-// spot is where one or more new owners are written: an object of a file, which is a Kustomization or a ResourceSet, and the keys to each spec.
+// spot is where one or more new owners are written: an object of a file, which is a Kustomization or a ResourceSet,
+// and the keys to each spec.
 type spot struct {
 	file  string
 	id    yamledit.ID
@@ -39,12 +40,14 @@ func (a *adopter) spots() []spot {
 	for _, o := range a.fresh {
 		doc := a.fleet.document(o.place)
 		if !o.here() || doc == nil {
-			a.refuse(o.place, "generated", fmt.Sprintf("the new owner %s has no place of its own in the fleet", o.name), "write it into a file, and give that with --new")
+			a.refuse(o.place, "generated", fmt.Sprintf("the new owner %s has no place of its own in the fleet", o.name),
+				"write it into a file, and give that with --new")
 			continue
 		}
 		s := spot{file: o.File, id: idOfDocument(doc), specs: specsOf(doc)}
 		if len(s.specs) == 0 {
-			a.refuse(o.place, "generated", fmt.Sprintf("the new owner %s comes from a template that is text", o.name), "write the resources of the ResourceSet out")
+			a.refuse(o.place, "generated", fmt.Sprintf("the new owner %s comes from a template that is text", o.name),
+				"write the resources of the ResourceSet out")
 			continue
 		}
 		if !slices.ContainsFunc(all, func(other spot) bool { return other.file == s.file && other.id == s.id }) {

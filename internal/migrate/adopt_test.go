@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -9,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stratio/keos-oci/internal/cluster"
+	"github.com/stratio/keos-oci/internal/component"
 )
 
 // forward are the steps in their order, and how many files each changes in the landscape adopt.
@@ -126,6 +130,36 @@ func TestAdoptBack(t *testing.T) {
 	}
 }
 
+// TestAdoptBackWithoutArtifacts: neither a registry that is down nor a layer that went on keeps objects from going back.
+func TestAdoptBackWithoutArtifacts(t *testing.T) {
+	req, m := adoptable(t, "staging", nil)
+	for range 3 {
+		m.step(req)
+		m.sync("staging")
+	}
+	replaceIn(t, m.dir, "apps/base/web/web.yaml", "replicas: 1", "replicas: 2")
+	if found, _ := m.look(req); len(found.Stops) != 1 || found.Stops[0].Code != "differs" {
+		t.Errorf("%+v", found)
+	}
+	req.Workspaces[0].Artifact = func(context.Context, component.Component, string) (string, error) { return "", errClosed }
+	req.Back = true
+	m.step(req)
+	m.sync("staging")
+	web := kustomizationRef(name{fluxNamespace, "web"})
+	o := m.objects[web]
+	o.Inventory = append(o.Inventory, cluster.ID{Namespace: "web", Name: "new", Kind: "ConfigMap"})
+	m.objects[web] = o
+	if found, _ := m.look(req); len(found.Notes) != 1 || !strings.Contains(found.Notes[0], "ConfigMap web/new") || found.Err() != nil {
+		t.Errorf("what only a new owner has applied: %+v", found)
+	}
+	if !m.run(req, 4) {
+		t.Error("the way back does not end")
+	}
+	if got := m.owners(); !maps.Equal(got, map[string]int{"apps": 4}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestAdoptTurnsBack: in the middle of the way back it can go forward again.
 func TestAdoptTurnsBack(t *testing.T) {
 	for back := range 4 {
@@ -218,19 +252,24 @@ func TestAdoptStops(t *testing.T) {
 		edit func(root string)
 		want string // code file:line
 	}{
-		"namespace": {edit("adopt/staging/web.yaml", "  prune: true\n", "  prune: true\n  targetNamespace: other\n"), "namespace apps/base/web/web.yaml:1"},
-		"missing":   {func(root string) { remove(t, root, "adopt/staging/web.yaml") }, "missing apps/base/web/web.yaml:1"},
-		"extra":     {edit("apps/staging/kustomization.yaml", "  - redis\n", ""), "extra adopt/staging/redis.yaml:17"},
-		"differs":   {edit("apps/base/web/web.yaml", "replicas: 1", "replicas: 2"), "differs apps/base/web/web.yaml:1"},
-		"settings":  {edit("adopt/staging/web.yaml", "cluster_name: \"staging\"", "cluster_name: \"other\""), "differs apps/base/web/web.yaml:1"},
+		"namespace": {edit("adopt/staging/web.yaml", "  prune: true\n", "  prune: true\n  targetNamespace: other\n"),
+			"namespace apps/base/web/web.yaml:1"},
+		"missing":  {func(root string) { remove(t, root, "adopt/staging/web.yaml") }, "missing apps/base/web/web.yaml:1"},
+		"extra":    {edit("apps/staging/kustomization.yaml", "  - redis\n", ""), "extra adopt/staging/redis.yaml:17"},
+		"differs":  {edit("apps/base/web/web.yaml", "replicas: 1", "replicas: 2"), "differs apps/base/web/web.yaml:1"},
+		"settings": {edit("adopt/staging/web.yaml", "cluster_name: \"staging\"", "cluster_name: \"other\""), "differs apps/base/web/web.yaml:1"},
 		"decryption": {edit("adopt/staging/web.yaml", "  decryption:\n    provider: sops\n    secretRef:\n      name: sops-age\n", ""),
 			"decryption adopt/staging/web.yaml:17"},
 		"twice": {func(root string) {
-			write(t, root, "adopt/staging/third.yaml", strings.ReplaceAll(read(t, root, "adopt/staging/web.yaml"), "  name: web\n  namespace", "  name: third\n  namespace"))
+			write(t, root, "adopt/staging/third.yaml",
+				strings.ReplaceAll(read(t, root, "adopt/staging/web.yaml"), "  name: web\n  namespace", "  name: third\n  namespace"))
 		}, "twice adopt/staging/web.yaml:17"},
-		"depends-on":      {edit("clusters/staging/system.yaml", "spec:\n", "spec:\n  dependsOn:\n    - name: apps\n"), "depends-on clusters/staging/system.yaml:1"},
-		"deletion-policy": {edit("clusters/staging/apps.yaml", "  interval", "  deletionPolicy: Delete\n  interval"), "deletion-policy clusters/staging/apps.yaml:1"},
-		"suspended":       {edit("clusters/staging/apps.yaml", "  interval", "  suspend: true\n  interval"), "suspended clusters/staging/apps.yaml:1"},
+		"depends-on": {edit("clusters/staging/system.yaml", "spec:\n", "spec:\n  dependsOn:\n    - name: apps\n"),
+			"depends-on clusters/staging/system.yaml:1"},
+		"deletion-policy": {edit("clusters/staging/apps.yaml", "  interval", "  deletionPolicy: Delete\n  interval"),
+			"deletion-policy clusters/staging/apps.yaml:1"},
+		"suspended": {edit("clusters/staging/apps.yaml", "  interval", "  suspend: true\n  interval"),
+			"suspended clusters/staging/apps.yaml:1"},
 		"common-metadata": {edit("adopt/staging/web.yaml", "  prune: true\n", "  prune: true\n  commonMetadata:\n    labels: {a: b}\n"),
 			"differs apps/base/web/web.yaml:1"},
 		"kubeconfig": {edit("clusters/staging/apps.yaml", "  interval", "  kubeConfig: {secretRef: {name: far}}\n  interval"),
@@ -239,7 +278,8 @@ func TestAdoptStops(t *testing.T) {
 			"workspace adopt/staging/web.yaml:17"},
 		"taken": {edit("adopt/staging/web.yaml", "kind: Kustomization\nmetadata:\n  name: web", "kind: Kustomization\nmetadata:\n  name: system"),
 			"taken clusters/staging/system.yaml:1"},
-		"same-name": {edit("adopt/staging/web.yaml", "kind: Kustomization\nmetadata:\n  name: web", "kind: Kustomization\nmetadata:\n  name: apps"),
+		"same-name": {edit("adopt/staging/web.yaml", "kind: Kustomization\nmetadata:\n  name: web",
+			"kind: Kustomization\nmetadata:\n  name: apps"),
 			"same-name clusters/staging/apps.yaml:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
