@@ -179,6 +179,29 @@ func TestAdoptOfOneFile(t *testing.T) {
 	}
 }
 
+// TestAdoptBackAfterRevert: when the commit that removed the old owners is reverted, --back goes on from there.
+func TestAdoptBackAfterRevert(t *testing.T) {
+	req, m := adoptable(t, "staging", nil)
+	before := contents(t, fleetOf(t, m.dir))
+	for range 3 {
+		m.step(req)
+		m.sync("staging")
+	}
+	_, removed := m.step(req)
+	m.sync("staging")
+	for _, c := range removed {
+		write(t, m.dir, c.File, string(c.Before))
+	}
+	m.sync("staging")
+	req.Back = true
+	if !m.run(req, 4) || !reflect.DeepEqual(contents(t, fleetOf(t, m.dir)), before) {
+		t.Error("back does not give the bytes from before")
+	}
+	if got := m.owners(); !maps.Equal(got, map[string]int{"apps": 4}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestAdoptCannotAsk: a cluster that cannot be asked is an error, at each step.
 func TestAdoptCannotAsk(t *testing.T) {
 	req, m := adoptable(t, "staging", nil)
