@@ -19,21 +19,24 @@ import (
 
 // gitLandscape describes one of the landscapes in the testdata of internal/migrate, and what its clusters have from elsewhere.
 type gitLandscape struct {
-	name       string
-	checkouts  []string // beside the fleet
-	kustomize  []string // flags of kustomize-controller
-	first      clusterFacts
-	second     clusterFacts
-	unused     []string          // folders of the fleet that no cluster applies
-	entry      string            // folder in that of a cluster: it has the settings and gotk-sync.yaml
-	namespaces []string          // that are older than Flux
-	logins     map[string]string // Secrets for the Git server, with the namespaces that get a copy
-	keys       map[string]string // Secrets for SOPS, likewise
-	decrypted  ref               // a Secret that SOPS encrypted
-	entryKey   string            // of that Secret
-	parents    []string          // Kustomizations that apply those that move
-	app        ref               // Deployment of the component of the same name that gets new versions
-	sources    int               // how many OCIRepositories a cluster gets
+	name        string
+	checkouts   []string // beside the fleet
+	kustomize   []string // flags of kustomize-controller
+	first       clusterFacts
+	second      clusterFacts
+	unused      []string          // folders of the fleet that no cluster applies
+	entry       string            // folder in that of a cluster: it has the settings and gotk-sync.yaml
+	own         string            // source of the fleet in gotk-sync.yaml
+	settings    ref               // ConfigMap of the cluster
+	namespaces  []string          // that are older than Flux
+	logins      map[string]string // Secrets for the Git server, with the namespaces that get a copy
+	keys        map[string]string // Secrets for SOPS, likewise
+	decrypted   ref               // a Secret that SOPS encrypted
+	entryKey    string            // of that Secret
+	parents     []string          // Kustomizations that apply those that move
+	app         ref               // Deployment of the component of the same name that gets new versions
+	sources     int               // how many OCIRepositories a cluster gets
+	branchStays bool              // cleanup leaves the variable of the branch
 }
 
 // clusterFacts says how many Kustomizations a cluster has, and how many of them move.
@@ -41,27 +44,32 @@ type clusterFacts struct {
 	name                  string
 	kustomizations, moves int
 	secret                string // what SOPS encrypted
+	keeps                 []ref  // GitRepositories that cleanup leaves
 }
 
 // gitLandscapes are those that TestMigrate moves. The first cluster follows the branch main, the second one production.
 func gitLandscapes() []gitLandscape {
+	keeps := []ref{{"GitRepository", "frontend", "apps"}} // image automation of staging needs it, and prod-eu shares its file
 	return []gitLandscape{{
 		name: "d1", checkouts: []string{"infra", "apps"}, kustomize: lockdown(),
-		first:      clusterFacts{"staging", 10, 7, "password of staging"},
-		second:     clusterFacts{"prod-eu", 9, 6, "password of production"},
-		unused:     []string{"clusters/_TEMPLATE", "clusters/staging-2023"},
-		entry:      "flux-system",
+		first:  clusterFacts{"staging", 10, 7, "password of staging", keeps},
+		second: clusterFacts{"prod-eu", 9, 6, "password of production", keeps},
+		unused: []string{"clusters/_TEMPLATE", "clusters/staging-2023"},
+		entry:  "flux-system",
+		own:    "flux-system", settings: ref{"ConfigMap", fluxNamespace, "flux-runtime-info"},
 		namespaces: []string{"frontend"}, // the entry of staging has objects in it, and Flux applies all of an entry or nothing
 		logins:     map[string]string{"flux-system": "", "git-login": "kyverno,monitoring,frontend,backend"},
 		keys:       map[string]string{"sops-age": "backend"},
 		decrypted:  ref{"Secret", "backend", "database"}, entryKey: "password",
 		parents: []string{"infra", "apps"}, app: ref{"Deployment", "frontend", "frontend"}, sources: 5,
+		branchStays: true,
 	}, {
 		name: "keos", checkouts: []string{"system-services", "apps"},
-		first:      clusterFacts{"dev1", 12, 5, "bundle of dev1"},
-		second:     clusterFacts{"pro1", 10, 4, ""},
-		unused:     []string{"clusters/_TEMPLATE", "clusters/dev0-old"},
-		entry:      "default/flux-system",
+		first:  clusterFacts{"dev1", 12, 5, "bundle of dev1", []ref{{"GitRepository", "image-automation", "keos-apps"}}},
+		second: clusterFacts{"pro1", 10, 4, "", nil},
+		unused: []string{"clusters/_TEMPLATE", "clusters/dev0-old"},
+		entry:  "default/flux-system",
+		own:    "keos-fleet", settings: ref{"ConfigMap", fluxNamespace, "keos-runtime-info"},
 		namespaces: []string{"keos-logging", "keos-portal"}, // the installer of a cluster makes them
 		logins:     map[string]string{"flux-system": "", "git-writer": "image-automation"},
 		keys:       map[string]string{"sops-gpg": "demo-apps"},
@@ -104,8 +112,8 @@ func serveGit(t *testing.T) gitServer {
 
 // login is a Secret by which Flux reads the repositories.
 func (g gitServer) login(namespace, name string) string {
-	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {username: flux, password: %q, ca.crt: %q}\n",
-		name, namespace, g.password, g.ca)
+	const text = "apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {username: flux, password: %q, ca.crt: %q}\n"
+	return fmt.Sprintf(text, name, namespace, g.password, g.ca)
 }
 
 // fill copies a part of the landscape into a checkout and pushes it: to main as it is, and to production with an older app.

@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// TestMigrate moves landscapes from Git to artifacts on real Flux, and back. In each the first cluster follows the branch main, then
-// latest; the second one follows the branch production, then latest-stable. Through all of it no object is replaced or pruned.
+// TestMigrate moves landscapes from Git to artifacts on real Flux, and back, and again. In each the first cluster follows the branch main,
+// then latest; the second one follows the branch production, then latest-stable. In the end both follow the artifact of their fleet.
+// Through all of it no object is replaced, and none is pruned but sources of Git that nothing needs.
 func TestMigrate(t *testing.T) {
 	tools := findTools(t)
 	for _, l := range gitLandscapes() {
@@ -24,6 +25,10 @@ func TestMigrate(t *testing.T) {
 			m.switchClusters(t)
 			m.deliver(t)
 			m.back(t)
+			m.again(t)
+			m.fleets(t)
+			m.emergency(t)
+			m.cleanup(t)
 			for _, s := range m.sites {
 				s.watch.stop(t)
 			}
@@ -69,7 +74,7 @@ func (m *migration) prepare(t *testing.T) {
 	t.Helper()
 	first, second := m.sites[0], m.sites[1]
 	m.secrets(t)
-	command := append([]string{"prepare", "--key-secret", "cosign-key", "--insecure"}, m.flags()...)
+	command := slices.Concat([]string{"prepare"}, access(), m.flags())
 	m.untouched(t, m.phase(t, append(command, first.name)...))
 	m.push(t, m.fleet)
 	m.settle(t)
@@ -109,18 +114,26 @@ func (m *migration) secrets(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &plan); err != nil {
 		t.Fatal(err)
 	}
-	key, err := os.ReadFile(m.public)
-	if err != nil || len(plan.Clusters) != len(m.sites) {
-		t.Fatalf("%v: %+v", err, plan)
+	if len(plan.Clusters) != len(m.sites) {
+		t.Fatalf("%+v", plan)
 	}
 	for i, s := range m.sites {
 		if c := plan.Clusters[i]; len(c.Moves) != s.moves || len(c.Secrets) == 0 || c.Name != s.name {
 			t.Fatalf("%+v", c)
 		}
 		for _, n := range plan.Clusters[i].Secrets {
-			s.apply(t, secret(n.Namespace, "cosign-key", "cosign.pub", string(key)))
+			s.apply(t, secret(n.Namespace, "cosign-key", "cosign.pub", m.publicKey(t)))
 		}
 	}
+}
+
+func (m *migration) publicKey(t *testing.T) string {
+	t.Helper()
+	key, err := os.ReadFile(m.public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(key)
 }
 
 // sourcesVerified demands that each component has a source that has verified its artifact.

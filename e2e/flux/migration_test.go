@@ -16,6 +16,7 @@ type migration struct {
 	gitLandscape
 	w               *world
 	git             gitServer
+	registry        *outage
 	fleet, apps     *checkout
 	workspaces      []*checkout
 	private, public string // files with the key pair
@@ -28,7 +29,7 @@ type migration struct {
 func newMigration(t *testing.T, tools tools, l gitLandscape) *migration {
 	t.Helper()
 	w := newWorld(t, tools, l.kustomize...)
-	m := &migration{gitLandscape: l, w: w, git: serveGit(t)}
+	m := &migration{gitLandscape: l, w: w, git: serveGit(t), registry: w.mayFail(t)}
 	m.fleet = w.checkout(t, "org/fleet", l.name)
 	m.fill(t, m.fleet, "fleet")
 	m.private = m.fleet.key("migrate")
@@ -157,6 +158,12 @@ func (s *site) whole(state string) string { return fmt.Sprintf("%d %s", s.moves,
 func (m *migration) push(t *testing.T, c *checkout) {
 	t.Helper()
 	c.commit()
+	m.pushCommits(t, c)
+}
+
+// pushCommits pushes what is committed, and lets Flux see it.
+func (m *migration) pushCommits(t *testing.T, c *checkout) {
+	t.Helper()
 	c.git("push", "-q", "origin", "main", "production")
 	m.look(t, "GitRepository", strings.TrimPrefix(c.repository, "org")+".git")
 }

@@ -21,7 +21,8 @@ type site struct {
 	*cluster
 	clusterFacts
 	watch  *watch
-	moving []ref // Kustomizations that do not follow the fleet
+	moving []ref  // Kustomizations that do not follow the fleet
+	moved  string // commit by which the cluster follows the artifact of the fleet
 }
 
 // copyTo is the annotation by which an operator copies ConfigMaps and Secrets into other namespaces.
@@ -112,7 +113,7 @@ func background(t *testing.T, work func(context.Context, *testing.T)) {
 	running.Go(func() {
 		for ctx.Err() == nil {
 			work(ctx, t)
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond)
 		}
 	})
 	t.Cleanup(func() { cancel(); running.Wait() })

@@ -2,8 +2,8 @@ package migrate
 
 import "testing"
 
-// TestProgressLeavesOutTheFleet: a Kustomization that takes its files from a cluster's folder of the fleet does not move, although the source
-// of a component is written into the same file.
+// TestProgressLeavesOutTheFleet: a Kustomization that takes its files from a cluster's folder of the fleet does not move, although the
+// source of a component is written into the same file.
 func TestProgressLeavesOutTheFleet(t *testing.T) {
 	req := request(t, "keos", nil)
 	req.Clusters = []string{"dev1"}
