@@ -27,8 +27,7 @@ func (m *migration) again(t *testing.T) {
 	m.same(t, "switching again")
 }
 
-// fleets lets both clusters follow the artifact of their fleet. The registry is down while the first one gets its second source. The
-// second one goes back to Git in between.
+// fleets lets both clusters follow the artifact of their fleet. The registry is down while the first one gets its second source.
 func (m *migration) fleets(t *testing.T) {
 	t.Helper()
 	first, second := m.sites[0], m.sites[1]
@@ -42,15 +41,6 @@ func (m *migration) fleets(t *testing.T) {
 	m.fleet.commit()
 	m.publish(m.fleet)
 	m.pushFleet(t)
-	m.switchEntry(t, second)
-
-	m.fleetSays(t, second, 0, "commit and push it", "--back")
-	m.push(t, m.fleet)
-	m.publish(m.fleet)
-	m.lookAtFleet(t)
-	second.fleetFrom(t, m.source("GitRepository"))
-	first.fleetFrom(t, m.source("OCIRepository"))
-	m.same(t, "fleet --back of "+second.name)
 	m.switchEntry(t, second)
 }
 
@@ -134,6 +124,30 @@ func (m *migration) onlyPublished(t *testing.T) {
 	m.publish(m.fleet)
 	m.lookAtFleet(t)
 	m.values(t, "two", "two")
+}
+
+// leaveFleet goes the way back of the landscape.
+func (m *migration) leaveFleet(t *testing.T) {
+	t.Helper()
+	if m.inEmergency {
+		m.emergency(t)
+	} else {
+		m.fleetBack(t)
+	}
+}
+
+// fleetBack lets the second cluster follow Git again, and then the artifact.
+func (m *migration) fleetBack(t *testing.T) {
+	t.Helper()
+	first, second := m.sites[0], m.sites[1]
+	m.fleetSays(t, second, 0, "commit and push it", "--back")
+	m.push(t, m.fleet)
+	m.publish(m.fleet)
+	m.lookAtFleet(t)
+	second.fleetFrom(t, m.source("GitRepository"))
+	first.fleetFrom(t, m.source("OCIRepository"))
+	m.same(t, "fleet --back of "+second.name)
+	m.switchEntry(t, second)
 }
 
 // emergency: the registry is down, and the first cluster follows Git again: by a revert in Git, and by its entry, which is applied by hand

@@ -36,6 +36,7 @@ type gitLandscape struct {
 	parents     []string          // Kustomizations that apply those that move
 	app         ref               // Deployment of the component of the same name that gets new versions
 	sources     int               // how many OCIRepositories a cluster gets
+	inEmergency bool              // a cluster leaves the artifact of its fleet while the registry is down, and not by fleet --back
 	branchStays bool              // cleanup leaves the variable of the branch
 }
 
@@ -74,7 +75,8 @@ func gitLandscapes() []gitLandscape {
 		logins:     map[string]string{"flux-system": "", "git-writer": "image-automation"},
 		keys:       map[string]string{"sops-gpg": "demo-apps"},
 		decrypted:  ref{"Secret", "demo-apps", "bucket"}, entryKey: "bundle",
-		parents: []string{"system-services-components", "apps-components"}, app: ref{"Deployment", "demo-apps", "catalog"}, sources: 5,
+		inEmergency: true,
+		parents:     []string{"system-services-components", "apps-components"}, app: ref{"Deployment", "demo-apps", "catalog"}, sources: 5,
 	}}
 }
 

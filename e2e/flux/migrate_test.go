@@ -27,7 +27,7 @@ func TestMigrate(t *testing.T) {
 			m.back(t)
 			m.again(t)
 			m.fleets(t)
-			m.emergency(t)
+			m.leaveFleet(t)
 			m.cleanup(t)
 			for _, s := range m.sites {
 				s.watch.stop(t)

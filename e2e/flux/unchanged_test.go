@@ -82,7 +82,7 @@ type watch struct {
 	done    chan struct{}
 }
 
-// watchReady looks at all Kustomizations ten times a second.
+// watchReady looks at all Kustomizations four times a second.
 func (s *site) watchReady(t *testing.T) *watch {
 	o := &watch{site: s, since: map[string]time.Time{}, longest: map[string]time.Duration{}, said: map[string]string{},
 		stopped: make(chan struct{}), done: make(chan struct{})}
@@ -98,7 +98,7 @@ func (o *watch) look(ctx context.Context) {
 			return
 		case <-o.stopped:
 			return
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(250 * time.Millisecond):
 			if objects, err := o.site.objects(ctx, "Kustomization"); err == nil {
 				o.read(objects)
 			}
