@@ -100,7 +100,8 @@ func lookAtFleet(ctx context.Context, live liveClusters, step *migrate.FleetStep
 
 func nextOfFleet(s *migrate.FleetStep) string {
 	if s.Step == migrate.StepSource {
-		return fmt.Sprintf("commit and push it; when OCIRepository %s is Ready in the cluster, run this again", s.Source)
+		return fmt.Sprintf("commit and push it, and make the Secrets that it refers to in its namespace; "+
+			"when OCIRepository %s is Ready in the cluster, run this again", s.Source)
 	}
 	text := fmt.Sprintf("commit it, publish that commit (keos-oci publish %s) and run this again: it says whether %s:%s has it. Only then push the branch",
 		s.Component, s.Component, s.Channel)
