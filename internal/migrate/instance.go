@@ -48,7 +48,8 @@ func follow(doc *yaml.RNode, source string, sync flux.Sync) error {
 		err = errors.Join(err, block.PipeE(yaml.SetField(key, yaml.NewStringRNode(fields[key]))))
 	}
 	patch := yaml.NewRNode(&yaml.Node{Kind: yaml.MappingNode})
-	target := yaml.NewMapRNode(&map[string]string{"kind": ociRepository, "name": source})
+	target := yaml.NewRNode(&yaml.Node{Kind: yaml.MappingNode})
+	err = errors.Join(err, target.PipeE(yaml.SetField("kind", yaml.NewStringRNode(ociRepository))), target.PipeE(yaml.SetField("name", yaml.NewStringRNode(source))))
 	text := yaml.NewRNode(&yaml.Node{Kind: yaml.ScalarNode, Tag: yaml.NodeTagString, Value: sync.Patch, Style: yaml.LiteralStyle})
 	err = errors.Join(err, patch.PipeE(yaml.SetField("target", target)), patch.PipeE(yaml.SetField("patch", text)))
 	return errors.Join(err, doc.PipeE(yaml.LookupCreate(yaml.SequenceNode, "spec", "kustomize", "patches"), yaml.Append(patch.YNode())))
