@@ -62,7 +62,7 @@ FLUX_E2E := $(addprefix $(KUBE)/,etcd kube-apiserver kube-controller-manager) \
 .PHONY: e2e-flux
 e2e-flux: build $(SIGSTACK) $(FLUX_E2E) ## clusters follow what we publish: a real kube-apiserver and real Flux controllers, without containers
 	cd e2e/flux && KEOS_OCI_TEST_ALL=1 KEOS_OCI_BIN=$(CURDIR)/bin/keos-oci KEOS_OCI_SIGSTACK=$(SIGSTACK) \
-		KEOS_OCI_E2E_TOOLS=$(KUBE):$(FLUX):$(OPERATOR) go test -count 1 -timeout 20m $(E2E) .
+		KEOS_OCI_E2E_TOOLS=$(KUBE):$(FLUX):$(OPERATOR) go test -count 1 -timeout 40m $(E2E) .
 
 .PHONY: e2e
 e2e: interop e2e-flux ## everything that needs programs of others

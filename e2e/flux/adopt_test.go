@@ -65,14 +65,14 @@ type adoption struct {
 
 func newAdoption(t *testing.T, w *world) *adoption {
 	t.Helper()
-	a := &adoption{site: &site{cluster: w.cluster, name: "staging"}, fleet: w.checkout(t, "org/fleet", "adopt")}
+	a := &adoption{site: &site{cluster: w.cluster, clusterFacts: clusterFacts{name: "staging"}}, fleet: w.checkout(t, "org/fleet", "adopt")}
 	a.owners, a.fresh = []string{"flux-system/apps"}, "adopt/staging"
-	bare := t.TempDir()
-	server := serveGit(t, bare)
-	a.writeFleet(server)
-	a.fleet.git("init", "-q", "--bare", "-b", "main", filepath.Join(bare, "fleet.git"))
-	a.fleet.git("remote", "set-url", "origin", server+"/fleet.git")
-	a.fleet.git("remote", "set-url", "--push", "origin", filepath.Join(bare, "fleet.git"))
+	server := serveGit(t)
+	w.apply(t, server.login(fluxNamespace, "git-login"))
+	a.writeFleet(server.url)
+	a.fleet.git("init", "-q", "--bare", "-b", "main", filepath.Join(server.dir, "fleet.git"))
+	a.fleet.git("remote", "set-url", "origin", server.url+"/fleet.git")
+	a.fleet.git("remote", "set-url", "--push", "origin", filepath.Join(server.dir, "fleet.git"))
 	a.fleet.commit()
 	a.private = a.fleet.key("adopt")
 	a.public = strings.TrimSuffix(a.private, ".key") + ".pub"
@@ -129,7 +129,7 @@ func (a *adoption) writeFleet(server string) {
 	}
 	f.write("clusters/staging/flux-system/gotk-sync.yaml",
 		"apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata:\n  name: flux-system\n"+
-			"  namespace: flux-system\nspec:\n  interval: 1h\n  ref:\n    branch: main\n  url: "+server+"/fleet.git\n---\n"+
+			"  namespace: flux-system\nspec:\n  interval: 1h\n  ref:\n    branch: main\n  url: "+server+"/fleet.git\n  secretRef:\n    name: git-login\n---\n"+
 			kustomization(fluxNamespace, "./clusters/staging", "1h"))
 	f.write("clusters/staging/apps.yaml", kustomization("apps", "./apps/staging",
 		"10s")+"  postBuild:\n    substitute:\n      cluster_name: staging\n")

@@ -49,7 +49,7 @@ func (m *migration) addSource(t *testing.T, s *site) {
 	t.Helper()
 	s.apply(t, secret(fluxNamespace, "cosign-key", "cosign.pub", m.publicKey(t)))
 	m.fleetSays(t, s, 0, "when OCIRepository flux-system/fleet is Ready", access()...)
-	m.within(t, s, m.changed())
+	m.within(t, s, m.butWayBack(s))
 }
 
 // outage: while the registry is down the second source cannot become Ready, the second step refuses, and the cluster goes on from Git.
@@ -100,7 +100,7 @@ func (m *migration) switchEntry(t *testing.T, s *site) {
 func (m *migration) commitEntry(t *testing.T, s *site) {
 	t.Helper()
 	m.fleetSays(t, s, 0, "publish that commit", m.looking(t, s)...)
-	m.within(t, s, slices.DeleteFunc(m.changed(), func(file string) bool { return file == m.wayBack(s) }))
+	m.within(t, s, m.butWayBack(s))
 	m.fleet.commit()
 	s.moved = strings.TrimSpace(m.fleet.git("rev-parse", "HEAD"))
 }
@@ -211,6 +211,11 @@ func (m *migration) looking(t *testing.T, s *site) []string {
 func (m *migration) changed() []string {
 	m.fleet.git("add", "-A")
 	return strings.Fields(m.fleet.git("diff", "--cached", "--name-only"))
+}
+
+// butWayBack are the files that are changed, but for the one with the way back.
+func (m *migration) butWayBack(s *site) []string {
+	return slices.DeleteFunc(m.changed(), func(file string) bool { return file == m.wayBack(s) })
 }
 
 func (m *migration) wayBack(s *site) string { return "way-back/" + s.name + ".yaml" }
