@@ -3,15 +3,13 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/stratio/keos-oci/internal/manifest"
 )
 
 // same demands that each cluster gets the same Kustomizations from the same sources, and the same objects but sources of Git and patches.
@@ -71,30 +69,43 @@ func (c *cleaner) noteMerges() error {
 		}
 	}
 	for _, prefix := range slices.Sorted(maps.Keys(places)) {
-		for _, pattern := range []string{".github/workflows/*.y*ml", ".gitlab-ci.yml", ".gitlab/*.yml"} {
-			files, err := filepath.Glob(filepath.Join(places[prefix], filepath.FromSlash(pattern)))
-			if err != nil || places[prefix] == "" {
-				return err
-			}
-			for _, file := range files {
-				c.noteMergesIn(prefix, places[prefix], file)
+		if places[prefix] == "" {
+			continue
+		}
+		if err := c.noteMergesIn(prefix, places[prefix]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteMergesIn reads the workflows of one checkout. No link leads out of it.
+func (c *cleaner) noteMergesIn(prefix, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, pattern := range []string{".github/workflows/*.y*ml", ".gitlab-ci.yml", ".gitlab/*.yml"} {
+		files, err := fs.Glob(root.FS(), pattern)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if data, err := root.ReadFile(file); err == nil {
+				c.noteMergesOf(prefix+file, data)
 			}
 		}
 	}
 	return nil
 }
 
-func (c *cleaner) noteMergesIn(prefix, dir, file string) {
-	data, err := os.ReadFile(file)
-	if info, fault := os.Lstat(file); err != nil || fault != nil || !info.Mode().IsRegular() || !manifest.IsYAML(file) {
-		return
-	}
-	rel, _ := filepath.Rel(dir, file)
+func (c *cleaner) noteMergesOf(file string, data []byte) {
 	n := 0
 	for line := range strings.Lines(string(data)) {
 		if n++; merging.MatchString(line) && !strings.HasPrefix(strings.TrimSpace(line), "#") {
-			c.notes = append(c.notes, fmt.Sprintf("%s%s:%d merges or pushes branches, which clusters no longer follow: %s", prefix,
-				filepath.ToSlash(rel), n, strings.TrimSpace(line)))
+			c.notes = append(c.notes, fmt.Sprintf("%s:%d merges or pushes branches, which clusters no longer follow: %s", file, n,
+				strings.TrimSpace(line)))
 		}
 	}
 }

@@ -36,7 +36,7 @@ func Prepare(ctx context.Context, req Request, with Sources) (*Plan, []Change, e
 	if err != nil || len(plan.Stops) > 0 {
 		return plan, nil, err
 	}
-	e, done := newEdits(req.Fleet), map[string]bool{}
+	e, done := newEdits(req.Fleet), map[string]string{} // tags by source
 	for i := range plan.Clusters {
 		c := &plan.Clusters[i]
 		if err := c.addSettings(e, with); err != nil {
@@ -186,24 +186,40 @@ func (l *landscape) beside(a *applier) *applier {
 
 // addSource writes the OCIRepository of a component into the file of its Kustomization, so that both come and go together. One serves all
 // Kustomizations of a component in a namespace.
-func (c *ClusterPlan) addSource(req Request, e *edits, with Sources, m Move, done map[string]bool) error {
+func (c *ClusterPlan) addSource(req Request, e *edits, with Sources, m Move, done map[string]string) error {
 	a, l := c.landscape.beside(m.applier), c.landscape
 	comp, ok := find(req.Workspaces, m)
 	key := a.Namespace + "/" + m.Component
 	if l.isOwn(a) {
 		key = l.folder + ":" + key // another cluster has a file of its own
 	}
-	if !ok || done[key] || l.prepared[name{a.Namespace, m.Component}] != (artifact{}) {
-		done[key] = true
+	if !ok {
 		return nil
 	}
-	done[key] = true
+	if done[key] != "" {
+		if l.isOwn(a) && done[key] != m.tag() {
+			l.stop(m.applier.place, "pin", fmt.Sprintf("%s takes %s of %s, and others beside it %s", m.Kustomization, m.tag(), m.Component, done[key]),
+				"let them take the same, or pin them by hand: keos-oci generate ocirepository --source-only --pin")
+		}
+		return nil
+	}
+	done[key] = m.tag()
+	there := l.prepared[name{a.Namespace, m.Component}]
+	if there.Tag == m.tag() || there != (artifact{}) && !l.isOwn(a) {
+		return nil // another tag of a shared file is in the settings
+	}
 	body, err := c.source(req, with, m, a, comp)
 	if err != nil || body == nil {
 		return err
 	}
+	mark := marker + "source of " + m.Component + " in " + a.Namespace
 	return e.edit(a.File, func(file []byte) ([]byte, error) {
-		return yamledit.AddDocument(file, marker+"source of "+m.Component+" in "+a.Namespace, body)
+		if there != (artifact{}) { // Git's pin moved since
+			if file, err = yamledit.RemoveDocument(file, mark); err != nil {
+				return nil, err
+			}
+		}
+		return yamledit.AddDocument(file, mark, body)
 	})
 }
 

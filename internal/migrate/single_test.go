@@ -33,7 +33,8 @@ func singles() map[string]single {
 func singleRequest(t *testing.T, landscape string) Request {
 	t.Helper()
 	root := checkout(t, folderOf(t, landscape, "fleet"), nil)
-	folders := map[string]string{"main": root, "refs/tags/v0.1.0": checkout(t, folderOf(t, landscape, "fleet"), nil)}
+	folders := map[string]string{"main": root, "refs/tags/v0.1.0": checkout(t, folderOf(t, landscape, "fleet"), nil),
+		"refs/tags/v0.2.0": checkout(t, folderOf(t, landscape, "fleet"), nil)}
 	if landscape == "whole" {
 		replaceIn(t, folders["refs/tags/v0.1.0"], "infrastructure/ingress/ingress.yaml", "version: two", "version: one")
 	}
@@ -45,7 +46,7 @@ func singleRequest(t *testing.T, landscape string) Request {
 		return folders[revision], nil
 	}
 	ws.Artifact = func(_ context.Context, c component.Component, tag string) (string, error) {
-		revision := map[string]string{"latest": "main", "v0.1.0": "refs/tags/v0.1.0"}[tag]
+		revision := map[string]string{"latest": "main", "v0.1.0": "refs/tags/v0.1.0", "v0.2.0": "refs/tags/v0.2.0"}[tag]
 		return filepath.Join(folders[revision], filepath.FromSlash(c.Root)), nil
 	}
 	return Request{Fleet: fleetOf(t, root), Workspaces: []Workspace{ws}}
@@ -135,5 +136,41 @@ func TestPinIsOneLine(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(req.Fleet.Dir, "clusters/demo/infrastructure.yaml"))
 	if n := strings.Count(string(data), "tag: v0.1.0\n"); err != nil || n != 2 {
 		t.Errorf("%v: the pin is in %d lines, of Git's source and of the artifact's:\n%s", err, n, data)
+	}
+}
+
+// TestPinMovesAfterPrepare: a pin that moves in Git between prepare and switch does not leave the cluster on the old version.
+func TestPinMovesAfterPrepare(t *testing.T) {
+	req := singleRequest(t, "whole")
+	req.Clusters = []string{"demo"}
+	plan, changes, err := Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	replaceIn(t, req.Fleet.Dir, "clusters/demo/infrastructure.yaml", "tag: v0.1.0", "tag: v0.2.0")
+	plan, changes, err = Switch(t.Context(), req, nil, false)
+	if err != nil || len(changes) > 0 || len(plan.Stops) == 0 || plan.Stops[0].Code != "prepare" || plan.Stops[0].Line == 0 ||
+		!strings.Contains(plan.Stops[0].Message, "follows v0.1.0, and flux-system/infrastructure is to follow v0.2.0") {
+		t.Fatalf("%v, %d files, %+v", err, len(changes), plan.Stops)
+	}
+	plan, changes, err = Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	if text := contents(t, req.Fleet)["clusters/demo/infrastructure.yaml"]; strings.Contains(text, "v0.1.0") || strings.Count(text, "tag: v0.2.0") != 2 {
+		t.Errorf("prepare again gives\n%s", text)
+	}
+	plan, changes, err = Switch(t.Context(), req, nil, false)
+	do(t, req.Fleet, plan, changes, err)
+}
+
+// TestOtherChannelThanPrepared: a switch compares what the channel of this run has, and the cluster follows that of prepare.
+func TestOtherChannelThanPrepared(t *testing.T) {
+	req := request(t, "d1", nil)
+	plan, changes, err := Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	for i := range req.Workspaces {
+		req.Workspaces[i].Channels = map[string]string{"main": "latest", "production": "latest"}
+	}
+	req.Clusters = []string{"prod-eu"}
+	plan, changes, err = Switch(t.Context(), req, nil, false)
+	if err != nil || len(changes) > 0 || len(plan.Stops) == 0 || plan.Stops[0].Code != "prepare" {
+		t.Errorf("%v, %d files, %+v", err, len(changes), plan.Stops)
 	}
 }

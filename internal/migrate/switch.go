@@ -48,10 +48,14 @@ func Switch(ctx context.Context, req Request, components []string, accept bool) 
 // a patch in what applies it.
 func (c *ClusterPlan) addPatch(e *edits, m Move) error {
 	a, l := m.applier, c.landscape
+	source := l.prepared[name{a.Namespace, m.Component}]
 	switch by := a.Parent; {
-	case l.prepared[name{a.Namespace, m.Component}] == (artifact{}):
+	case source == (artifact{}):
 		l.stop(a.place, "prepare", fmt.Sprintf("%s has no OCIRepository %s beside it", m.Kustomization, m.Component),
 			"run keos-oci migrate prepare, commit, and wait until it is Ready")
+	case source.Tag != m.tag():
+		l.stop(source.at, "prepare", fmt.Sprintf("OCIRepository %s of %s follows %s, and %s is to follow %s", m.Component, a.Namespace, source.Tag,
+			m.Kustomization, m.tag()), "run keos-oci migrate prepare again, or give the same --channel as there")
 	case l.isOwn(a):
 		return e.edit(a.File, func(file []byte) ([]byte, error) {
 			return yamledit.ReplaceFields(file, idOf(a), switchMark(a), l.fieldsOf(a, m))
