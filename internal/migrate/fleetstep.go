@@ -131,8 +131,13 @@ func (s *fleetStep) find() {
 		s.second.Name += "-artifact"
 	}
 	s.Source = s.second.String()
-	if s.Step = StepSource; l.prepared[s.second] != (artifact{}) {
-		s.Step = StepEntry
+	there := l.prepared[s.second]
+	if s.Step = StepSource; there == (artifact{}) {
+		return
+	}
+	if s.Step = StepEntry; there.Tag != s.Channel {
+		l.stop(there.at, "prepare", fmt.Sprintf("OCIRepository %s follows %s, and the entry is to follow %s", s.second, there.Tag, s.Channel),
+			"give the same --channel as in the first step")
 	}
 }
 

@@ -174,3 +174,24 @@ func TestOtherChannelThanPrepared(t *testing.T) {
 		t.Errorf("%v, %d files, %+v", err, len(changes), plan.Stops)
 	}
 }
+
+// TestBackWithoutRegistry: the way back takes away all patches, also those for Kustomizations that come with an artifact which cannot be read
+// now, and says what it cannot compare.
+func TestBackWithoutRegistry(t *testing.T) {
+	req := singleRequest(t, "whole")
+	req.Clusters = []string{"demo"}
+	plan, changes, err := Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	prepared := contents(t, req.Fleet)
+	plan, changes, err = Switch(t.Context(), req, nil, false)
+	do(t, req.Fleet, plan, changes, err)
+	req.Workspaces[0].Artifact = func(context.Context, component.Component, string) (string, error) { return "", errors.New("no answer") }
+	changes, behind, err := Back(t.Context(), req, nil)
+	do(t, req.Fleet, &Plan{}, changes, err)
+	if !reflect.DeepEqual(contents(t, req.Fleet), prepared) {
+		t.Error("back does not give the bytes from before the switch")
+	}
+	if len(behind) == 0 || !strings.Contains(behind[0], "cannot be compared now") {
+		t.Errorf("%q", behind)
+	}
+}

@@ -127,11 +127,40 @@ func Back(ctx context.Context, req Request, components []string) (changes []Chan
 			return nil, nil, err
 		}
 	}
+	if len(components) == 0 {
+		if err := l.removeLeft(e); err != nil {
+			return nil, nil, err
+		}
+	}
 	if changes = e.changes(); len(changes) == 0 {
 		return changes, nil, nil
 	}
 	behind, err = req.behind(ctx, changes, went)
 	return changes, behind, err
+}
+
+// removeLeft takes away patches for Kustomizations that cannot be followed now, such as those that come with an artifact while the registry
+// does not answer.
+func (l *landscape) removeLeft(e *edits) error {
+	for _, by := range l.appliers {
+		if !l.isOwn(by) {
+			continue
+		}
+		data, err := e.now(by.File)
+		if err != nil {
+			return err
+		}
+		marks, err := yamledit.Marks(data, idOf(by), marker+"switch ")
+		if err != nil {
+			continue // an entry that Flux Operator makes has no patches of ours
+		}
+		for _, mark := range marks {
+			if err := e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.RemovePatch(file, idOf(by), mark) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // removePatch takes back what switch did to a Kustomization.
@@ -159,7 +188,11 @@ func (r Request) behind(ctx context.Context, changes []Change, of map[string]boo
 	}
 	var list []string
 	for _, m := range plan.Clusters[0].Moves {
-		if of[m.Kustomization] && m.Equal != EqualYes {
+		switch {
+		case !of[m.Kustomization] || m.Equal == EqualYes:
+		case m.Equal == EqualUnknown:
+			list = append(list, fmt.Sprintf("%s: %s cannot be compared now with what runs until then", m.Kustomization, m.Branch))
+		default:
 			list = append(list, fmt.Sprintf("%s: %s has other objects than %s:%s, which runs until then: %s", m.Kustomization, m.Branch,
 				m.Component, m.tag(), shortList(m.Changes)))
 		}
