@@ -130,6 +130,51 @@ func TestAdoptBack(t *testing.T) {
 	}
 }
 
+// TestAdoptBackIsCompleted: a run of the way back that ended after any of its files is completed by the next run, and the way goes on to the
+// bytes from before.
+func TestAdoptBackIsCompleted(t *testing.T) {
+	killed := 0
+	for steps := range 3 {
+		for n := 1; ; n++ {
+			req, m := adoptable(t, "staging", nil)
+			before := contents(t, fleetOf(t, m.dir))
+			for range 3 {
+				m.step(req)
+				m.sync("staging")
+			}
+			req.Back = true
+			for range steps {
+				m.step(req)
+				m.sync("staging")
+			}
+			req.Fleet = fleetOf(t, m.dir)
+			_, changes, err := Adopt(t.Context(), req, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n >= len(changes) {
+				break
+			}
+			killed++
+			if err := Write(m.dir, changes[:n]); err != nil {
+				t.Fatal(err)
+			}
+			if !m.run(req, 5) {
+				t.Errorf("after %d steps back and %d files the way does not end", steps, n)
+			}
+			if after := contents(t, fleetOf(t, m.dir)); !reflect.DeepEqual(after, before) {
+				t.Errorf("after %d steps back and %d files: other bytes than before", steps, n)
+			}
+			if got := m.owners(); !maps.Equal(got, map[string]int{"apps": 4}) {
+				t.Errorf("after %d steps back and %d files: %v", steps, n, got)
+			}
+		}
+	}
+	if killed < 2 {
+		t.Errorf("%d runs were killed", killed)
+	}
+}
+
 // TestAdoptBackWithoutArtifacts: neither a registry that is down nor a layer that went on keeps objects from going back.
 func TestAdoptBackWithoutArtifacts(t *testing.T) {
 	req, m := adoptable(t, "staging", nil)
