@@ -104,8 +104,11 @@ func (s *sandbox) settings(name string) {
 		config = []byte("apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\n")
 	}
 	text := regexp.MustCompile(`(?m)^registry: .*\n`).ReplaceAllString(string(config), "")
-	s.write("keos-oci.yaml",
-		text+"registry: http://"+s.registry.Host()+"/"+name+"\nsigning: {key: ../cosign.pub}\ngenerate: {keySecret: cosign-pub}\n")
+	text += "registry: http://" + s.registry.Host() + "/" + name + "\nsigning: {key: ../cosign.pub}\ngenerate: {keySecret: cosign-pub}\n"
+	if _, err := os.Stat(filepath.Join(s.dir, "clusters", "_TEMPLATE")); err == nil {
+		text += "secrets: {allow: [{path: \"clusters/_TEMPLATE/**\", reason: placeholders}]}\n"
+	}
+	s.write("keos-oci.yaml", text)
 }
 
 // remember lets the remote's branches be what the local ones are, since nobody can push.
@@ -166,7 +169,10 @@ func (g *guide) block(block string) string {
 	b.WriteString("```console\n")
 	for _, part := range strings.Split("\n"+text, "\n$ ")[1:] {
 		command, shown := cutCommand(part)
-		printed := g.run(strings.ReplaceAll(command, "\\\n", " "))
+		printed, failed := g.run(strings.ReplaceAll(command, "\\\n", " "))
+		if failed && !strings.Contains(shown, "error: ") {
+			g.t.Errorf("%s fails, which the guide does not show:\n%s", command, printed)
+		}
 		if !shows(shown, printed) {
 			g.t.Errorf("%s prints\n%s\nthe guide shows\n%s", command, printed, shown)
 		}
@@ -188,8 +194,8 @@ func cutCommand(part string) (command, shown string) {
 	return part[:end], part[end+1:]
 }
 
-// run runs a command line of a guide: keos-oci, git or cd.
-func (g *guide) run(line string) string {
+// run runs a command line of a guide: keos-oci, git or cd. It reports whether the command failed.
+func (g *guide) run(line string) (printed string, failed bool) {
 	g.t.Helper()
 	words := guideWord.FindAllString(line, -1)
 	for i, word := range words {
@@ -197,19 +203,19 @@ func (g *guide) run(line string) string {
 	}
 	if words[0] == "cd" {
 		g.folder = filepath.Join(g.folder, words[1])
-		return ""
+		return "", false
 	}
 	if line == "git push" {
 		g.dir = g.folder
 		g.remember()
-		return ""
+		return "", false
 	}
 	var exit *exec.ExitError
 	out, err := g.exec(g.folder, words)
 	if err != nil && !errors.As(err, &exit) {
 		g.t.Fatal(err)
 	}
-	return out
+	return out, err != nil
 }
 
 // shows reports whether a text of a guide is what was printed. Lines … stand for any lines.
