@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -129,16 +130,34 @@ func (c *cluster) reconcile(ctx context.Context, r ref) (token string, err error
 // again after a while, as the interval does: a controller's cache may lag behind its own last write.
 func (c *cluster) reconciled(t *testing.T, r ref, list ...check) {
 	t.Helper()
+	if err := c.tryReconciled(t, r, false, list); err != nil {
+		t.Fatalf("%s: %v", r, err)
+	}
+}
+
+// reconciledUnlessGone is reconciled for an object that may be pruned.
+func (c *cluster) reconciledUnlessGone(t *testing.T, r ref, list ...check) {
+	t.Helper()
+	if err := c.tryReconciled(t, r, true, list); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatalf("%s: %v", r, err)
+	}
+}
+
+// tryReconciled asks until the checks pass. Where the object may go it gives up as soon as it is gone.
+func (c *cluster) tryReconciled(t *testing.T, r ref, mayGo bool, list checks) error {
+	t.Helper()
 	var token string
 	err := errors.New("not asked")
 	for start := time.Now(); err != nil && time.Since(start) < patience; {
-		if token, err = c.reconcile(t.Context(), r); err == nil {
+		token, err = c.reconcile(t.Context(), r)
+		if mayGo && apierrors.IsNotFound(err) {
+			return err
+		}
+		if err == nil {
 			err = poll(patience/6, func() error { return c.handled(t, r, token, list) })
 		}
 	}
-	if err != nil {
-		t.Fatalf("%s: %v", r, err)
-	}
+	return err
 }
 
 func (c *cluster) handled(t *testing.T, r ref, token string, list checks) error {
