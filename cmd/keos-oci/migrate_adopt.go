@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/migrate"
@@ -93,19 +91,7 @@ func (a *app) adopt(ctx context.Context, g *migrateFlags, req migrate.AdoptReque
 	if err != nil {
 		return err
 	}
-	res := &adoptResult{Adoption: *found, Files: []generatedFile{}}
-	status := fileUpdated
-	if g.dryRun || g.check {
-		status = fileDiffers
-	}
-	for _, c := range changes {
-		_, hunks, _ := bytes.Cut(diff.Diff(c.File, c.Before, c.File+" (after)", c.After), []byte("\n"))
-		f := generatedFile{Path: c.File, Status: status, Diff: string(hunks)}
-		if len(c.After) == 0 && status == fileUpdated {
-			f.Status = fileRemoved
-		}
-		res.Files = append(res.Files, f)
-	}
+	res := &adoptResult{Adoption: *found, Files: changedFiles(changes, !g.dryRun && !g.check)}
 	switch {
 	case found.Err() != nil:
 		return a.finish(res, found.Err())
@@ -125,9 +111,6 @@ type adoptResult struct {
 	Next  string          `json:"next,omitempty"`
 }
 
-// fileRemoved is the state of a file of which nothing is left.
-const fileRemoved = "removed"
-
 // nextAfter says what to look at after a step.
 func nextAfter(step string) string {
 	look := map[string]string{
@@ -145,12 +128,7 @@ func nextAfter(step string) string {
 
 func (a *app) printAdopt(w io.Writer, r *adoptResult) {
 	say(w, "step: %s\n", a.paint(bold, r.Step))
-	for _, f := range r.Files {
-		say(w, "%s  %s\n", f.Status, f.Path)
-		p := diffPrinter{app: a}
-		p.hunks(f.Diff)
-		fmt.Fprint(w, p.out.String())
-	}
+	a.printFiles(w, r.Files)
 	a.printStops(w, r.Stops)
 	for _, s := range r.Waits {
 		say(w, "%s: %s: %s:%d: %s; %s\n", a.paint(yellow, "waits"), s.Cluster, s.File, s.Line, s.Message, s.Do)

@@ -23,18 +23,11 @@ type phaseResult struct {
 
 // finishPhase writes the changes of a phase, or says what they are.
 func (a *app) finishPhase(g *migrateFlags, fleet *migrate.Fleet, plan *migrate.Plan, changes []migrate.Change, next string) error {
-	res := &phaseResult{Files: []generatedFile{}, Stops: append([]migrate.Stop{}, plan.Stops...), Notes: g.notes}
+	res := &phaseResult{Stops: append([]migrate.Stop{}, plan.Stops...), Notes: g.notes}
 	for _, c := range plan.Clusters {
 		res.Notes = append(res.Notes, c.ByHand...)
 	}
-	status := fileUpdated
-	if g.dryRun || g.check || len(plan.Stops) > 0 {
-		status = fileDiffers
-	}
-	for _, c := range changes {
-		_, hunks, _ := bytes.Cut(diff.Diff(c.File, c.Before, c.File+" (after)", c.After), []byte("\n"))
-		res.Files = append(res.Files, generatedFile{Path: c.File, Status: status, Diff: string(hunks)})
-	}
+	res.Files = changedFiles(changes, !g.dryRun && !g.check && len(plan.Stops) == 0)
 	switch {
 	case len(plan.Stops) > 0:
 		return a.finish(res, plan.Err())
@@ -49,13 +42,37 @@ func (a *app) finishPhase(g *migrateFlags, fleet *migrate.Fleet, plan *migrate.P
 	return a.finish(res, migrate.Write(fleet.Dir, changes))
 }
 
-func (a *app) printPhase(w io.Writer, r *phaseResult) {
-	for _, f := range r.Files {
+// fileRemoved is the state of a file of which nothing is left.
+const fileRemoved = "removed"
+
+// changedFiles shows changes, which are written or only shown.
+func changedFiles(changes []migrate.Change, written bool) []generatedFile {
+	files := []generatedFile{}
+	for _, c := range changes {
+		_, hunks, _ := bytes.Cut(diff.Diff(c.File, c.Before, c.File+" (after)", c.After), []byte("\n"))
+		f := generatedFile{Path: c.File, Status: fileDiffers, Diff: string(hunks)}
+		switch {
+		case written && len(c.After) == 0:
+			f.Status = fileRemoved
+		case written:
+			f.Status = fileUpdated
+		}
+		files = append(files, f)
+	}
+	return files
+}
+
+func (a *app) printFiles(w io.Writer, files []generatedFile) {
+	for _, f := range files {
 		say(w, "%s  %s\n", f.Status, f.Path)
 		p := diffPrinter{app: a}
 		p.hunks(f.Diff)
 		fmt.Fprint(w, p.out.String())
 	}
+}
+
+func (a *app) printPhase(w io.Writer, r *phaseResult) {
+	a.printFiles(w, r.Files)
 	a.printStops(w, r.Stops)
 	for _, n := range r.Notes {
 		say(w, "%s: %s\n", a.paint(bold, "note"), n)

@@ -76,12 +76,7 @@ func (a *adopter) pruneOff(e *edits, o *applier) error {
 }
 
 // pruneBack is the way back of pruneOff.
-func (a *adopter) pruneBack(e *edits, o *applier) error {
-	if a.isOwn(o) {
-		return e.edit(o.File, func(file []byte) ([]byte, error) { return yamledit.RestoreFields(file, idOf(o), pruneMark(o)) })
-	}
-	return a.unpatch(e, o, pruneMark(o))
-}
+func (a *adopter) pruneBack(e *edits, o *applier) error { return a.restore(e, o, pruneMark(o)) }
 
 func (a *adopter) suspend(e *edits, o *applier) error {
 	switch {
@@ -98,7 +93,7 @@ func (a *adopter) resume(e *edits, o *applier) error {
 	if a.isOwn(o) {
 		return e.edit(o.File, func(file []byte) ([]byte, error) { return resumeIn(file, idOf(o), "spec", suspendMark(o)) })
 	}
-	return a.unpatch(e, o, suspendMark(o))
+	return a.removePatch(e, o, suspendMark(o))
 }
 
 // suspendIn sets suspend below keys of an object, which may have it.
@@ -122,39 +117,16 @@ func resumeIn(file []byte, id yamledit.ID, spec, mark string) ([]byte, error) {
 	return yamledit.RestoreFields(after, id, mark)
 }
 
-// canPatch demands that what applies an old owner is written in the folder of the cluster, and applied by Flux.
-func (a *adopter) canPatch(o *applier) bool {
-	switch by := o.Parent; {
-	case by == nil || !a.isOwn(by):
-		a.refuse(o.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would change other clusters as well",
-			o.name, a.folder),
-			"write the Kustomization into "+a.folder+" first")
-	case !by.managed:
-		a.refuse(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, o.name),
-			"let the cluster apply this file")
-	default:
-		return true
-	}
-	return false
-}
-
 func (a *adopter) patch(e *edits, o *applier, mark string, operation yamledit.Operation) error {
-	return a.addPatch(e, o, yamledit.Patch{Mark: mark, Operations: []yamledit.Operation{operation}})
+	return a.patchBy(e, o, yamledit.Patch{Mark: mark, Operations: []yamledit.Operation{operation}})
 }
 
-func (a *adopter) addPatch(e *edits, o *applier, patch yamledit.Patch) error {
-	if !a.canPatch(o) {
+func (a *adopter) patchBy(e *edits, o *applier, patch yamledit.Patch) error {
+	if stop := a.cannotPatch(o); stop != nil {
+		a.out.Stops = append(a.out.Stops, *stop)
 		return nil
 	}
-	patch.Target = yamledit.Target{Kind: "Kustomization", Name: o.Name, Namespace: a.namespaceIfNeeded(o)}
-	return e.edit(o.Parent.File, func(file []byte) ([]byte, error) { return yamledit.AddPatch(file, idOf(o.Parent), patch) })
-}
-
-func (a *adopter) unpatch(e *edits, o *applier, mark string) error {
-	if o.Parent == nil || !a.isOwn(o.Parent) {
-		return nil
-	}
-	return e.edit(o.Parent.File, func(file []byte) ([]byte, error) { return yamledit.RemovePatch(file, idOf(o.Parent), mark) })
+	return a.addPatch(e, o, patch)
 }
 
 // removeAll removes the old owners, and what a run that ended early left of them.
@@ -173,11 +145,11 @@ func (a *adopter) remove(e *edits, o *applier) error {
 		return a.removeObject(e, o)
 	}
 	for _, mark := range []string{pruneMark(o), suspendMark(o)} {
-		if err := a.unpatch(e, o, mark); err != nil {
+		if err := a.removePatch(e, o, mark); err != nil {
 			return err
 		}
 	}
-	return a.addPatch(e, o, yamledit.Patch{Mark: removeMark(o), Merge: []string{
+	return a.patchBy(e, o, yamledit.Patch{Mark: removeMark(o), Merge: []string{
 		"$patch: delete", "apiVersion: kustomize.toolkit.fluxcd.io/v1", "kind: Kustomization", "metadata:", "  name: " + strconv.Quote(o.Name),
 	}})
 }

@@ -324,5 +324,5 @@ func shortID(id cluster.ID) string {
 
 // waitFor adds what the cluster does not show yet, at the place of a Kustomization.
 func (a *adopter) waitFor(o *applier, message, do string) {
-	a.out.Waits = append(a.out.Waits, Stop{Cluster: a.cluster, Code: codeWaiting, File: o.where(), Line: o.Line, Message: message, Do: do})
+	a.out.Waits = append(a.out.Waits, a.stopAt(o.place, codeWaiting, message, do))
 }

@@ -162,10 +162,6 @@ func groupKind(object map[string]any) (group, kind string) {
 	return group, text(object, "kind")
 }
 
-func compareNames(x, y name) int {
-	return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name))
-}
-
 // checkOwners stops at what cannot give or take objects safely.
 func (a *adopter) checkOwners() {
 	for _, o := range slices.Concat(a.old, a.fresh) {
@@ -244,5 +240,5 @@ func specOf(o *applier) map[string]any {
 }
 
 func (a *adopter) refuse(at place, code, message, do string) {
-	a.out.Stops = append(a.out.Stops, Stop{Cluster: a.cluster, Code: code, File: at.where(), Line: at.Line, Message: message, Do: do})
+	a.out.Stops = append(a.out.Stops, a.stopAt(at, code, message, do))
 }

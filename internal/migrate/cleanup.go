@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -90,8 +91,13 @@ func (c *cleaner) mergePatch(l *landscape, a *applier, mark string) error {
 		return err
 	}
 	marks, err := yamledit.Marks(data, idOf(a.Parent), mark)
-	if err != nil || !slices.Contains(marks, mark) {
-		return nil //nolint:nilerr // a file without patches has none to move
+	switch {
+	case errors.Is(err, yamledit.ErrMissing):
+		return nil // Flux Operator makes the parent
+	case err != nil:
+		return fmt.Errorf("%s: %w", a.Parent.File, err)
+	case !slices.Contains(marks, mark):
+		return nil
 	}
 	fields := map[string]string{"spec.sourceRef.kind": ociRepository}
 	if mark == switchMark(a) {
@@ -109,7 +115,7 @@ func (c *cleaner) mergePatch(l *landscape, a *applier, mark string) error {
 	if err != nil {
 		return err
 	}
-	return c.e.edit(a.Parent.File, func(file []byte) ([]byte, error) { return yamledit.RemovePatch(file, idOf(a.Parent), mark) })
+	return l.removePatch(c.e, a, mark)
 }
 
 // setFields changes fields of an object. A path that another cluster's run has changed already is as it should be.
@@ -167,7 +173,8 @@ func (c *cleaner) drop(file string) error {
 // removeSources removes each GitRepository of the fleet's files that no cluster refers to.
 func (c *cleaner) removeSources() error {
 	for _, l := range c.all {
-		for _, s := range l.sources {
+		for _, n := range sorted(l.sources) {
+			s := l.sources[n]
 			if !s.here() {
 				continue
 			}
@@ -264,8 +271,9 @@ func (c *cleaner) unlist(file string) error {
 // removeVariables takes variables of removed sources out of the settings of each cluster that uses them nowhere else.
 func (c *cleaner) removeVariables() error {
 	for _, l := range c.all {
-		for n, at := range l.written {
-			for key := range c.gone {
+		for _, n := range sorted(l.written) {
+			at := l.written[n]
+			for _, key := range slices.Sorted(maps.Keys(c.gone)) {
 				if _, has := l.settings[n][key]; !has || c.uses(l, at.File, key) {
 					continue
 				}

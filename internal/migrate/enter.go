@@ -16,11 +16,18 @@ import (
 	"github.com/stratio/keos-oci/internal/manifest"
 )
 
-// enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, the objects of gotk-sync.yaml, or a Kustomization
+// entries are what may make a cluster follow the fleet, where no FluxInstance does.
+type entries struct {
+	sync      []*applier // of gotk-sync.yaml
+	others    []*applier // that apply the cluster's folder
+	sources   map[name]source
+	artifacts map[name]artifact
+}
+
+// enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, else the objects of gotk-sync.yaml, else a Kustomization
 // that applies the cluster's folder. The settings that are written anywhere in that folder are known from the start.
 func (l *landscape) enter(ctx context.Context) error {
-	var others []*applier
-	sources := map[name]source{}
+	found := entries{sources: map[name]source{}, artifacts: map[name]artifact{}}
 	for _, file := range l.fleet.below(l.folder) {
 		if !manifest.IsYAML(file) {
 			continue
@@ -34,27 +41,55 @@ func (l *landscape) enter(ctx context.Context) error {
 		for _, doc := range docs {
 			at := place{File: file, Line: doc.Line}
 			l.setting(doc, at)
-			switch {
-			case isKind(doc, "FluxInstance", "fluxcd.controlplane.io/"):
+			if isKind(doc, "FluxInstance", "fluxcd.controlplane.io/") {
 				l.enterInstance(ctx, doc, at)
-			case path.Base(file) == syncFile:
-				l.enterSync(doc, at)
-			case isKind(doc, gitRepository, sourceGroup):
-				s := sourceOf(objectOf(doc), at)
-				sources[s.name] = s
-			case isKind(doc, "Kustomization", kustomizeGroup) && appliesFolder(doc, l.folder):
-				others = append(others, applierOf(objectOf(doc), at, nil))
+				continue
 			}
+			found.add(doc, at, l.folder)
 		}
 	}
-	if len(l.appliers) == 0 && len(others) > 0 {
-		l.enterBy(others[0], sources)
+	if !l.byInstance {
+		l.enterBy(found)
 	}
 	if len(l.appliers) == 0 {
-		return fmt.Errorf("%w: %s has neither a FluxInstance that syncs a Git repository, nor a gotk-sync.yaml, nor a Kustomization that applies the folder",
+		return fmt.Errorf("%w: %s has neither a FluxInstance that syncs the fleet, nor a gotk-sync.yaml, nor a Kustomization that applies the folder",
 			ErrNoEntry, l.folder)
 	}
 	return nil
+}
+
+// add remembers a document of a cluster's folder.
+func (f *entries) add(doc *yaml.Node, at place, folder string) {
+	switch {
+	case isKind(doc, gitRepository, sourceGroup):
+		s := sourceOf(objectOf(doc), at)
+		f.sources[s.name] = s
+	case isKind(doc, ociRepository, sourceGroup):
+		object := objectOf(doc)
+		f.artifacts[nameOf(object)] = artifactOf(object, at)
+	case isKind(doc, "Kustomization", kustomizeGroup) && path.Base(at.File) == syncFile:
+		f.sync = append(f.sync, applierOf(objectOf(doc), at, nil))
+	case isKind(doc, "Kustomization", kustomizeGroup) && appliesFolder(doc, folder):
+		f.others = append(f.others, applierOf(objectOf(doc), at, nil))
+	}
+}
+
+// enterBy takes the Kustomizations of gotk-sync.yaml, else the first other one, for the entry.
+func (l *landscape) enterBy(found entries) {
+	by := found.sync
+	if len(by) == 0 && len(found.others) > 0 {
+		by = found.others[:1]
+	}
+	for _, a := range by {
+		l.own = a.Source
+		if s, ok := found.sources[a.Source]; ok {
+			l.sources[s.name] = s
+		}
+		if from, ok := found.artifacts[a.Source]; ok {
+			l.prepared[a.Source] = from
+		}
+	}
+	l.appliers = append(l.appliers, by...)
 }
 
 const syncFile = "gotk-sync.yaml"
@@ -62,16 +97,8 @@ const syncFile = "gotk-sync.yaml"
 // appliesFolder reports whether a Kustomization applies a cluster's folder.
 func appliesFolder(doc *yaml.Node, folder string) bool {
 	applied := repositoryPath(manifest.Text(manifest.At(doc, "spec", "path")))
-	return applied != "." && within(applied, folder) && manifest.Text(manifest.At(doc, "spec", "sourceRef", "kind")) == gitRepository
-}
-
-// enterBy is for a Kustomization that applies the cluster's folder, and that people apply by hand.
-func (l *landscape) enterBy(a *applier, sources map[name]source) {
-	l.own = a.Source
-	if s, ok := sources[a.Source]; ok {
-		l.sources[s.name] = s
-	}
-	l.appliers = append(l.appliers, a)
+	kind := manifest.Text(manifest.At(doc, "spec", "sourceRef", "kind"))
+	return applied != "." && within(applied, folder) && (kind == gitRepository || kind == ociRepository)
 }
 
 // setting remembers a ConfigMap.
@@ -143,17 +170,4 @@ func patched(ctx context.Context, object map[string]any, patches *yaml.Node) (ma
 		return nil, fmt.Errorf("they make %d objects of one", built.Size())
 	}
 	return built.Resources()[0].Map()
-}
-
-// enterSync is for gotk-sync.yaml, which people apply by hand.
-func (l *landscape) enterSync(doc *yaml.Node, at place) {
-	switch {
-	case isKind(doc, gitRepository, sourceGroup):
-		s := sourceOf(objectOf(doc), at)
-		l.sources[s.name] = s
-	case isKind(doc, ociRepository, sourceGroup):
-		l.prepared[nameOf(objectOf(doc))] = artifactOf(objectOf(doc), at)
-	case isKind(doc, "Kustomization", kustomizeGroup):
-		l.enterBy(applierOf(objectOf(doc), at, nil), nil)
-	}
 }

@@ -36,8 +36,7 @@ type FleetStep struct {
 	Entry     string // file of the cluster's entry
 	Managed   bool   // Flux itself applies that file
 	WayBack   string // file with what made the cluster follow Git
-
-	Notes []string
+	Notes     []string
 
 	entry *applier
 }
@@ -236,7 +235,7 @@ func (s *fleetStep) switchEntry(e *edits, with FleetSources) error {
 	if err != nil || after == nil {
 		return err
 	}
-	if err := s.keep(e); err != nil { // again, since somebody may have edited it
+	if err := s.keep(e); err != nil { // the first step did it, and somebody may have edited the entry since
 		return err
 	}
 	if err := e.edit(s.Entry, func([]byte) ([]byte, error) { return after, nil }); err != nil {
@@ -262,21 +261,17 @@ func fleetMark(a *applier) string { return marker + "fleet " + a.String() }
 
 // switchChild lets a Kustomization take the fleet's files from the artifact.
 func (s *fleetStep) switchChild(e *edits, a *applier) error {
-	switch by := a.Parent; {
-	case s.isOwn(a) && a.set == "":
+	if s.isOwn(a) && a.set == "" {
 		return e.edit(a.File, func(file []byte) ([]byte, error) {
 			return yamledit.ReplaceFields(file, idOf(a), fleetMark(a), []yamledit.Field{{Path: "spec.sourceRef.kind", Value: ociRepository}})
 		})
-	case by != nil && s.isOwn(by) && by.managed && a.set == "":
-		patch := yamledit.Patch{Mark: fleetMark(a), Target: yamledit.Target{Kind: "Kustomization", Name: a.Name,
-			Namespace: s.namespaceIfNeeded(a)},
-			Operations: []yamledit.Operation{{Op: "replace", Path: "/spec/sourceRef/kind", Value: ociRepository}}}
-		return e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.AddPatch(file, idOf(by), patch) })
 	}
-	s.stop(a.place, "shared",
-		fmt.Sprintf("Kustomization %s takes its files from the fleet, and neither it nor what applies it is written in %s", a.name,
-			s.folder), "patch it by hand")
-	return nil
+	if stop := s.cannotPatch(a); stop != nil {
+		s.stops = append(s.stops, *stop)
+		return nil
+	}
+	return s.addPatch(e, a, yamledit.Patch{Mark: fleetMark(a),
+		Operations: []yamledit.Operation{{Op: "replace", Path: "/spec/sourceRef/kind", Value: ociRepository}}})
 }
 
 // BackFleet lets a cluster follow the fleet's Git repository again.
@@ -296,35 +291,48 @@ func BackFleet(ctx context.Context, req Request) (*FleetStep, *Plan, []Change, e
 		return s.FleetStep, plan, nil, nil
 	}
 	s.Step = StepEntry
-	kept, err := req.Fleet.Read(s.WayBack)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	before, ok := bytes.CutPrefix(kept, []byte(wayBackMark(l.cluster, entry.File)))
-	if !ok {
-		l.stop(entry.place, "way-back", s.WayBack+" does not have what made the cluster follow Git",
-			"write the entry by hand, as it was before, and apply it")
-		plan.Stops = l.stops
-		return s.FleetStep, plan, nil, nil
-	}
 	e := newEdits(req.Fleet)
-	err = e.put(entry.File, before)
+	l.stops = nil // what keeps a cluster from moving does not keep it from going back
+	if err := s.restoreEntry(e); err != nil || len(l.stops) > 0 {
+		plan.Stops = l.stops
+		return s.FleetStep, plan, nil, err
+	}
 	for _, a := range l.appliers[1:] {
-		if err == nil && a.Source == l.own {
-			err = l.restoreChild(e, a)
+		if a.Source != l.own {
+			continue
+		}
+		if err := l.restore(e, a, fleetMark(a)); err != nil {
+			return nil, nil, nil, err
 		}
 	}
-	return s.FleetStep, plan, e.changes(), err
+	return s.FleetStep, plan, e.changes(), nil
 }
 
-func (l *landscape) restoreChild(e *edits, a *applier) error {
-	if l.isOwn(a) {
-		return e.edit(a.File, func(file []byte) ([]byte, error) { return yamledit.RestoreFields(file, idOf(a), fleetMark(a)) })
+// restoreEntry lets the entry follow Git again. It keeps what people changed of it since.
+func (s *fleetStep) restoreEntry(e *edits) error {
+	if s.byInstance {
+		return s.restoreInstance(e)
 	}
-	if by := a.Parent; by != nil && l.isOwn(by) {
-		return e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.RemovePatch(file, idOf(by), fleetMark(a)) })
+	entry := s.appliers[0]
+	before, err := e.now(s.Entry)
+	if err != nil {
+		return err
 	}
-	return nil
+	err = e.edit(s.Entry, func(file []byte) ([]byte, error) {
+		after, err := yamledit.RestoreFields(file, idOf(entry), fleetMark(entry))
+		if err != nil {
+			return nil, err
+		}
+		return yamledit.RemoveDocument(after, marker+"fleet of "+s.cluster)
+	})
+	if after, _ := e.now(s.Entry); err == nil && bytes.Equal(before, after) {
+		s.stopWayBack("has no comment of migrate that says how it followed Git")
+	}
+	return err
+}
+
+func (s *fleetStep) stopWayBack(why string) {
+	s.stop(s.entry.place, "way-back", s.Entry+" "+why, "let it follow Git by hand; what it was is in "+s.WayBack)
 }
 
 // entryAfter is the file of the entry after the step, nil where something is in the way.

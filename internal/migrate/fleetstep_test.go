@@ -193,7 +193,13 @@ spec:
 			t.Errorf("no %q in\n%s", part, data)
 		}
 	}
+	replaceIn(t, dir, "clusters/staging/flux-system/flux-instance.yaml", "2.8.x", "2.9.x")
 	back := withFleet(t, req, "d1", "staging")
+	_, plan, changes, err = BackFleet(t.Context(), back)
+	if err != nil || len(changes) > 0 || len(plan.Stops) != 1 || plan.Stops[0].Code != "way-back" {
+		t.Errorf("an edited instance: %v, %d changes, %+v", err, len(changes), plan.Stops)
+	}
+	replaceIn(t, dir, "clusters/staging/flux-system/flux-instance.yaml", "2.9.x", "2.8.x")
 	_, plan, changes, err = BackFleet(t.Context(), back)
 	do(t, back.Fleet, plan, changes, err)
 	if !reflect.DeepEqual(contents(t, fleetOf(t, dir)), start) {
@@ -207,5 +213,32 @@ spec:
 	if err != nil || len(changes) > 0 || len(plan.Stops) != 1 || plan.Stops[0].Code != "image-automation" ||
 		plan.Stops[0].File != "clusters/staging/more.yaml" {
 		t.Errorf("%v, %d changes, %+v", err, len(changes), plan.Stops)
+	}
+}
+
+// TestBackKeepsEdits: what people changed in the entry since the cluster follows the artifact stays when it goes back. The entry's file may
+// have any name.
+func TestBackKeepsEdits(t *testing.T) {
+	req := request(t, "d1", nil)
+	const folder = "clusters/staging/flux-system/"
+	replaceIn(t, req.Fleet.Dir, folder+"kustomization.yaml", syncFile, "entry.yaml")
+	if err := os.Rename(filepath.Join(req.Fleet.Dir, folder, syncFile), filepath.Join(req.Fleet.Dir, folder, "entry.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	req.Clusters = []string{"staging"}
+	plan, changes, err := Prepare(t.Context(), withFleet(t, req, "d1", "staging"), sources())
+	do(t, req.Fleet, plan, changes, err)
+	for _, want := range []string{StepSource, StepEntry, StepDone} {
+		step(t, req, "d1", want)
+	}
+	before := contents(t, fleetOf(t, req.Fleet.Dir))[folder+"entry.yaml"]
+	replaceIn(t, req.Fleet.Dir, folder+"entry.yaml", "retryInterval: 2m", "retryInterval: 3m")
+	back := withFleet(t, req, "d1", "staging")
+	_, plan, changes, err = BackFleet(t.Context(), back)
+	do(t, back.Fleet, plan, changes, err)
+	after := contents(t, fleetOf(t, req.Fleet.Dir))[folder+"entry.yaml"]
+	if !strings.Contains(before, "fleet of staging") || strings.Contains(after, "fleet of staging") || !strings.Contains(after, "retryInterval: 3m") ||
+		strings.Contains(after, "    kind: OCIRepository") {
+		t.Errorf("%s", after)
 	}
 }

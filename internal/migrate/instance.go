@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
@@ -55,6 +58,66 @@ func follow(doc *yaml.RNode, source string, sync flux.Sync) error {
 	return errors.Join(err, doc.PipeE(yaml.LookupCreate(yaml.SequenceNode, "spec", "kustomize", "patches"), yaml.Append(patch.YNode())))
 }
 
+// restoreInstance gives the file of a FluxInstance the bytes that it had. It stops where people changed more of it since.
+func (s *fleetStep) restoreInstance(e *edits) error {
+	kept, err := e.now(s.WayBack)
+	if err != nil {
+		return err
+	}
+	before, ok := bytes.CutPrefix(kept, []byte(wayBackMark(s.cluster, s.Entry)))
+	if !ok {
+		s.stopWayBack("was not kept in " + s.WayBack)
+		return nil
+	}
+	now, err := e.now(s.Entry)
+	if err != nil {
+		return err
+	}
+	if !sameButSync(before, now) {
+		s.stopWayBack("was edited since the cluster follows the artifact")
+		return nil
+	}
+	return e.put(s.Entry, before)
+}
+
+// sameButSync reports whether the step alone makes the difference between two files with a FluxInstance.
+func sameButSync(before, after []byte) bool {
+	a, err := manifest.Parse(before)
+	b, fault := manifest.Parse(after)
+	if err != nil || fault != nil || len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		was, is := objectOf(a[i]), objectOf(b[i])
+		if isKind(a[i], "FluxInstance", "fluxcd.controlplane.io/") {
+			patches := list(is, "spec", "kustomize", "patches")
+			if len(patches) == 0 || !slices.EqualFunc(patches[:len(patches)-1], list(was, "spec", "kustomize", "patches"), reflect.DeepEqual) {
+				return false
+			}
+			was, is = withoutSync(was), withoutSync(is)
+		}
+		if !reflect.DeepEqual(was, is) {
+			return false
+		}
+	}
+	return true
+}
+
+func withoutSync(instance map[string]any) map[string]any {
+	out := maps.Clone(instance)
+	spec, _ := instance["spec"].(map[string]any)
+	spec = maps.Clone(spec)
+	kustomize, _ := spec["kustomize"].(map[string]any)
+	kustomize = maps.Clone(kustomize)
+	delete(kustomize, "patches")
+	delete(spec, "sync")
+	if spec["kustomize"] = kustomize; len(kustomize) == 0 {
+		delete(spec, "kustomize")
+	}
+	out["spec"] = spec
+	return out
+}
+
 // editDocument changes the document that begins on a line. It is written anew, with its comments; the rest of the file stays byte for byte.
 func editDocument(file []byte, line int, change func(*yaml.RNode) error) ([]byte, error) {
 	lines := bytes.SplitAfter(file, []byte("\n"))
@@ -77,7 +140,7 @@ func editDocument(file []byte, line int, change func(*yaml.RNode) error) ([]byte
 		return nil, err
 	}
 	out := bytes.Join([][]byte{bytes.Join(lines[:first], nil), text, bytes.Join(lines[last:], nil)}, nil)
-	if docs, err := manifest.Parse(out); err != nil || len(docs) == 0 {
+	if _, err := manifest.Parse(out); err != nil {
 		return nil, fmt.Errorf("the file could not be edited: %w", err)
 	}
 	return out, nil

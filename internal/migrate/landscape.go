@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/resmap"
@@ -222,7 +221,7 @@ func (l *landscape) settingsOf(n name) map[string]string {
 			return data
 		}
 	}
-	for _, known := range slices.SortedFunc(maps.Keys(l.settings), func(a, b name) int { return strings.Compare(a.String(), b.String()) }) {
+	for _, known := range sorted(l.settings) {
 		if known.Name == n.Name {
 			return l.settings[known]
 		}
@@ -231,5 +230,9 @@ func (l *landscape) settingsOf(n name) map[string]string {
 }
 
 func (l *landscape) stop(at place, code, message, do string) {
-	l.stops = append(l.stops, Stop{Cluster: l.cluster, Code: code, File: at.where(), Line: at.Line, Message: message, Do: do})
+	l.stops = append(l.stops, l.stopAt(at, code, message, do))
+}
+
+func (l *landscape) stopAt(at place, code, message, do string) Stop {
+	return Stop{Cluster: l.cluster, Code: code, File: at.where(), Line: at.Line, Message: message, Do: do}
 }

@@ -72,13 +72,17 @@ func objectReady(o cluster.Object) (ready, message string) {
 	return ReadyUnknown, said
 }
 
-// sourceReady says why an OCIRepository cannot be followed, "" where it can: it is ready, and the cluster has verified its artifact.
-func sourceReady(o cluster.Object, found bool) string {
+// sourceReady says why an OCIRepository cannot be followed, "" where it can: it is ready, has what this tag names, and the cluster has verified
+// its artifact.
+func sourceReady(o cluster.Object, found bool, want string) string {
 	if !found {
 		return "it is not in the cluster"
 	}
 	if ready, message := objectReady(o); ready != ReadyYes {
 		return message
+	}
+	if tag, _, ok := strings.Cut(o.Revision, "@"); ok && tag != want {
+		return fmt.Sprintf("it has %s, and is to follow %s", tag, want)
 	}
 	if !o.Verified.IsTrue() {
 		said := cmp.Or(o.Verified.Message, "the cluster reports no SourceVerified for it as it is now")
@@ -98,7 +102,7 @@ func (p *Plan) RequireSources(name string, live *cluster.State, components []str
 		}
 		seen[source] = true
 		o, found := live.Find(source)
-		if fault := sourceReady(o, found); fault != "" {
+		if fault := sourceReady(o, found, m.tag()); fault != "" {
 			p.notReady(name, m.applier, source, fault, doForSource(o, found, source, m.applier.Parent))
 			continue
 		}
@@ -112,7 +116,7 @@ func (p *Plan) RequireSecond(s *FleetStep, live *cluster.State) {
 	namespace, name, _ := strings.Cut(s.Source, "/")
 	source := cluster.Ref{Kind: cluster.OCIRepository, Namespace: namespace, Name: name}
 	o, found := live.Find(source)
-	if fault := sourceReady(o, found); fault != "" {
+	if fault := sourceReady(o, found, s.Channel); fault != "" {
 		p.notReady(s.Cluster, s.entry, source, fault, doForSource(o, found, source, nil))
 	}
 }
@@ -189,7 +193,7 @@ func (p *Plan) notReady(name string, at *applier, what cluster.Ref, why, do stri
 	p.Stops = append(p.Stops, Stop{Cluster: name, Code: codeNotReady, File: at.File, Line: at.Line, Message: message, Do: do})
 }
 
-// maxMessage is how much of a controller's message is told.
+// maxMessage is how much of a controller's message is shown.
 const maxMessage = 300
 
 // oneLine makes a controller's message short.

@@ -31,6 +31,7 @@ func TestSourceReady(t *testing.T) {
 		"changed":          {func(o *cluster.Object) { o.Current = false }, true, "last change"},
 		"said nothing":     {func(o *cluster.Object) { o.Ready = cluster.Condition{} }, true, "last change"},
 		"not verified":     {func(o *cluster.Object) { o.Verified = cluster.Condition{} }, true, "no SourceVerified"},
+		"another tag":      {func(o *cluster.Object) { o.Revision = "v1.0.0@sha256:abc" }, true, "it has v1.0.0, and is to follow latest"},
 		"verification old": {func(o *cluster.Object) { o.Verified.Current = false }, true, "not verified"},
 		"verification says": {func(o *cluster.Object) {
 			o.Verified.Status, o.Verified.Message = "False", "no signatures found"
@@ -38,7 +39,7 @@ func TestSourceReady(t *testing.T) {
 	} {
 		o := healthy(cluster.OCIRepository, "web", "web")
 		test.edit(&o)
-		got := sourceReady(o, test.found)
+		got := sourceReady(o, test.found, "latest")
 		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}

@@ -3,7 +3,9 @@ package migrate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +13,15 @@ import (
 type name struct{ Namespace, Name string }
 
 func (n name) String() string { return n.Namespace + "/" + n.Name }
+
+// sorted are the names that a map has.
+func sorted[T any](of map[name]T) []name {
+	return slices.SortedFunc(maps.Keys(of), compareNames)
+}
+
+func compareNames(a, b name) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
 
 // place is where something is written: in the fleet's checkout, or in that of a workspace, which Repo then names.
 type place struct {

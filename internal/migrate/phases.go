@@ -53,12 +53,12 @@ func Prepare(ctx context.Context, req Request, with Sources) (*Plan, []Change, e
 	if len(plan.Stops) > 0 || len(changes) == 0 {
 		return plan, changes, nil
 	}
-	return plan, changes, req.unusable(ctx, plan, changes)
+	return plan, changes, req.checkPrepared(ctx, plan, changes)
 }
 
-// unusable stops at each source that a cluster gets with a file that it shares, has no use for, and could not fetch: it would never be Ready,
-// and nor would what waits for all that its parent applies.
-func (r Request) unusable(ctx context.Context, plan *Plan, changes []Change) error {
+// checkPrepared demands that each cluster can still be followed. It stops at each source that a cluster gets with a file that it shares, has
+// no use for, and could not fetch: it would never be Ready, and nor would what waits for all that its parent applies.
+func (r Request) checkPrepared(ctx context.Context, plan *Plan, changes []Change) error {
 	copied, remove, err := r.Fleet.copyWith(changes)
 	if err != nil {
 		return err
@@ -70,7 +70,11 @@ func (r Request) unusable(ctx context.Context, plan *Plan, changes []Change) err
 		if err != nil {
 			return err
 		}
-		for n, from := range after.prepared {
+		if len(after.stops) > 0 {
+			return fmt.Errorf("%w: after the change: %s", ErrStops, after.stops[0].Message)
+		}
+		for _, n := range sorted(after.prepared) {
+			from := after.prepared[n]
 			if c.needs(n) || c.landscape.prepared[n] != (artifact{}) {
 				continue
 			}
@@ -79,10 +83,10 @@ func (r Request) unusable(ctx context.Context, plan *Plan, changes []Change) err
 				continue
 			}
 			if _, err := ws.Artifact(ctx, comp, from.Tag); err != nil {
-				plan.Stops = append(plan.Stops, Stop{c.Name, "unused", from.at.where(), from.at.Line,
+				plan.Stops = append(plan.Stops, after.stopAt(from.at, "unused",
 					fmt.Sprintf("%s gets OCIRepository %s with a file that it shares, has no Kustomization for it, and could not fetch %s:%s: %v",
 						c.Name, n, comp.Name, from.Tag, err),
-					"release " + comp.Name + ", or let the patch that deletes its Kustomization in this cluster delete the OCIRepository as well"})
+					"release "+comp.Name+", or let the patch that deletes its Kustomization in this cluster delete the OCIRepository as well"))
 			}
 		}
 	}
@@ -208,19 +212,28 @@ func (c *ClusterPlan) addSource(req Request, e *edits, with Sources, m Move, don
 	if there.Tag == m.tag() || there != (artifact{}) && !l.isOwn(a) {
 		return nil // another tag of a shared file is in the settings
 	}
+	mark := marker + "source of " + m.Component + " in " + a.Namespace
+	if there != (artifact{}) { // Git's pin moved since
+		ours := false
+		err := e.edit(a.File, func(file []byte) ([]byte, error) {
+			after, err := yamledit.RemoveDocument(file, mark)
+			ours = len(after) != len(file)
+			return after, err
+		})
+		if err != nil {
+			return err
+		}
+		if !ours {
+			l.stop(there.at, "prepare", fmt.Sprintf("OCIRepository %s of %s follows %s, is not by migrate, and %s is to follow %s", m.Component, a.Namespace,
+				there.Tag, m.Kustomization, m.tag()), "let it follow that, or give it another name")
+			return nil
+		}
+	}
 	body, err := c.source(req, with, m, a, comp)
 	if err != nil || body == nil {
 		return err
 	}
-	mark := marker + "source of " + m.Component + " in " + a.Namespace
-	return e.edit(a.File, func(file []byte) ([]byte, error) {
-		if there != (artifact{}) { // Git's pin moved since
-			if file, err = yamledit.RemoveDocument(file, mark); err != nil {
-				return nil, err
-			}
-		}
-		return yamledit.AddDocument(file, mark, body)
-	})
+	return e.edit(a.File, func(file []byte) ([]byte, error) { return yamledit.AddDocument(file, mark, body) })
 }
 
 // source is the OCIRepository for a Kustomization, nil where something is in the way.

@@ -108,6 +108,8 @@ type Stop struct {
 	Line    int    `json:"line,omitempty"`
 	Message string `json:"message"`
 	Do      string `json:"do"`
+
+	component string // that it is about alone, "" for the cluster
 }
 
 // Err is ErrStops where something keeps a cluster from moving.
@@ -182,6 +184,9 @@ func (p *planner) plan(ctx context.Context) error {
 		m, ok, err := p.move(ctx, a)
 		if err != nil {
 			return err
+		}
+		for i := range p.stops[stops:] {
+			p.stops[stops+i].component = m.Component
 		}
 		switch {
 		case ok && a.set != "":

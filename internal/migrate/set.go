@@ -12,9 +12,9 @@ import (
 func (l *landscape) takeSet(by *applier, o applied) {
 	n := nameOf(o.object)
 	var providers []resourceset.Provider
-	for at, p := range l.providers {
+	for _, at := range sorted(l.providers) {
 		if at.Namespace == n.Namespace {
-			providers = append(providers, p)
+			providers = append(providers, l.providers[at])
 		}
 	}
 	objects, err := resourceset.Render(o.object, providers...)

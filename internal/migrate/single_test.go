@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -193,5 +194,42 @@ func TestBackWithoutRegistry(t *testing.T) {
 	}
 	if len(behind) == 0 || !strings.Contains(behind[0], "cannot be compared now") {
 		t.Errorf("%q", behind)
+	}
+}
+
+// TestPreparedByHand: an OCIRepository of that name that a person wrote, and that follows something else, is left alone and stops prepare.
+func TestPreparedByHand(t *testing.T) {
+	req := singleRequest(t, "whole")
+	req.Clusters = []string{"demo"}
+	extend(t, req.Fleet.Dir, "clusters/demo/infrastructure.yaml", "---\n"+fmt.Sprintf(sourceText, "infrastructure", "flux-system", "enabled",
+		req.Workspaces[0].Components[1].Repository, "v9.9.9"))
+	plan, _, err := Prepare(t.Context(), req, sources())
+	if err != nil || len(plan.Stops) != 1 || plan.Stops[0].Code != "prepare" || !strings.Contains(plan.Stops[0].Message, "follows v9.9.9, is not by migrate") {
+		t.Errorf("%v, %+v", err, plan.Stops)
+	}
+}
+
+// TestStopsOfOtherComponents: what is in the way of another component does not keep one from moving.
+func TestStopsOfOtherComponents(t *testing.T) {
+	req := request(t, "d1", nil)
+	plan, changes, err := Prepare(t.Context(), req, sources())
+	do(t, req.Fleet, plan, changes, err)
+	req.Clusters = []string{"staging"}
+	for i := range req.Workspaces {
+		artifact := req.Workspaces[i].Artifact
+		req.Workspaces[i].Artifact = func(ctx context.Context, c component.Component, tag string) (string, error) {
+			if c.Name == "backend" {
+				return "", errors.New("no such tag")
+			}
+			return artifact(ctx, c, tag)
+		}
+	}
+	if plan, _, err := Switch(t.Context(), req, nil, false); err != nil || len(plan.Stops) != 1 || plan.Stops[0].Code != "artifact" {
+		t.Errorf("%v, %+v", err, plan.Stops)
+	}
+	plan, changes, err = Switch(t.Context(), req, []string{"frontend"}, false)
+	do(t, req.Fleet, plan, changes, err)
+	if len(changes) != 1 {
+		t.Errorf("%d files", len(changes))
 	}
 }

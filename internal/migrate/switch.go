@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -18,19 +19,20 @@ func Switch(ctx context.Context, req Request, components []string, accept bool) 
 	if err != nil {
 		return plan, nil, err
 	}
-	if accept {
-		plan.Stops = slices.DeleteFunc(plan.Stops, func(s Stop) bool { return s.Code == "differs" })
-	}
+	others := func(component string) bool { return len(components) > 0 && !slices.Contains(components, component) }
+	plan.Stops = slices.DeleteFunc(plan.Stops, func(s Stop) bool {
+		return accept && s.Code == "differs" || s.component != "" && others(s.component)
+	})
 	if len(plan.Stops) > 0 {
 		return plan, nil, nil
 	}
 	c := &plan.Clusters[0]
 	e, before := newEdits(req.Fleet), len(c.landscape.stops)
 	for _, m := range c.Moves {
-		if len(components) > 0 && !slices.Contains(components, m.Component) {
+		if others(m.Component) {
 			continue
 		}
-		if err := c.addPatch(e, m); err != nil {
+		if err := c.follow(e, m); err != nil {
 			return plan, nil, err
 		}
 	}
@@ -44,12 +46,12 @@ func Switch(ctx context.Context, req Request, components []string, accept bool) 
 	return plan, changes, err
 }
 
-// addPatch lets one Kustomization take its files from its OCIRepository: where it is written, if that is a file of this cluster, else by
+// follow lets one Kustomization take its files from its OCIRepository: where it is written, if that is a file of this cluster, else by
 // a patch in what applies it.
-func (c *ClusterPlan) addPatch(e *edits, m Move) error {
+func (c *ClusterPlan) follow(e *edits, m Move) error {
 	a, l := m.applier, c.landscape
 	source := l.prepared[name{a.Namespace, m.Component}]
-	switch by := a.Parent; {
+	switch {
 	case source == (artifact{}):
 		l.stop(a.place, "prepare", fmt.Sprintf("%s has no OCIRepository %s beside it", m.Kustomization, m.Component),
 			"run keos-oci migrate prepare, commit, and wait until it is Ready")
@@ -60,19 +62,15 @@ func (c *ClusterPlan) addPatch(e *edits, m Move) error {
 		return e.edit(a.File, func(file []byte) ([]byte, error) {
 			return yamledit.ReplaceFields(file, idOf(a), switchMark(a), l.fieldsOf(a, m))
 		})
-	case by == nil || !l.isOwn(by):
-		l.stop(a.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would move other clusters as well",
-			m.Kustomization, l.folder), "patch it by hand")
-	case !by.managed:
-		l.stop(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, m.Kustomization),
-			"let the cluster apply this file, or patch it by hand and apply it")
 	default:
-		patch := yamledit.Patch{Mark: switchMark(a), Target: yamledit.Target{Kind: "Kustomization", Name: a.Name,
-			Namespace: l.namespaceIfNeeded(a)}, Operations: []yamledit.Operation{
+		if s := l.cannotPatch(a); s != nil {
+			l.stops = append(l.stops, *s)
+			return nil
+		}
+		return l.addPatch(e, a, yamledit.Patch{Mark: switchMark(a), Operations: []yamledit.Operation{
 			{Op: "replace", Path: "/spec/sourceRef", Value: map[string]any{"kind": ociRepository, "name": m.Component}},
 			{Op: operationFor(a), Path: "/spec/path", Value: m.variant},
-		}}
-		return e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.AddPatch(file, idOf(by), patch) })
+		}})
 	}
 	return nil
 }
@@ -123,7 +121,7 @@ func Back(ctx context.Context, req Request, components []string) (changes []Chan
 			continue
 		}
 		went[a.String()] = true
-		if err := l.removePatch(e, a); err != nil {
+		if err := l.restore(e, a, switchMark(a)); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -151,25 +149,17 @@ func (l *landscape) removeLeft(e *edits) error {
 			return err
 		}
 		marks, err := yamledit.Marks(data, idOf(by), marker+"switch ")
+		if errors.Is(err, yamledit.ErrMissing) {
+			continue // Flux Operator makes this Kustomization
+		}
 		if err != nil {
-			continue // an entry that Flux Operator makes has no patches of ours
+			return fmt.Errorf("%s: %w", by.File, err)
 		}
 		for _, mark := range marks {
 			if err := e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.RemovePatch(file, idOf(by), mark) }); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-// removePatch takes back what switch did to a Kustomization.
-func (l *landscape) removePatch(e *edits, a *applier) error {
-	if l.isOwn(a) {
-		return e.edit(a.File, func(file []byte) ([]byte, error) { return yamledit.RestoreFields(file, idOf(a), switchMark(a)) })
-	}
-	if by := a.Parent; by != nil && l.isOwn(by) {
-		return e.edit(by.File, func(file []byte) ([]byte, error) { return yamledit.RemovePatch(file, idOf(by), switchMark(a)) })
 	}
 	return nil
 }
