@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -14,39 +13,14 @@ import (
 
 // kinds are what a cluster serves.
 type kinds struct {
-	served map[schema.GroupKind][]resource // the preferred version first
-	failed map[string]error                // groups that gave no answer, such as an aggregated API that is down
+	served map[schema.GroupKind]resource // in the version that the cluster prefers
+	failed map[string]error              // groups that gave no answer, such as an aggregated API that is down
 }
 
 // resource is a kind in one version.
 type resource struct {
 	schema.GroupVersionResource
 	namespaced bool
-}
-
-// Served gives the versions of each kind that the cluster serves, the preferred one first, by "Kind.group". Where a group gives no answer
-// the error says so, and the others are there.
-func (c *Cluster) Served(ctx context.Context) (map[string][]string, error) {
-	k, err := c.kinds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string][]string{}
-	for kind, list := range k.served {
-		for _, r := range list {
-			found[kind.String()] = append(found[kind.String()], r.Version)
-		}
-	}
-	return found, c.down(k)
-}
-
-// down is about all groups that gave no answer.
-func (c *Cluster) down(k *kinds) error {
-	if len(k.failed) == 0 {
-		return nil
-	}
-	groups := slices.Sorted(maps.Keys(k.failed))
-	return fmt.Errorf("%w: %s serves no answer for %s: %w", ErrUnreachable, c.address, strings.Join(groups, ", "), k.failed[groups[0]])
 }
 
 // kinds asks the cluster what it serves, once.
@@ -67,7 +41,7 @@ func (c *Cluster) kinds(ctx context.Context) (*kinds, error) {
 	if !slices.ContainsFunc(groups, func(g *metav1.APIGroup) bool { return g.Name != "" }) {
 		return nil, fmt.Errorf("%w: %s lists no API groups: is it an API server?", ErrUnreachable, c.address)
 	}
-	k := &kinds{served: map[schema.GroupKind][]resource{}, failed: map[string]error{}}
+	k := &kinds{served: map[schema.GroupKind]resource{}, failed: map[string]error{}}
 	for version, err := range failed {
 		k.failed[version.Group] = err
 	}
@@ -102,17 +76,17 @@ func (k *kinds) addVersion(list *metav1.APIResourceList) {
 	}
 	for _, r := range list.APIResources {
 		kind := schema.GroupKind{Group: version.Group, Kind: r.Kind}
-		known := slices.ContainsFunc(k.served[kind], func(other resource) bool { return other.Version == version.Version })
-		if !known && !strings.Contains(r.Name, "/") {
-			k.served[kind] = append(k.served[kind], resource{version.WithResource(r.Name), r.Namespaced})
+		if _, known := k.served[kind]; !known && !strings.Contains(r.Name, "/") {
+			k.served[kind] = resource{version.WithResource(r.Name), r.Namespaced}
 		}
 	}
 }
 
-// find gives the preferred version of a kind. It is false where the cluster does not have the kind, and an error where that cannot be told.
+// find gives a kind in the version that the cluster prefers. It is false where the cluster does not have the kind. Where the group of the kind
+// gave no answer nobody knows, which is an error.
 func (c *Cluster) find(k *kinds, kind schema.GroupKind) (resource, bool, error) {
-	if list := k.served[kind]; len(list) > 0 {
-		return list[0], true, nil
+	if r, known := k.served[kind]; known {
+		return r, true, nil
 	}
 	if err := k.failed[kind.Group]; err != nil {
 		return resource{}, false, fmt.Errorf("%w: %s serves no answer for %s: %w", ErrUnreachable, c.address, kind.Group, err)

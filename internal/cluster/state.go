@@ -49,10 +49,7 @@ type Object struct {
 	Suspended bool
 	Prune     bool   // of a Kustomization
 	Revision  string // what a source has, or what was applied last
-	Digest    string // the last part of the revision: sha256:…, or sha1:… for Git
 	Source    Ref    // of a Kustomization or a HelmRelease
-	Path      string // of a Kustomization
-	Owners    []Ref  // what applied the object, as its labels say
 	Inventory []ID   // what the object applied
 }
 
@@ -140,16 +137,14 @@ func (c *Cluster) list(ctx context.Context, k *kinds, kind string) ([]Object, er
 // wire is what is read of an object. A kind has a part of the fields.
 type wire struct {
 	Metadata struct {
-		Namespace         string            `json:"namespace"`
-		Name              string            `json:"name"`
-		Generation        int64             `json:"generation"`
-		DeletionTimestamp string            `json:"deletionTimestamp"`
-		Labels            map[string]string `json:"labels"`
+		Namespace         string `json:"namespace"`
+		Name              string `json:"name"`
+		Generation        int64  `json:"generation"`
+		DeletionTimestamp string `json:"deletionTimestamp"`
 	} `json:"metadata"`
 	Spec struct {
 		Suspend   bool      `json:"suspend"`
 		Prune     bool      `json:"prune"`
-		Path      string    `json:"path"`
 		SourceRef reference `json:"sourceRef"`
 		ChartRef  reference `json:"chartRef"`
 		Chart     struct {
@@ -200,13 +195,10 @@ func objectOf(kind string, content map[string]any) (Object, error) {
 		Ready:    w.condition("Ready"),
 		Verified: w.condition("SourceVerified"),
 		Deleting: w.Metadata.DeletionTimestamp != "", Suspended: w.Spec.Suspend, Prune: w.Spec.Prune,
-		Revision: w.revision(), Source: w.source(), Path: w.Spec.Path, Owners: Owners(w.Metadata.Labels),
+		Revision: w.revision(), Source: w.source(),
 	}
 	// Flux Operator's kinds have it in their conditions only.
 	o.Current = w.Status.ObservedGeneration == w.Metadata.Generation || w.Status.ObservedGeneration == 0 && o.Ready.Current
-	if _, digest, ok := strings.Cut(o.Revision, "@"); ok {
-		o.Digest = digest
-	}
 	for _, entry := range w.Status.Inventory.Entries {
 		id, err := ParseID(entry.ID)
 		if err != nil {
