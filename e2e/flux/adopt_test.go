@@ -70,9 +70,7 @@ func newAdoption(t *testing.T, w *world) *adoption {
 	server := serveGit(t)
 	w.apply(t, server.login(fluxNamespace, "git-login"))
 	a.writeFleet(server.url)
-	a.fleet.git("init", "-q", "--bare", "-b", "main", filepath.Join(server.dir, "fleet.git"))
-	a.fleet.git("remote", "set-url", "origin", server.url+"/fleet.git")
-	a.fleet.git("remote", "set-url", "--push", "origin", filepath.Join(server.dir, "fleet.git"))
+	server.serve(a.fleet, "fleet.git")
 	a.fleet.commit()
 	a.private = a.fleet.key("adopt")
 	a.public = strings.TrimSuffix(a.private, ".key") + ".pub"
@@ -87,24 +85,14 @@ func newAdoption(t *testing.T, w *world) *adoption {
 		t.Fatal(err)
 	}
 	a.apply(t, secret(fluxNamespace, "cosign-key", "cosign.pub", string(key))+adoptionRights)
-	a.config = a.writeConfig(t)
+	a.config = a.contexts(t)
 	a.apply(t, a.fleet.read("clusters/staging/flux-system/gotk-sync.yaml"))
 	a.eventually(t, kustomization(fluxNamespace, "apps"), ready())
 	a.owned(t, "apps", "apps")
 	return a
 }
 
-const adoptionRights = `---
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: flux, namespace: flux-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: flux-of-the-fleet}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
-subjects: [{kind: ServiceAccount, name: flux, namespace: flux-system}]
----
+const adoptionRights = "---" + fluxOfTheFleet + `---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: adopt}
@@ -153,24 +141,6 @@ func configMapText(namespace, name, value string) string {
 
 func (a *adoption) publish() {
 	a.fleet.run(branchJob(), "publish", "--key", a.private, "--signature-format", "both")
-}
-
-// writeConfig writes a kubeconfig for a user who may see Kustomizations and the objects, but no Secrets, and for one who may see nothing.
-func (a *adoption) writeConfig(t *testing.T) string {
-	t.Helper()
-	config := a.cluster.config(admin)
-	a.write(t, "adopt.kubeconfig", fmt.Sprintf(`apiVersion: v1
-kind: Config
-clusters:
-- {name: e2e, cluster: {server: %q, certificate-authority: %q}}
-users:
-- {name: viewer, user: {token: %[3]q, as: viewer}}
-- {name: nobody, user: {token: %[3]q, as: nobody}}
-contexts:
-- {name: viewer, context: {cluster: e2e, user: viewer}}
-- {name: nobody, context: {cluster: e2e, user: nobody}}
-`, config.Host, config.CAFile, config.BearerToken))
-	return a.file("adopt.kubeconfig")
 }
 
 // adopted is the JSON of adopt.

@@ -149,6 +149,29 @@ current-context: e2e
 	return c.file(name)
 }
 
+// contexts writes a kubeconfig as people have it: a user who may look, one who may not, one whom the cluster does not know, and an address
+// where nobody answers.
+func (c *cluster) contexts(t *testing.T) string {
+	t.Helper()
+	config := c.config(admin)
+	c.write(t, "contexts.kubeconfig", fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters:
+- {name: e2e, cluster: {server: %q, certificate-authority: %q}}
+- {name: closed, cluster: {server: "https://%s"}}
+users:
+- {name: viewer, user: {token: %[4]q, as: viewer}}
+- {name: nobody, user: {token: %[4]q, as: nobody}}
+- {name: stranger, user: {token: no-token}}
+contexts:
+- {name: viewer, context: {cluster: e2e, user: viewer}}
+- {name: nobody, context: {cluster: e2e, user: nobody}}
+- {name: stranger, context: {cluster: e2e, user: stranger}}
+- {name: closed, context: {cluster: closed, user: viewer}}
+`, config.Host, config.CAFile, freeAddresses(t, 1)[0], config.BearerToken))
+	return c.file("contexts.kubeconfig")
+}
+
 // connect makes the client once the API server is ready.
 func (c *cluster) connect() error {
 	config := c.config(admin)

@@ -112,6 +112,14 @@ func serveGit(t *testing.T) gitServer {
 	return g
 }
 
+// serve makes a repository of this name, to which a checkout pushes.
+func (g gitServer) serve(c *checkout, name string) {
+	bare := filepath.Join(g.dir, filepath.FromSlash(name))
+	c.git("init", "-q", "--bare", "-b", "main", bare)
+	c.git("remote", "set-url", "origin", g.url+"/"+name)
+	c.git("remote", "set-url", "--push", "origin", bare)
+}
+
 // login is a Secret by which Flux reads the repositories.
 func (g gitServer) login(namespace, name string) string {
 	const text = "apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {username: flux, password: %q, ca.crt: %q}\n"
@@ -138,10 +146,7 @@ func (m *migration) fill(t *testing.T, c *checkout, name string) {
 	c.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nregistry: "+c.prefix+"\n"+
 		"secrets: {allow: [{path: \"clusters/_TEMPLATE/**\", reason: placeholders}]}\n")
 	c.prefix = ""
-	bare := filepath.Join(m.git.dir, m.name, name+".git")
-	c.git("init", "-q", "--bare", "-b", "main", bare)
-	c.git("remote", "set-url", "origin", m.git.url+"/"+m.name+"/"+name+".git")
-	c.git("remote", "set-url", "--push", "origin", bare)
+	m.git.serve(c, m.name+"/"+name+".git")
 	c.commit()
 	c.git("switch", "-q", "-c", "production")
 	if c == m.apps {

@@ -45,10 +45,7 @@ func newLook(t *testing.T, w *world) *look {
 	l.fleet.prefix = l.apps.prefix // of the artifacts
 	l.writeFleet(server.url)
 	for _, c := range []*checkout{l.fleet, l.apps} {
-		name := filepath.Base(c.repository) + ".git"
-		c.git("init", "-q", "--bare", "-b", "main", filepath.Join(server.dir, name))
-		c.git("remote", "set-url", "origin", server.url+"/"+name)
-		c.git("remote", "set-url", "--push", "origin", filepath.Join(server.dir, name))
+		server.serve(c, filepath.Base(c.repository)+".git")
 		c.commit()
 		c.git("push", "-q", "origin", "main")
 	}
@@ -59,17 +56,7 @@ func newLook(t *testing.T, w *world) *look {
 	for _, namespace := range []string{fluxNamespace, "web"} {
 		l.apply(t, server.login(namespace, "git-login"))
 	}
-	l.apply(t, `
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: flux, namespace: flux-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: flux-of-the-fleet}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
-subjects: [{kind: ServiceAccount, name: flux, namespace: flux-system}]
----
+	l.apply(t, fluxOfTheFleet+`---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: look}
@@ -83,7 +70,7 @@ metadata: {name: look}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: look}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: viewer}]
 `)
-	l.config = l.writeConfig(t)
+	l.config = l.contexts(t)
 	l.apply(t, l.fleet.read("clusters/dev/flux-system/gotk-sync.yaml"))
 	l.eventually(t, kustomization("web", "web"), ready())
 	return l
@@ -129,28 +116,6 @@ spec:
 	l.fleet.write("clusters/dev/tenants.yaml", tenants)
 	l.fleet.write("tenants/web/sync.yaml",
 		sync("web", "web", "apps", "apps", "./components/web/${ENVIRONMENT}", "  targetNamespace: web\n"))
-}
-
-// writeConfig writes a kubeconfig as people have it, with several contexts.
-func (l *look) writeConfig(t *testing.T) string {
-	t.Helper()
-	config := l.cluster.config(admin)
-	l.write(t, "look.kubeconfig", fmt.Sprintf(`apiVersion: v1
-kind: Config
-clusters:
-- {name: e2e, cluster: {server: %q, certificate-authority: %q}}
-- {name: closed, cluster: {server: "https://%s"}}
-users:
-- {name: viewer, user: {token: %[4]q, as: viewer}}
-- {name: nobody, user: {token: %[4]q, as: nobody}}
-- {name: stranger, user: {token: no-token}}
-contexts:
-- {name: viewer, context: {cluster: e2e, user: viewer}}
-- {name: nobody, context: {cluster: e2e, user: nobody}}
-- {name: stranger, context: {cluster: e2e, user: stranger}}
-- {name: closed, context: {cluster: closed, user: viewer}}
-`, config.Host, config.CAFile, freeAddresses(t, 1)[0], config.BearerToken))
-	return l.file("look.kubeconfig")
 }
 
 // migrate runs one of the phases through a context, "" for none, and demands an exit code and what is said.

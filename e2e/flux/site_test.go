@@ -58,14 +58,17 @@ func (m *migration) bootstrap(t *testing.T, s *site) {
 }
 
 // foundation is the accounts of the landscapes in the namespace of Flux.
-const foundation = `
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: flux, namespace: flux-system}
----
+const foundation = fluxOfTheFleet + `---
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: kustomize-controller, namespace: flux-system}
+`
+
+// fluxOfTheFleet lets the account of Flux do all that the fleet says.
+const fluxOfTheFleet = `
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: flux, namespace: flux-system}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
