@@ -19,7 +19,7 @@ var (
 	guideConsole = regexp.MustCompile("(?ms)^```console\n(.*?)^```$")
 )
 
-// TestGuideRuns runs the commands of guides in their order, and demands that they print what the guide shows. A line … stands for any lines.
+// TestGuideRuns runs the commands of guides in their order. They must print what the guide shows, where a line … means any lines.
 // With KEOS_OCI_UPDATE_GUIDES=1 the guides get what is printed.
 func TestGuideRuns(t *testing.T) {
 	files, err := filepath.Glob("../../docs/guides/*.md")

@@ -86,7 +86,7 @@ func (w *Workspace) content(dir, folder string, err error) *content {
 	return &content{files: files, folder: folder, repo: w.Name, component: true, remoteBases: w.RemoteBases}
 }
 
-// filesBelow reads a folder that holds no repository of Git.
+// filesBelow lists the files of a folder, without those of Git itself.
 func filesBelow(dir string) (*Fleet, error) {
 	f := &Fleet{Dir: dir, Read: kustomize.InFolder(os.DirFS(dir))}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(file string, entry fs.DirEntry, err error) error {

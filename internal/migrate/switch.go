@@ -226,7 +226,7 @@ func (r Request) othersSame(ctx context.Context, copied *Fleet, but string) (not
 		err = other.sameBut(after, func(object map[string]any) map[string]any { return object })
 		switch {
 		case err != nil && other.applies(but):
-			notes = append(notes, fmt.Sprintf("%s applies files of %s, and moves as well if somebody runs it", folder, but))
+			notes = append(notes, fmt.Sprintf("%s applies files of %s: if that cluster runs, it moves as well", folder, but))
 		case err != nil:
 			return nil, err
 		}
