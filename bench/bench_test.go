@@ -132,7 +132,8 @@ func TestTable(t *testing.T) {
 		{job: help, tool: toolKeos, runs: run(20*time.Millisecond, 0)},
 	}
 	got := table(rows)
-	for _, want := range []string{"15.01 (≤ 16)", "3.00 (≤ 1.3)", "NO: keos-oci / other", "0.12 (≤ 0.167)", "10.00 (≤ 10)", "3.01 (≤ 3.01)", "0.020 (≤ 0.05)", "yes"} {
+	for _, want := range []string{"15.01 (≤ 16)", "3.00 (≤ 1.3)", "NO: keos-oci / other", "0.12 (≤ 0.167)", "10.00 (≤ 10)", "3.01 (≤ 3.01)",
+		"0.020 (≤ 0.05)", "yes"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

@@ -80,7 +80,8 @@ func accepts(key *ecdsa.PublicKey, raw []byte, digest string) error {
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return fmt.Errorf("bundle: %w", err)
 	}
-	if b.MediaType != typeBundle || len(b.Envelope.Signatures) != 1 || !ecdsa.VerifyASN1(key, b.Envelope.hash(), b.Envelope.Signatures[0].Sig) {
+	if b.MediaType != typeBundle || len(b.Envelope.Signatures) != 1 ||
+		!ecdsa.VerifyASN1(key, b.Envelope.hash(), b.Envelope.Signatures[0].Sig) {
 		return errors.New("bundle: the key did not sign it")
 	}
 	var s statement

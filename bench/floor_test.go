@@ -120,7 +120,8 @@ func TestFloor(t *testing.T) {
 	}
 	const probe, latest, index = "GET referrers/sha256:#", "GET manifests/latest", "GET manifests/sha256-#"
 	upload := []string{"POST blobs/uploads/", "PUT blobs/uploads/1"}
-	writes := slices.Concat(upload, upload, []string{"PUT manifests/sha256:#", "PUT manifests/sha256-#.#", index, "PUT manifests/sha256-#", index, "PUT manifests/main-#", "PUT manifests/latest"})
+	writes := slices.Concat(upload, upload, []string{"PUT manifests/sha256:#", "PUT manifests/sha256-#.#", index, "PUT manifests/sha256-#",
+		index, "PUT manifests/main-#", "PUT manifests/latest"})
 
 	run("first", "1", "11111111", true, slices.Concat(writes, upload, []string{probe, latest, "GET tags/list"})...)
 	run("unchanged", "1", "22222222", false, probe, latest, index, "GET manifests/sha256:#")

@@ -92,8 +92,8 @@ func generate(dir string, n, rev, least int) error {
 }
 
 // component is the i-th component at a revision, by path, of at least so many files: the same arguments give the same bytes,
-// another revision other ones for every component. It has the shape of the D2 reference's apps; the file sizes follow the quantiles of the YAML
-// in huangyingting/flux2-gitops (p25 157, median 300, p75 522, p90 2500 bytes).
+// another revision other ones for every component. It has the shape of the D2 reference's apps; the file sizes follow the
+// quantiles of the YAML in huangyingting/flux2-gitops (p25 157, median 300, p75 522, p90 2500 bytes).
 func component(i, rev, least int) (name string, files map[string]string) {
 	r := rand.New(rand.NewSource(seed*1_000_003 + int64(i)))
 	name = fmt.Sprintf("comp-%04d", i)
@@ -117,7 +117,8 @@ func component(i, rev, least int) (name string, files map[string]string) {
 	}
 	files["base/kustomization.yaml"] = kustomization + "resources:\n  - " + strings.Join(resources, "\n  - ") + "\n"
 	for _, env := range []string{"staging", "production"} {
-		files[env+"/kustomization.yaml"] = kustomization + fmt.Sprintf("resources:\n  - ../base\nconfigMapGenerator:\n  - name: %[1]s-values\n    files: [values.yaml=%[1]s-values.yaml]\n", name)
+		files[env+"/kustomization.yaml"] = kustomization +
+			fmt.Sprintf("resources:\n  - ../base\nconfigMapGenerator:\n  - name: %[1]s-values\n    files: [values.yaml=%[1]s-values.yaml]\n", name)
 		files[env+"/"+name+"-values.yaml"] = fmt.Sprintf("replicaCount: %d\nlogLevel: %s\nrevision: r%d\nhost: %s.%s.example.com\n",
 			1+r.Intn(5), []string{"debug", "info"}[r.Intn(2)], rev, name, env)
 	}

@@ -220,13 +220,16 @@ func (l *lab) startStack(ctx context.Context, binary string) (stop func(), err e
 		env[name] = strings.Trim(value, "'")
 	}
 	config := l.path("keyless.yaml")
-	if err := os.WriteFile(config, []byte("apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning: {identity: {issuer: \""+env["SIGSTORE_ISSUER"]+
-		"\", subjectRegexp: .*}}\n"), 0o644); err != nil {
+	if err := os.WriteFile(config,
+		[]byte("apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning: {identity: {issuer: \""+env["SIGSTORE_ISSUER"]+
+			"\", subjectRegexp: .*}}\n"), 0o644); err != nil {
 		stop()
 		return nil, err
 	}
-	l.sigstore = []string{"--config", config, "--fulcio-url", env["SIGSTORE_FULCIO_URL"], "--rekor-url", env["SIGSTORE_REKOR_URL"], "--trusted-root", env["SIGSTORE_TRUSTED_ROOT"]}
-	l.env = append(l.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+env["ACTIONS_ID_TOKEN_REQUEST_URL"], "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+	l.sigstore = []string{"--config", config, "--fulcio-url", env["SIGSTORE_FULCIO_URL"], "--rekor-url", env["SIGSTORE_REKOR_URL"],
+		"--trusted-root", env["SIGSTORE_TRUSTED_ROOT"]}
+	l.env = append(l.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+env["ACTIONS_ID_TOKEN_REQUEST_URL"],
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
 	return stop, nil
 }
 
@@ -264,7 +267,8 @@ func (l *lab) publish(ctx context.Context, r *row, c *checkout, prefix string) e
 		if err != nil {
 			return err
 		}
-		args = []string{l.self, "floor", "-C", c.dir, "-registry", l.address, "-prefix", prefix + "/floor", "-j", inFlight, "-commit", commit, "-key", l.path("floor.key")}
+		args = []string{l.self, "floor", "-C", c.dir, "-registry", l.address, "-prefix", prefix + "/floor", "-j", inFlight, "-commit", commit,
+			"-key", l.path("floor.key")}
 	}
 	want := summary{Published: r.n}
 	if r.job == publishUnchanged || r.job == monorepo {
@@ -280,7 +284,8 @@ func (l *lab) publish(ctx context.Context, r *row, c *checkout, prefix string) e
 
 // keos is a command line of keos-oci for the repositories below prefix.
 func (l *lab) keos(c *checkout, prefix string, args ...string) []string {
-	return append([]string{l.keosOCI, "-C", c.dir, "--registry", l.address + "/" + prefix, "--concurrency", inFlight, "--log-level", "error", "-o", "json"}, args...)
+	return append([]string{l.keosOCI, "-C", c.dir, "--registry", l.address + "/" + prefix, "--concurrency", inFlight, "--log-level", "error",
+		"-o", "json"}, args...)
 }
 
 // signing is the flags that a tool signs with.

@@ -160,7 +160,8 @@ func (t *train) byHand(ctx context.Context, r *row, o options) (sum sample, err 
 			if err := os.WriteFile(root, []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`), 0o644); err != nil {
 				return sum, err
 			}
-			commands = append(commands, []string{o.cosign, "verify", "--key", t.path("keos.pub"), "--insecure-ignore-tlog=true", "--private-infrastructure",
+			commands = append(commands, []string{o.cosign, "verify", "--key", t.path("keos.pub"), "--insecure-ignore-tlog=true",
+				"--private-infrastructure",
 				"--new-bundle-format", "--trusted-root", root, repository + ":" + channel})
 		}
 	}

@@ -35,7 +35,8 @@ var limitsOf = map[job]limits{
 
 // table is Markdown: medians of the runs, and the most requests that any run made. A limit stands beside its figure.
 func table(rows []row) string {
-	lines := [][]string{{"job", "tool", "components", "delay", "runs", "wall s", "s/component", "keos-oci / other", "requests/component", "CPU s", "peak MiB", "limits met"}}
+	lines := [][]string{{"job", "tool", "components", "delay", "runs", "wall s", "s/component", "keos-oci / other", "requests/component",
+		"CPU s", "peak MiB", "limits met"}}
 	for _, r := range rows {
 		line := []string{string(r.job), r.tool, "", "", fmt.Sprint(len(r.runs)), "", "", "", "", fmt.Sprintf("%.2f", r.cpu().Seconds()), "", ""}
 		var missed []string
@@ -52,7 +53,8 @@ func table(rows []row) string {
 			}
 		}
 		most := limitsOf[r.job]
-		if other := slices.IndexFunc(rows, func(o row) bool { return !o.ours() && o.job == r.job && o.n == r.n && o.delay == r.delay }); other >= 0 && r.ours() {
+		if other := slices.IndexFunc(rows,
+			func(o row) bool { return !o.ours() && o.job == r.job && o.n == r.n && o.delay == r.delay }); other >= 0 && r.ours() {
 			limit(7, "%.2f", r.wall().Seconds()/rows[other].wall().Seconds(), most.ratio)
 			most.peak = 0
 		}

@@ -70,7 +70,8 @@ type told struct {
 
 // identity is whom GitHub certifies a job to be.
 func identity(workflow, ref string) sign.Identity {
-	return sign.Identity{Issuer: "https://token.actions.githubusercontent.com", Subject: "https://github.com/org/apps/.github/workflows/" + workflow + "@" + ref}
+	return sign.Identity{Issuer: "https://token.actions.githubusercontent.com", Subject: "https://github.com/org/apps/.github/workflows/" +
+		workflow + "@" + ref}
 }
 
 func newRunner(t *testing.T) *runner {
@@ -91,8 +92,9 @@ func newRunner(t *testing.T) *runner {
 	if err := yaml.Unmarshal(raw, &r.action); err != nil {
 		t.Fatal(err)
 	}
-	r.write("keos-oci.yaml", fmt.Sprintf("apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nregistry: %s/org/apps\nsigning: {fulcioURL: %q, rekorURL: %q, trustedRoot: %q}\n",
-		r.registry.Host(), r.fulcio.URL, st.env["SIGSTORE_REKOR_URL"], st.env["SIGSTORE_TRUSTED_ROOT"]))
+	r.write("keos-oci.yaml",
+		fmt.Sprintf("apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nregistry: %s/org/apps\nsigning: {fulcioURL: %q, rekorURL: %q, trustedRoot: %q}\n",
+			r.registry.Host(), r.fulcio.URL, st.env["SIGSTORE_REKOR_URL"], st.env["SIGSTORE_TRUSTED_ROOT"]))
 	for _, name := range []string{"frontend", "backend", "cart"} {
 		r.component(name, "1")
 	}
@@ -117,7 +119,8 @@ func (r *runner) job(workflow, ref string, inputs map[string]string) job {
 		r.t.Fatal(err)
 	}
 	file := func(name string) string { return filepath.Join(dir, name) }
-	env := append(slices.DeleteFunc(slices.Clone(r.env), func(e string) bool { return strings.HasPrefix(e, runMain) || strings.HasPrefix(e, "HOME=") }),
+	env := append(slices.DeleteFunc(slices.Clone(r.env),
+		func(e string) bool { return strings.HasPrefix(e, runMain) || strings.HasPrefix(e, "HOME=") }),
 		"HOME="+os.Getenv("HOME"), "GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=org/apps", "GITHUB_SERVER_URL=https://github.com", "GITHUB_ACTOR=mona", fmt.Sprintf("GITHUB_RUN_ID=%d", r.runs),
 		"GITHUB_REF="+ref, "GITHUB_WORKSPACE="+workspace, "RUNNER_TEMP="+temp, "RUNNER_OS=Linux", "RUNNER_ARCH=X64", "GITHUB_ACTION_PATH="+r.root,
 		"GITHUB_STEP_SUMMARY="+file("summary"), "GITHUB_PATH="+file("path"),
@@ -127,7 +130,8 @@ func (r *runner) job(workflow, ref string, inputs map[string]string) job {
 	j := job{workflow: workflow, ref: ref, url: fmt.Sprintf("https://github.com/org/apps/actions/runs/%d", r.runs), dir: workspace}
 	for i, step := range r.action.Runs.Steps {
 		resolve := func(text string) string {
-			return expression.ReplaceAllStringFunc(text, func(e string) string { return r.value(expression.FindStringSubmatch(e)[1], inputs, steps) })
+			return expression.ReplaceAllStringFunc(text,
+				func(e string) string { return r.value(expression.FindStringSubmatch(e)[1], inputs, steps) })
 		}
 		if step.Uses != "" || r.bin != "" && strings.Contains(step.Run, "install.sh") {
 			continue
@@ -159,7 +163,8 @@ func (r *runner) job(workflow, ref string, inputs map[string]string) job {
 	}
 	j.outputs = map[string]string{}
 	for name, o := range r.action.Outputs {
-		j.outputs[name] = expression.ReplaceAllStringFunc(o.Value, func(e string) string { return r.value(expression.FindStringSubmatch(e)[1], inputs, steps) })
+		j.outputs[name] = expression.ReplaceAllStringFunc(o.Value,
+			func(e string) string { return r.value(expression.FindStringSubmatch(e)[1], inputs, steps) })
 	}
 	summary, _ := os.ReadFile(file("summary"))
 	report, _ := os.ReadFile(j.outputs["report"])
@@ -233,7 +238,8 @@ func (r *runner) refused(j job, code, why string) {
 	if names := r.agrees(j); j.code != 3 || len(names) > 0 || len(j.result.Components) != 1 {
 		r.t.Fatalf("exit %d, changed %v, outputs %v\n%s", j.code, names, j.outputs, j.log)
 	}
-	if e := j.result.Components[0].Error; e == nil || e.Code != code || !strings.Contains(e.Message, why) || !strings.Contains(j.summary, why) || !strings.Contains(j.log, why) {
+	if e := j.result.Components[0].Error; e == nil || e.Code != code || !strings.Contains(e.Message, why) ||
+		!strings.Contains(j.summary, why) || !strings.Contains(j.log, why) {
 		r.t.Errorf("refused for %+v, want %s: %s\n%s\n%s", e, code, why, j.summary, j.log)
 	}
 }
@@ -482,7 +488,8 @@ func TestAction(t *testing.T) {
 	if d := r.names("frontend", "v2.0.0-rc.1"); d != third {
 		t.Errorf("the pre-release names %q, and not what staging runs", d)
 	}
-	r.signed("frontend", "v2.0.0-rc.1", "publish.yaml@refs/heads/main", "release.yaml@refs/tags/frontend/v1.3.0", "release.yaml@refs/tags/frontend/v2.0.0-rc.1")
+	r.signed("frontend", "v2.0.0-rc.1", "publish.yaml@refs/heads/main", "release.yaml@refs/tags/frontend/v1.3.0",
+		"release.yaml@refs/tags/frontend/v2.0.0-rc.1")
 	r.trusted("frontend", "v2.0.0-rc.1", true)
 	if !strings.Contains(j.summary, "v2.0.0-rc.1 is never put on latest-stable") {
 		t.Errorf("the summary does not say that the channel stays:\n%s", j.summary)
@@ -533,8 +540,10 @@ func TestAction(t *testing.T) {
 	}
 	r.signed("frontend", own, "publish.yaml@refs/heads/feature")
 	r.trusted("frontend", own, false)
-	for _, inputs := range []map[string]string{{"command": "promote", "components": "frontend", "version": "v1.4.0"}, {"command": "rollback", "components": "frontend"}} {
-		r.refused(r.job("promote.yaml", "refs/heads/feature", inputs), "identity", "promote.yaml@refs/heads/feature (issuer https://token.actions.githubusercontent.com) may not move latest-stable")
+	for _, inputs := range []map[string]string{{"command": "promote", "components": "frontend", "version": "v1.4.0"},
+		{"command": "rollback", "components": "frontend"}} {
+		r.refused(r.job("promote.yaml", "refs/heads/feature", inputs), "identity",
+			"promote.yaml@refs/heads/feature (issuer https://token.actions.githubusercontent.com) may not move latest-stable")
 	}
 	if d := r.names("frontend", "latest"); d != fourth {
 		t.Errorf("latest moved to %q", d)
@@ -542,9 +551,11 @@ func TestAction(t *testing.T) {
 	r.stands("v1.3.0", third)
 
 	t.Log("rollback and promote by dispatch, on record")
-	back := r.done(r.job("rollback.yaml", main, map[string]string{"command": "rollback", "components": "frontend", "reason": "500s; $(touch pwned) `x`"}), "frontend")
+	back := r.done(r.job("rollback.yaml", main, map[string]string{"command": "rollback", "components": "frontend",
+		"reason": "500s; $(touch pwned) `x`"}), "frontend")
 	r.stands("v1.2.3", second)
-	if !strings.Contains(back.summary, "v1.3.0") || !strings.Contains(back.summary, "v1.2.3") || !strings.Contains(back.summary, "release.yaml@refs/tags/frontend/v1.2.3") {
+	if !strings.Contains(back.summary, "v1.3.0") || !strings.Contains(back.summary, "v1.2.3") ||
+		!strings.Contains(back.summary, "release.yaml@refs/tags/frontend/v1.2.3") {
 		t.Errorf("the summary does not say what moved from where to where, and who signed it:\n%s", back.summary)
 	}
 	if _, err := os.Stat(filepath.Join(back.dir, "pwned")); !os.IsNotExist(err) {
@@ -555,11 +566,14 @@ func TestAction(t *testing.T) {
 	if !strings.Contains(j.summary, "v1.3.0 was rolled back") {
 		t.Errorf("the summary does not say why the channel stays:\n%s", j.summary)
 	}
-	again := r.done(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.3.0"}), "frontend")
+	again := r.done(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.3.0"}),
+		"frontend")
 	r.stands("v1.3.0", third)
-	on := r.done(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.4.0"}), "frontend")
+	on := r.done(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.4.0"}),
+		"frontend")
 	r.stands("v1.4.0", fourth)
-	r.refused(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.2.3"}), "backwards", "latest-stable is on v1.4.0 and v1.2.3 is older")
+	r.refused(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.2.3"}), "backwards",
+		"latest-stable is on v1.4.0 and v1.2.3 is older")
 	r.stands("v1.4.0", fourth)
 	r.recorded("frontend",
 		move{on, "promote", "v1.3.0", "v1.4.0", ""},
@@ -589,7 +603,8 @@ func (r *runner) recorded(component string, want ...move) {
 		if got := []string{string(m.Action), m.FromVersion, m.Version, m.Reason}; !slices.Equal(got, []string{w.action, w.from, w.to, w.reason}) {
 			r.t.Errorf("move %d is %q, want %+v", i, got, w)
 		}
-		if got, who := []string{m.State, m.Actor, m.RunURL, m.Signer}, identity(w.by.workflow, w.by.ref).String(); !slices.Equal(got, []string{"done", "mona", w.by.url, who}) {
+		if got, who := []string{m.State, m.Actor, m.RunURL, m.Signer}, identity(w.by.workflow, w.by.ref).String(); !slices.Equal(got,
+			[]string{"done", "mona", w.by.url, who}) {
 			r.t.Errorf("move %d is %q, want one of %s by %s", i, got, w.by.url, who)
 		}
 		if m.To.String() != r.names(component, w.to) || w.from != "" && m.From.String() != r.names(component, w.from) {
@@ -642,16 +657,19 @@ func TestActionChecks(t *testing.T) {
 	if want := "::error file=components/cart/base/kustomization.yaml,line=1,title=keos-oci "; j.code != 1 || !strings.Contains(j.log, want) {
 		t.Errorf("exit %d, want %s\n%s", j.code, want, j.log)
 	}
-	for _, want := range []string{"| backend | passed |", "| cart | refused |", "components/cart/base/kustomization.yaml:1: ", "| frontend | passed |", "| new | passed |"} {
+	for _, want := range []string{"| backend | passed |", "| cart | refused |", "components/cart/base/kustomization.yaml:1: ",
+		"| frontend | passed |", "| new | passed |"} {
 		if !strings.Contains(j.summary, want) {
 			t.Errorf("the summary lacks %s:\n%s", want, j.summary)
 		}
 	}
 	var checked release.CheckResult
-	if err := json.Unmarshal([]byte(j.outputs["result"]), &checked); err != nil || checked.Summary.Passed != 3 || checked.Summary.Refused != 1 || j.outputs["changed"] != "" {
+	if err := json.Unmarshal([]byte(j.outputs["result"]), &checked); err != nil || checked.Summary.Passed != 3 ||
+		checked.Summary.Refused != 1 || j.outputs["changed"] != "" {
 		t.Errorf("%v, outputs %v", err, j.outputs)
 	}
-	j = r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "components": "frontend backend\nnew", "variant": "production"})
+	j = r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "components": "frontend backend\nnew",
+		"variant": "production"})
 	if j.code != 0 || j.outputs["changed"] != "true" || strings.Count(j.report, "###") != 3 {
 		t.Fatalf("exit %d, %v\n%s\n%s", j.code, j.outputs, j.report, j.log)
 	}
@@ -660,25 +678,30 @@ func TestActionChecks(t *testing.T) {
 			t.Errorf("the report lacks %s:\n%s", want, j.report)
 		}
 	}
-	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff"}); j.code != 0 || strings.Count(j.report, "###") != 4 {
+	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff"}); j.code != 0 ||
+		strings.Count(j.report, "###") != 4 {
 		t.Errorf("all components: exit %d\n%s\n%s", j.code, j.report, j.log)
 	}
 	j = r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "components": "backend"})
 	if j.code != 0 || j.outputs["changed"] != "false" || strings.Count(j.report, "No difference.") != 1 {
 		t.Errorf("an unchanged component: exit %d, %v\n%s\n%s", j.code, j.outputs, j.report, j.log)
 	}
-	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "directory": "nosuch"}); j.code != 2 || !strings.Contains(j.log, "nosuch: not a git checkout: no such file or directory") {
+	if j := r.job("check.yaml", "refs/heads/change", map[string]string{"command": "diff", "directory": "nosuch"}); j.code != 2 ||
+		!strings.Contains(j.log, "nosuch: not a git checkout: no such file or directory") {
 		t.Errorf("no checkout: exit %d\n%s", j.code, j.log)
 	} else {
 		r.silent(j)
 	}
-	j = r.job("check.yaml", "refs/heads/change", map[string]string{"command": "generate", "args": "ocirepository\n--channel\nlatest\n--environment\nstaging\n--dir\n.\n\n--check\r\n"})
-	if j.code != 3 || j.outputs["changed"] != "true" || strings.Count(j.summary, " | differs |") != 4 || !strings.Contains(j.summary, "| <code>frontend.yaml</code> | differs |") {
+	j = r.job("check.yaml", "refs/heads/change", map[string]string{"command": "generate",
+		"args": "ocirepository\n--channel\nlatest\n--environment\nstaging\n--dir\n.\n\n--check\r\n"})
+	if j.code != 3 || j.outputs["changed"] != "true" || strings.Count(j.summary, " | differs |") != 4 ||
+		!strings.Contains(j.summary, "| <code>frontend.yaml</code> | differs |") {
 		t.Errorf("exit %d, %v\n%s\n%s", j.code, j.outputs, j.summary, j.log)
 	}
 	for what, inputs := range map[string]map[string]string{
 		"no command": {"command": "destroy"}, "a flag for a name": {"components": "--registry=evil.example.com"},
-		"promote what": {"command": "promote"}, "promote to what": {"command": "promote", "components": "frontend"}, "generate what": {"command": "generate"},
+		"promote what": {"command": "promote"}, "promote to what": {"command": "promote",
+			"components": "frontend"}, "generate what": {"command": "generate"},
 	} {
 		j := r.job("check.yaml", "refs/heads/change", inputs)
 		if j.code != 2 || !strings.Contains(j.log, "::error title=keos-oci::") {

@@ -152,7 +152,8 @@ func (a *app) annotation(f finding.Finding) string {
 	if f.Fix != "" {
 		message += "; " + f.Fix
 	}
-	return fmt.Sprintf("::%s %stitle=%s::%s", level, where, property.Replace(visibleLines("keos-oci "+f.Rule)), text.Replace(visibleLines(message)))
+	return fmt.Sprintf("::%s %stitle=%s::%s", level, where, property.Replace(visibleLines("keos-oci "+f.Rule)),
+		text.Replace(visibleLines(message)))
 }
 
 // fromWorkspace is a file of the checkout as GitHub knows it, which may have been checked out into a folder of its own.

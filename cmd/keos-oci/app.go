@@ -90,19 +90,24 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	g, f := &a.global, cmd.PersistentFlags()
 	f.StringVarP(&g.directory, "directory", "C", ".", "a folder of the Git checkout to work on")
 	f.StringVar(&g.config, "config", "", "config file (default keos-oci.yaml at the checkout's top, if there)")
-	f.StringVar(&g.registry, "registry", "", "[http[s]://]HOST/PREFIX of the repositories (default from the config, else ghcr.io/<owner>/<repo>)")
+	f.StringVar(&g.registry, "registry", "",
+		"[http[s]://]HOST/PREFIX of the repositories (default from the config, else ghcr.io/<owner>/<repo>)")
 	f.StringVar(&g.registryCA, "registry-ca", "", "file with PEM certificates to trust beside the system's")
 	f.BoolVar(&g.plainHTTP, "plain-http", false, "speak HTTP without TLS (default on loopback, unless --registry-ca or https:// is given)")
 	f.StringVarP(&g.output, "output", "o", "text", "text, json or yaml")
 	f.IntVar(&g.concurrency, "concurrency", 16, "components in flight")
 	f.DurationVar(&g.timeout, "timeout", 15*time.Minute, "for the whole command; 0 is no limit")
-	f.DurationVar(&g.registryTimeout, "registry-timeout", time.Minute, "for one request to the registry, repetitions included; blobs: without progress; 0 is no limit")
-	f.DurationVar(&g.sigstoreTimeout, "sigstore-timeout", 30*time.Second, "for one request to Fulcio, Rekor or the identity provider, and twice what TUF has in all; 0 is no limit")
+	f.DurationVar(&g.registryTimeout, "registry-timeout", time.Minute,
+		"for one request to the registry, repetitions included; blobs: without progress; 0 is no limit")
+	f.DurationVar(&g.sigstoreTimeout, "sigstore-timeout", 30*time.Second,
+		"for one request to Fulcio, Rekor or the identity provider, and twice what TUF has in all; 0 is no limit")
 	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, fit for a comment on a pull request")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
-	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(), a.historyCmd(), a.auditCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.migrateCmd(), a.registryCmd(), a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
+	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(),
+		a.historyCmd(), a.auditCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.migrateCmd(), a.registryCmd(),
+		a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -37,10 +37,12 @@ each channel, which a mover has signed. Keep it outside the registry: in the cac
 	}
 	f := cmd.Flags()
 	anchor.bind(f)
-	f.StringVar(&write, "write-anchor", "", "write the newest records to the file of --anchor, or to this one; what was taken away stays in the file")
+	f.StringVar(&write, "write-anchor", "",
+		"write the newest records to the file of --anchor, or to this one; what was taken away stays in the file")
 	f.Lookup("write-anchor").NoOptDefVal = sameFile
 	signing.bindVerifier(f)
-	f.StringVar(&signing.services.RekorURL, "rekor-url", "", "transparency log to ask what movers signed that is not here (default from the config, else none); one that can be searched, such as https://rekor.sigstore.dev")
+	f.StringVar(&signing.services.RekorURL, "rekor-url", "",
+		"transparency log to ask what movers signed that is not here (default from the config, else none); one that can be searched, such as https://rekor.sigstore.dev")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if write == sameFile && anchor.file == "" {
 			return fmt.Errorf("%w: --write-anchor: say the file, with --anchor FILE or --write-anchor=FILE", errUsage)
@@ -95,7 +97,8 @@ type anchorFlag struct {
 }
 
 func (f *anchorFlag) bind(flags *pflag.FlagSet) {
-	flags.StringVar(&f.file, "anchor", "", "file with the newest record of each channel, kept outside the registry: a journal that lacks one was cut off")
+	flags.StringVar(&f.file, "anchor", "",
+		"file with the newest record of each channel, kept outside the registry: a journal that lacks one was cut off")
 }
 
 // open reads the file. Without the flag the anchor is nil; a file that is not there yet is empty.

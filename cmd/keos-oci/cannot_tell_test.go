@@ -44,7 +44,8 @@ func newNightHouse(t *testing.T) *nightHouse {
 	h.keyed.component("frontend", "new")
 	h.keyed.commit("new")
 	h.tufRoot = tuftest.Repository(t, h.tufFiles, map[string]string{
-		"trusted_root.json": mustRead(t, h.st.env["SIGSTORE_TRUSTED_ROOT"]), "signing_config.v0.2.json": mustRead(t, h.st.env["SIGSTORE_SIGNING_CONFIG"])})
+		"trusted_root.json": mustRead(t, h.st.env["SIGSTORE_TRUSTED_ROOT"]), "signing_config.v0.2.json": mustRead(t,
+			h.st.env["SIGSTORE_SIGNING_CONFIG"])})
 	return h
 }
 
@@ -168,40 +169,59 @@ const (
 func situations() map[string]situation {
 	return map[string]situation{
 		// The registry.
-		"the registry says nothing":               {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(hangs), want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
-		"the registry drips":                      {verb: []string{"rollback", "frontend", "--key", "KEY"}, breaks: only("/tags/list", drips), want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
-		"the registry says nothing about content": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "KEY"}, breaks: only("/manifests/v1.2.0", hangs), want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
-		"the registry says nothing to a publish":  {verb: []string{"publish", "frontend", "--key", "KEY"}, breaks: all(hangs), want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
-		"the registry takes no content":           {verb: []string{"publish", "frontend", "--key", "KEY"}, breaks: only("/blobs/uploads/", hangs), want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
+		"the registry says nothing": {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(hangs),
+			want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
+		"the registry drips": {verb: []string{"rollback", "frontend", "--key", "KEY"}, breaks: only("/tags/list", drips),
+			want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
+		"the registry says nothing about content": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "KEY"},
+			breaks: only("/manifests/v1.2.0", hangs), want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
+		"the registry says nothing to a publish": {verb: []string{"publish", "frontend", "--key", "KEY"}, breaks: all(hangs),
+			want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
+		"the registry takes no content": {verb: []string{"publish", "frontend", "--key", "KEY"}, breaks: only("/blobs/uploads/", hangs),
+			want: []string{"the registry {host} did not answer within 1 s"}, hint: slowRegistry},
 		"nobody listens": {verb: []string{"history", "frontend", "--key", "PUB"}, breaks: func(t *testing.T, _ *nightHouse, s *sandbox) []string {
 			s.registry = registrytest.NewProxy(t, http.NotFoundHandler())
 			s.registry.Close()
 			return nil
 		}, want: []string{"connection refused"}, hint: sameCommand},
-		"no such host": {verb: []string{"list", "frontend"}, breaks: with("--registry", "nowhere.test/r/apps"), want: []string{"nowhere.test", "unavailable"}},
-		"an unknown authority": {verb: []string{"verify", "frontend:v1.0.0", "--key", "PUB"}, breaks: func(t *testing.T, _ *nightHouse, s *sandbox) []string {
-			tls := httptest.NewTLSServer(s.registry)
-			t.Cleanup(tls.Close)
-			return []string{"--registry", tls.URL + "/r/apps"}
-		}, want: []string{"certificate signed by unknown authority"}, hint: "--registry-ca FILE"},
-		"a login page": {verb: []string{"list", "frontend"}, breaks: all(answers(200, "text/html", page)), want: []string{"the answer of the registry {host} is an HTML page, not a registry's: a login page or a proxy?"}, hint: inBetween},
-		"a way to a login page": {verb: []string{"verify", "frontend:v1.0.0", "--key", "PUB"}, breaks: all(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/login" {
-				answers(200, "text/html", page)(w, r)
-				return
-			}
-			http.Redirect(w, r, "/login", http.StatusFound)
-		}), want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
-		"a page that is not found":        {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(answers(404, "text/html", page)), want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
-		"another server":                  {verb: []string{"history", "frontend", "--key", "PUB"}, breaks: all(answers(404, "text/plain", "404 page not found")), want: []string{"the registry {host} is no registry"}, hint: inBetween},
-		"the list is a page":              {verb: []string{"rollback", "frontend", "--key", "KEY"}, breaks: only("/tags/list", answers(200, "text/html", page)), want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
-		"the list is forbidden":           {verb: []string{"rollback", "frontend", "--key", "KEY"}, breaks: only("/tags/list", answers(403, "application/json", `{"errors":[{"code":"DENIED"}]}`)), want: []string{"forbidden"}},
-		"the list is forbidden - in HTML": {verb: []string{"history", "frontend", "--key", "PUB"}, breaks: only("/tags/list", answers(403, "text/html", page)), want: []string{"forbidden"}},
-		"a login is wanted - in HTML":     {verb: []string{"promote", "frontend", "v1.2.0", "--key", "KEY"}, breaks: all(answers(401, "text/html", page)), want: []string{"not logged in"}, hint: "docker login"},
-		"the registry is broken":          {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(answers(503, "text/html", page)), want: []string{"the last try ended with HTTP 503"}, hint: sameCommand},
-		"records are broken":              {verb: []string{"history", "frontend", "--key", "PUB"}, breaks: only("/manifests/latest-stable.", answers(500, "text/plain", "boom")), want: []string{"500"}},
-		"records are broken - going back": {verb: []string{"rollback", "frontend", "--key", "KEY"}, breaks: only("/manifests/latest-stable.", answers(500, "text/plain", "boom")), want: []string{"500"}, hint: sameCommand},
-		"the signature is broken":         {verb: []string{"verify", "frontend:v1.0.0", "--key", "PUB"}, breaks: only("/manifests/sha256-", answers(500, "text/plain", "boom")), want: []string{"500"}, hint: sameCommand},
+		"no such host": {verb: []string{"list", "frontend"}, breaks: with("--registry", "nowhere.test/r/apps"),
+			want: []string{"nowhere.test", "unavailable"}},
+		"an unknown authority": {verb: []string{"verify", "frontend:v1.0.0", "--key", "PUB"},
+			breaks: func(t *testing.T, _ *nightHouse, s *sandbox) []string {
+				tls := httptest.NewTLSServer(s.registry)
+				t.Cleanup(tls.Close)
+				return []string{"--registry", tls.URL + "/r/apps"}
+			}, want: []string{"certificate signed by unknown authority"}, hint: "--registry-ca FILE"},
+		"a login page": {verb: []string{"list", "frontend"}, breaks: all(answers(200, "text/html", page)),
+			want: []string{"the answer of the registry {host} is an HTML page, not a registry's: a login page or a proxy?"}, hint: inBetween},
+		"a way to a login page": {verb: []string{"verify", "frontend:v1.0.0", "--key", "PUB"},
+			breaks: all(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/login" {
+					answers(200, "text/html", page)(w, r)
+					return
+				}
+				http.Redirect(w, r, "/login", http.StatusFound)
+			}), want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
+		"a page that is not found": {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(answers(404, "text/html", page)),
+			want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
+		"another server": {verb: []string{"history", "frontend", "--key", "PUB"},
+			breaks: all(answers(404, "text/plain", "404 page not found")), want: []string{"the registry {host} is no registry"}, hint: inBetween},
+		"the list is a page": {verb: []string{"rollback", "frontend", "--key", "KEY"},
+			breaks: only("/tags/list", answers(200, "text/html", page)), want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
+		"the list is forbidden": {verb: []string{"rollback", "frontend", "--key", "KEY"},
+			breaks: only("/tags/list", answers(403, "application/json", `{"errors":[{"code":"DENIED"}]}`)), want: []string{"forbidden"}},
+		"the list is forbidden - in HTML": {verb: []string{"history", "frontend", "--key", "PUB"},
+			breaks: only("/tags/list", answers(403, "text/html", page)), want: []string{"forbidden"}},
+		"a login is wanted - in HTML": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "KEY"},
+			breaks: all(answers(401, "text/html", page)), want: []string{"not logged in"}, hint: "docker login"},
+		"the registry is broken": {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(answers(503, "text/html", page)),
+			want: []string{"the last try ended with HTTP 503"}, hint: sameCommand},
+		"records are broken": {verb: []string{"history", "frontend", "--key", "PUB"},
+			breaks: only("/manifests/latest-stable.", answers(500, "text/plain", "boom")), want: []string{"500"}},
+		"records are broken - going back": {verb: []string{"rollback", "frontend", "--key", "KEY"},
+			breaks: only("/manifests/latest-stable.", answers(500, "text/plain", "boom")), want: []string{"500"}, hint: sameCommand},
+		"the signature is broken": {verb: []string{"verify", "frontend:v1.0.0", "--key", "PUB"},
+			breaks: only("/manifests/sha256-", answers(500, "text/plain", "boom")), want: []string{"500"}, hint: sameCommand},
 		"the proxy is dead": {verb: []string{"list", "frontend"}, breaks: func(t *testing.T, _ *nightHouse, s *sandbox) []string {
 			proxy := strings.Replace(nobody(t), "http://", "http://me:s3cr3t@", 1)
 			s.env = append(s.env, "HTTP_PROXY="+proxy, "HTTPS_PROXY="+proxy, "NO_PROXY=")
@@ -209,21 +229,30 @@ func situations() map[string]situation {
 		}, want: []string{"through the proxy 127.0.0.1:", "connection refused"}, hint: sameCommand},
 
 		// Sigstore.
-		"Fulcio says nothing":           {verb: []string{"publish", "frontend"}, keyless: true, breaks: fulcio(hangs), want: []string{"Fulcio at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
-		"Fulcio is a page":              {verb: []string{"publish", "frontend"}, keyless: true, breaks: fulcio(answers(200, "text/html", page)), want: []string{"the answer of Fulcio at 127.0.0.1:", "is an HTML page"}, hint: inBetween},
-		"Fulcio gives nothing":          {verb: []string{"publish", "frontend"}, keyless: true, breaks: fulcio(answers(201, "application/json", "")), want: []string{"certificate from Fulcio at http://127.0.0.1:", "no JSON"}},
-		"Fulcio is broken - going back": {verb: []string{"rollback", "frontend"}, keyless: true, breaks: fulcio(answers(500, "application/json", `{"message":"boom"}`)), want: []string{"Fulcio at", "HTTP 500"}},
-		"Rekor says nothing":            {verb: []string{"rollback", "frontend"}, keyless: true, breaks: rekor(hangs), want: []string{"Rekor at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
-		"Rekor gives nothing":           {verb: []string{"publish", "frontend"}, keyless: true, breaks: rekor(answers(201, "application/json", "")), want: []string{"Rekor at http://127.0.0.1:", "no complete log entry"}},
-		"Rekor is a page":               {verb: []string{"publish", "frontend"}, keyless: true, breaks: rekor(answers(200, "text/html", page)), want: []string{"Rekor at 127.0.0.1:", "is an HTML page"}, hint: inBetween},
-		"the identity provider says nothing": {verb: []string{"publish", "frontend"}, keyless: true, breaks: func(t *testing.T, h *nightHouse, s *sandbox) []string {
-			s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+server(t, hangs)+"?x=y")
-			return h.st.flags()
-		}, want: []string{"the identity provider at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
-		"a token for somebody else": {verb: []string{"publish", "frontend"}, keyless: true, breaks: func(t *testing.T, h *nightHouse, s *sandbox) []string {
-			s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL=", "SIGSTORE_ID_TOKEN="+h.token(t, "audience=kubernetes"))
-			return h.st.flags()
-		}, want: []string{"another audience: it is for kubernetes, and Fulcio expects sigstore", "HTTP 4"}},
+		"Fulcio says nothing": {verb: []string{"publish", "frontend"}, keyless: true, breaks: fulcio(hangs),
+			want: []string{"Fulcio at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
+		"Fulcio is a page": {verb: []string{"publish", "frontend"}, keyless: true, breaks: fulcio(answers(200, "text/html", page)),
+			want: []string{"the answer of Fulcio at 127.0.0.1:", "is an HTML page"}, hint: inBetween},
+		"Fulcio gives nothing": {verb: []string{"publish", "frontend"}, keyless: true,
+			breaks: fulcio(answers(201, "application/json", "")), want: []string{"certificate from Fulcio at http://127.0.0.1:", "no JSON"}},
+		"Fulcio is broken - going back": {verb: []string{"rollback", "frontend"}, keyless: true,
+			breaks: fulcio(answers(500, "application/json", `{"message":"boom"}`)), want: []string{"Fulcio at", "HTTP 500"}},
+		"Rekor says nothing": {verb: []string{"rollback", "frontend"}, keyless: true, breaks: rekor(hangs),
+			want: []string{"Rekor at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
+		"Rekor gives nothing": {verb: []string{"publish", "frontend"}, keyless: true,
+			breaks: rekor(answers(201, "application/json", "")), want: []string{"Rekor at http://127.0.0.1:", "no complete log entry"}},
+		"Rekor is a page": {verb: []string{"publish", "frontend"}, keyless: true, breaks: rekor(answers(200, "text/html", page)),
+			want: []string{"Rekor at 127.0.0.1:", "is an HTML page"}, hint: inBetween},
+		"the identity provider says nothing": {verb: []string{"publish", "frontend"}, keyless: true,
+			breaks: func(t *testing.T, h *nightHouse, s *sandbox) []string {
+				s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+server(t, hangs)+"?x=y")
+				return h.st.flags()
+			}, want: []string{"the identity provider at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
+		"a token for somebody else": {verb: []string{"publish", "frontend"}, keyless: true,
+			breaks: func(t *testing.T, h *nightHouse, s *sandbox) []string {
+				s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL=", "SIGSTORE_ID_TOKEN="+h.token(t, "audience=kubernetes"))
+				return h.st.flags()
+			}, want: []string{"another audience: it is for kubernetes, and Fulcio expects sigstore", "HTTP 4"}},
 		"an old token": {verb: []string{"publish", "frontend"}, keyless: true, breaks: func(t *testing.T, h *nightHouse, s *sandbox) []string {
 			s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL=", "SIGSTORE_ID_TOKEN="+h.token(t, "audience=sigstore&ttl=-10m"))
 			return h.st.flags()
@@ -232,28 +261,44 @@ func situations() map[string]situation {
 			w.Header().Set("Date", time.Now().Add(-2*time.Hour).UTC().Format(http.TimeFormat))
 			answers(400, "application/json", `{"message":"There was an error processing the identity token"}`)(w, r)
 		}), want: []string{"HTTP 400", "this machine's clock is 2h0m", "ahead of Fulcio's"}},
-		"TUF is down":               {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true, breaks: tuf(nobody), want: []string{"cannot check signatures", "connection refused"}, hint: wayToTUF},
-		"TUF says nothing":          {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true, breaks: tuf(func(t *testing.T) string { return server(t, hangs) }), want: []string{"cannot check signatures", "TUF at 127.0.0.1:", "did not answer within 0.5 s"}, hint: wayToTUF},
-		"TUF is a page":             {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true, breaks: tuf(func(t *testing.T) string { return server(t, answers(200, "text/html", page)) }), want: []string{"cannot check signatures", "is an HTML page"}, hint: wayToTUF},
-		"TUF is down - the history": {verb: []string{"history", "frontend"}, keyless: true, breaks: tuf(nobody), want: []string{"cannot-check", "connection refused"}},
-		"TUF is down - the status":  {verb: []string{"status", "frontend"}, keyless: true, breaks: tuf(nobody), want: []string{"cannot tell", "connection refused"}},
-		"TUF is down - going back":  {verb: []string{"rollback", "frontend"}, keyless: true, breaks: tuf(nobody), want: []string{"connection refused"}, hint: wayToTUF},
-		"TUF is behind a dead proxy": {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true, breaks: func(t *testing.T, _ *nightHouse, s *sandbox) []string {
-			return env("HTTPS_PROXY="+nobody(t))(t, nil, s)
-		}, want: []string{"cannot check signatures", "through the proxy 127.0.0.1:"}, hint: wayToTUF},
+		"TUF is down": {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true, breaks: tuf(nobody),
+			want: []string{"cannot check signatures", "connection refused"}, hint: wayToTUF},
+		"TUF says nothing": {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true,
+			breaks: tuf(func(t *testing.T) string { return server(t, hangs) }),
+			want:   []string{"cannot check signatures", "TUF at 127.0.0.1:", "did not answer within 0.5 s"}, hint: wayToTUF},
+		"TUF is a page": {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true,
+			breaks: tuf(func(t *testing.T) string { return server(t, answers(200, "text/html", page)) }),
+			want:   []string{"cannot check signatures", "is an HTML page"}, hint: wayToTUF},
+		"TUF is down - the history": {verb: []string{"history", "frontend"}, keyless: true, breaks: tuf(nobody),
+			want: []string{"cannot-check", "connection refused"}},
+		"TUF is down - the status": {verb: []string{"status", "frontend"}, keyless: true, breaks: tuf(nobody),
+			want: []string{"cannot tell", "connection refused"}},
+		"TUF is down - going back": {verb: []string{"rollback", "frontend"}, keyless: true, breaks: tuf(nobody),
+			want: []string{"connection refused"}, hint: wayToTUF},
+		"TUF is behind a dead proxy": {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true,
+			breaks: func(t *testing.T, _ *nightHouse, s *sandbox) []string {
+				return env("HTTPS_PROXY="+nobody(t))(t, nil, s)
+			}, want: []string{"cannot check signatures", "through the proxy 127.0.0.1:"}, hint: wayToTUF},
 
 		// Keys.
-		"a public key that signs":     {verb: []string{"promote", "frontend", "v1.2.0", "--key", "PUB"}, code: 2, want: []string{"is a public key, and signing needs the private one"}},
-		"a public key that goes back": {verb: []string{"rollback", "frontend", "--key", "PUB"}, code: 2, want: []string{"is a public key, and signing needs the private one"}},
-		"a public key that publishes": {verb: []string{"publish", "frontend", "--key", "PUB"}, code: 2, want: []string{"is a public key, and signing needs the private one"}},
-		"no key at all":               {verb: []string{"publish", "frontend", "--key", "JUNK"}, code: 2, want: []string{"has no key in PEM form"}},
-		"a key that is not there":     {verb: []string{"rollback", "frontend", "--key", "NONE"}, want: []string{"no such file"}},
-		"a wrong password":            {verb: []string{"rollback", "frontend", "--key", "KEY"}, breaks: env("COSIGN_PASSWORD=wrong"), want: []string{"cosign.key: wrong password"}, hint: "set COSIGN_PASSWORD"},
-		"no password": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "KEY"}, breaks: func(_ *testing.T, _ *nightHouse, s *sandbox) []string {
-			s.env = without(s.env, "COSIGN_PASSWORD")
-			return nil
-		}, want: []string{"cosign.key: COSIGN_PASSWORD is not set"}},
-		"no key given":               {verb: []string{"verify", "frontend:v1.0.0"}, breaks: trustsSomebody, want: []string{"no key is given to check it with"}},
+		"a public key that signs": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "PUB"}, code: 2,
+			want: []string{"is a public key, and signing needs the private one"}},
+		"a public key that goes back": {verb: []string{"rollback", "frontend", "--key", "PUB"}, code: 2,
+			want: []string{"is a public key, and signing needs the private one"}},
+		"a public key that publishes": {verb: []string{"publish", "frontend", "--key", "PUB"}, code: 2,
+			want: []string{"is a public key, and signing needs the private one"}},
+		"no key at all": {verb: []string{"publish", "frontend", "--key", "JUNK"}, code: 2,
+			want: []string{"has no key in PEM form"}},
+		"a key that is not there": {verb: []string{"rollback", "frontend", "--key", "NONE"}, want: []string{"no such file"}},
+		"a wrong password": {verb: []string{"rollback", "frontend", "--key", "KEY"}, breaks: env("COSIGN_PASSWORD=wrong"),
+			want: []string{"cosign.key: wrong password"}, hint: "set COSIGN_PASSWORD"},
+		"no password": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "KEY"},
+			breaks: func(_ *testing.T, _ *nightHouse, s *sandbox) []string {
+				s.env = without(s.env, "COSIGN_PASSWORD")
+				return nil
+			}, want: []string{"cosign.key: COSIGN_PASSWORD is not set"}},
+		"no key given": {verb: []string{"verify", "frontend:v1.0.0"}, breaks: trustsSomebody,
+			want: []string{"no key is given to check it with"}},
 		"no key given - the history": {verb: []string{"history", "frontend"}, breaks: trustsSomebody, want: []string{"cannot-check"}},
 		"no key given - the status":  {verb: []string{"status", "frontend"}, breaks: trustsSomebody, want: []string{"cannot tell"}},
 		"no key given - going back":  {verb: []string{"rollback", "frontend"}, breaks: trustsSomebody, want: []string{"--key"}},
@@ -283,7 +328,8 @@ func without(env []string, name string) []string {
 // token asks the stack for an identity token.
 func (h *nightHouse) token(t *testing.T, query string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.st.env["ACTIONS_ID_TOKEN_REQUEST_URL"]+"&repository=org/apps&workflow=release.yaml&ref=refs/heads/main&"+query, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		h.st.env["ACTIONS_ID_TOKEN_REQUEST_URL"]+"&repository=org/apps&workflow=release.yaml&ref=refs/heads/main&"+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +351,8 @@ func TestCannotTell(t *testing.T) {
 	h := newNightHouse(t)
 	junk := filepath.Join(t.TempDir(), "junk")
 	writeFile(t, junk, "junk")
-	files := strings.NewReplacer("KEY", h.key, "PUB", h.pub, "STRANGE", h.strange, "JUNK", junk, "NONE", filepath.Join(t.TempDir(), "none.key"))
+	files := strings.NewReplacer("KEY", h.key, "PUB", h.pub, "STRANGE", h.strange, "JUNK", junk, "NONE",
+		filepath.Join(t.TempDir(), "none.key"))
 	t.Run("an outage of TUF", h.outage)
 	for name, c := range situations() {
 		t.Run(name, func(t *testing.T) {
@@ -389,8 +436,10 @@ func (h *nightHouse) outage(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(variable(s.env, "HOME"), ".sigstore")); err != nil {
 		t.Fatal(err)
 	}
-	note := fmt.Sprintf("the trusted root of %s is used, because TUF cannot be reached: http://%s", time.Now().UTC().Format(time.DateOnly), address.Host)
-	for _, args := range [][]string{{"verify", "frontend:v1.0.0"}, {"rollback", "frontend", "v1.1.0"}, {"history", "frontend"}, {"status", "frontend"}} {
+	note := fmt.Sprintf("the trusted root of %s is used, because TUF cannot be reached: http://%s", time.Now().UTC().Format(time.DateOnly),
+		address.Host)
+	for _, args := range [][]string{{"verify", "frontend:v1.0.0"}, {"rollback", "frontend", "v1.1.0"}, {"history", "frontend"},
+		{"status", "frontend"}} {
 		r := run(args...)
 		if r.code != 0 || !strings.Contains(r.stderr, note) {
 			t.Errorf("%v: %v", args, r)

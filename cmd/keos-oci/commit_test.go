@@ -102,7 +102,8 @@ func TestPublishNamedCommit(t *testing.T) {
 				writeFile(t, filepath.Join(dir, "components/frontend/base/config.yaml"), "dirty: true\n")
 				writeFile(t, filepath.Join(dir, "components/frontend/base/lines.txt"), "staged\n")
 				in(dir)("add", "components/frontend/base/lines.txt")
-				writeFile(t, filepath.Join(dir, "keos-oci.yaml"), "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nartifact: {ignore: ['*.txt']}\n")
+				writeFile(t, filepath.Join(dir, "keos-oci.yaml"),
+					"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nartifact: {ignore: ['*.txt']}\n")
 				return dir
 			},
 			"hidden change": func(t *testing.T) string {
@@ -155,8 +156,10 @@ func TestPublishOneDigest(t *testing.T) {
 		t.Fatalf("the work tree has %q", raw)
 	}
 	ways := map[string][]string{
-		"HEAD": nil, "branch": {"--ref", "refs/heads/main"}, "commit": {"--commit", head[:10]}, "both": {"--commit", "HEAD", "--ref", "refs/heads/main"},
-		"tag": {"--ref", "refs/tags/frontend/v2.0.0"}, "version": {"--version", "v2.0.0"}, "version of a commit": {"--version", "v2.0.0", "--commit", "main"},
+		"HEAD": nil, "branch": {"--ref", "refs/heads/main"}, "commit": {"--commit", head[:10]}, "both": {"--commit", "HEAD", "--ref",
+			"refs/heads/main"},
+		"tag": {"--ref", "refs/tags/frontend/v2.0.0"}, "version": {"--version", "v2.0.0"}, "version of a commit": {"--version", "v2.0.0",
+			"--commit", "main"},
 	}
 	want := map[bool]string{}
 	for name, flags := range ways {
@@ -176,7 +179,8 @@ func TestPublishOneDigest(t *testing.T) {
 				flags = []string{"--commit", head, "--ref", "refs/heads/main"}
 			}
 			released := strings.HasPrefix(name, "version") || name == "tag"
-			got := digests(s.to(t, strings.ToLower(strings.ReplaceAll(name+"/"+state, " ", "-")), s.dir).published(append([]string{"--key", key}, flags...)...))
+			got := digests(s.to(t, strings.ToLower(strings.ReplaceAll(name+"/"+state, " ", "-")),
+				s.dir).published(append([]string{"--key", key}, flags...)...))
 			if want[released] == "" {
 				want[released] = got
 			}
@@ -206,16 +210,22 @@ func TestPublishCommitRefused(t *testing.T) {
 		args    []string
 		message string
 	}{
-		"missing tag":      {nil, []string{"--ref", "refs/tags/frontend/v7.0.0"}, "this clone has no Git tag frontend/v7.0.0: fetch it with git fetch origin tag frontend/v7.0.0"},
-		"tag of a blob":    {nil, []string{"--ref", "refs/tags/frontend/v9.0.0"}, "frontend/v9.0.0"},
-		"tag and commit":   {nil, []string{"--ref", "refs/tags/frontend/v1.0.0", "--commit", "main"}, "the Git tag frontend/v1.0.0 points to commit " + first[:8]},
-		"version and tag":  {nil, []string{"--version", "v1.0.0", "--commit", "main"}, "the Git tag frontend/v1.0.0 points to commit " + first[:8]},
-		"missing commit":   {nil, []string{"--commit", "0123456789abcdef0123456789abcdef01234567"}, "unknown revision"},
-		"a range":          {nil, []string{"--commit", "main~1..main"}, "want one commit"},
-		"another branch":   {func() { s.git("checkout", "-q", "other") }, []string{"--ref", "refs/heads/main"}, "--ref names branch main, and HEAD is on branch other"},
-		"a foreign commit": {func() { s.git("checkout", "-q", "--detach"); s.commit("nowhere") }, []string{"--ref", "refs/heads/main"}, "is not on branch main"},
-		"commit of none":   {func() { s.git("checkout", "-q", "--detach"); s.commit("nowhere") }, []string{"--commit", "HEAD", "--ref", "refs/heads/main"}, "is not on branch main"},
-		"no branch":        {func() { s.git("checkout", "-q", "--detach") }, []string{"--commit", "HEAD"}, "on no branch (detached HEAD)"},
+		"missing tag": {nil, []string{"--ref", "refs/tags/frontend/v7.0.0"},
+			"this clone has no Git tag frontend/v7.0.0: fetch it with git fetch origin tag frontend/v7.0.0"},
+		"tag of a blob": {nil, []string{"--ref", "refs/tags/frontend/v9.0.0"}, "frontend/v9.0.0"},
+		"tag and commit": {nil, []string{"--ref", "refs/tags/frontend/v1.0.0", "--commit", "main"},
+			"the Git tag frontend/v1.0.0 points to commit " + first[:8]},
+		"version and tag": {nil, []string{"--version", "v1.0.0", "--commit", "main"}, "the Git tag frontend/v1.0.0 points to commit " +
+			first[:8]},
+		"missing commit": {nil, []string{"--commit", "0123456789abcdef0123456789abcdef01234567"}, "unknown revision"},
+		"a range":        {nil, []string{"--commit", "main~1..main"}, "want one commit"},
+		"another branch": {func() { s.git("checkout", "-q", "other") }, []string{"--ref", "refs/heads/main"},
+			"--ref names branch main, and HEAD is on branch other"},
+		"a foreign commit": {func() { s.git("checkout", "-q", "--detach"); s.commit("nowhere") }, []string{"--ref", "refs/heads/main"},
+			"is not on branch main"},
+		"commit of none": {func() { s.git("checkout", "-q", "--detach"); s.commit("nowhere") },
+			[]string{"--commit", "HEAD", "--ref", "refs/heads/main"}, "is not on branch main"},
+		"no branch": {func() { s.git("checkout", "-q", "--detach") }, []string{"--commit", "HEAD"}, "on no branch (detached HEAD)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.t = t
@@ -273,7 +283,8 @@ func TestPublishFiltered(t *testing.T) {
 			s.git("tag", "frontend/v1.0.0")
 			s.git("checkout", "-q", "--orphan", "elsewhere")
 			for _, args := range [][]string{{"--ref", "refs/tags/frontend/v1.0.0"}, {"--commit", "main", "--ref", "refs/heads/main"}} {
-				if r := s.run(append([]string{"publish", "--key", key}, args...)...); r.code != 3 && r.code != 1 || !strings.Contains(r.stderr, c.message) {
+				if r := s.run(append([]string{"publish", "--key", key}, args...)...); r.code != 3 && r.code != 1 ||
+					!strings.Contains(r.stderr, c.message) {
 					t.Errorf("%v: want %q: %v", args, c.message, r)
 				}
 			}
@@ -341,8 +352,8 @@ func TestOlderByAncestry(t *testing.T) {
 	}
 }
 
-// TestPublishOldVersions: a version that exists only as a Git tag can be published later. The result lists what today's config names and the old
-// commit does not have.
+// TestPublishOldVersions: a version that exists only as a Git tag can be published later. The result lists what today's
+// config names and the old commit does not have.
 func TestPublishOldVersions(t *testing.T) {
 	s := newSandbox(t)
 	s.byHand = true
@@ -366,11 +377,13 @@ components:
 	s.write("extra/kustomization.yaml", "resources: []\n")
 	s.commit("three")
 	for version, missing := range map[string][]string{
-		"v0.1.0": {"discover[0].path: components holds no file", "components.extra.paths[0]: extra holds no file", `components.frontend: unknown component "frontend"`},
+		"v0.1.0": {"discover[0].path: components holds no file", "components.extra.paths[0]: extra holds no file",
+			`components.frontend: unknown component "frontend"`},
 		"v0.2.0": {"components.extra.paths[0]: extra holds no file"},
 	} {
 		res := s.published("--key", key, "--ref", "refs/tags/"+version, "--config", config)
-		if len(res.Components) != 1 || res.Components[0].Status != "published" || res.Config == nil || res.Config.File != config || res.Config.Commit != "" {
+		if len(res.Components) != 1 || res.Components[0].Status != "published" || res.Config == nil || res.Config.File != config ||
+			res.Config.Commit != "" {
 			t.Errorf("%s: %+v", version, res)
 		}
 		told := strings.Join(res.Missing, "\n")
@@ -407,7 +420,8 @@ func TestConfigOfCommit(t *testing.T) {
 		return string(raw)
 	}
 	s.component("frontend", "one")
-	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning: {keys: [keys/team.pub]}\nartifact: {ignore: ['notes.txt']}\n")
+	s.write("keos-oci.yaml",
+		"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning: {keys: [keys/team.pub]}\nartifact: {ignore: ['notes.txt']}\n")
 	s.write("keys/team.pub", public(oldKey))
 	s.write("components/frontend/notes.txt", "x")
 	one := s.commit("one")
@@ -438,7 +452,8 @@ func TestRank(t *testing.T) {
 		return s.must("publish", "--key", key, "--version", version)
 	}
 	release("one", "v1.2.3")
-	if r := release("one", "v2.0.0"); !strings.Contains(r.stdout, "v2.0.0 is what latest-stable points to already, as v1.2.3: the new version is put on record") {
+	if r := release("one", "v2.0.0"); !strings.Contains(r.stdout,
+		"v2.0.0 is what latest-stable points to already, as v1.2.3: the new version is put on record") {
 		t.Errorf("a second version of the same content: %v", r)
 	}
 	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning: {key: "+key+"}\n")

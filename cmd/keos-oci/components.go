@@ -84,7 +84,8 @@ func (a *app) componentsCmd() *cobra.Command {
 func newComponentsResult(w *component.Workspace, set component.Set) *componentsResult {
 	res := &componentsResult{Components: make([]componentEntry, len(set))}
 	for i, c := range set {
-		res.Components[i] = componentEntry{c.Name, c.Kind, c.Dir, c.Root, c.Paths, c.Repository.String(), orEmpty(c.Variants), orEmpty(c.Phases), c.GitTag}
+		res.Components[i] = componentEntry{c.Name, c.Kind, c.Dir, c.Root, c.Paths, c.Repository.String(), orEmpty(c.Variants), orEmpty(c.Phases),
+			c.GitTag}
 		if !w.Named() {
 			res.Components[i].Repository = ""
 		}

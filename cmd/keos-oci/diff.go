@@ -33,7 +33,8 @@ Signatures are not checked, and a warning says so: "keos-oci verify" asks who si
 		ValidArgsFunction: a.completeThenTags,
 	}
 	cmd.Flags().StringArrayVar(&req.Variants, "variant", nil, "compare the objects that the variant `NAME` renders; may be repeated")
-	cmd.Flags().BoolVar(&req.MayMiss, "allow-missing", false, "take a FROM that does not exist for an empty one, as before the first publication")
+	cmd.Flags().BoolVar(&req.MayMiss, "allow-missing", false,
+		"take a FROM that does not exist for an empty one, as before the first publication")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 when they differ")
 	_ = cmd.RegisterFlagCompletionFunc("variant", a.completeVariants)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {

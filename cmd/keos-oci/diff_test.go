@@ -105,14 +105,16 @@ func TestPullHostile(t *testing.T) {
 		"absolute":  {[][]byte{tarball(t, file("ok", "x"), file("/escaped", "x"))}, fluxLayer, nil, "leads out of the archive"},
 		"symlink": {[][]byte{tarball(t, tar.Header{Typeflag: tar.TypeSymlink, Name: "l", Linkname: ".."}, file("l/escaped", "x"))}, fluxLayer, nil,
 			"neither a file nor a folder"},
-		"twice":        {[][]byte{tarball(t, file("a", "x"), file("a", "y"))}, fluxLayer, nil, "exists"},
-		"damaged":      {[][]byte{flip}, fluxLayer, nil, "bad layer"},
-		"nogzip":       {[][]byte{[]byte("text")}, fluxLayer, nil, "bad layer"},
-		"none":         {nil, fluxLayer, nil, "not a Flux artifact: it has 0 layers"},
-		"two":          {[][]byte{good, tarball(t, file("b", "c"))}, fluxLayer, nil, "not a Flux artifact: it has 2 layers"},
-		"image":        {[][]byte{good}, ocispec.MediaTypeImageLayerGzip, nil, "not a Flux artifact"},
-		"other-claim":  {[][]byte{good}, fluxLayer, map[string]string{pack.AnnotationContentDigest: digest.FromString("x").String()}, "its manifest says sha256:"},
-		"broken-claim": {[][]byte{good}, fluxLayer, map[string]string{pack.AnnotationContentDigest: "\x1b[31mred"}, "its manifest says \\x1b[31mred"},
+		"twice":   {[][]byte{tarball(t, file("a", "x"), file("a", "y"))}, fluxLayer, nil, "exists"},
+		"damaged": {[][]byte{flip}, fluxLayer, nil, "bad layer"},
+		"nogzip":  {[][]byte{[]byte("text")}, fluxLayer, nil, "bad layer"},
+		"none":    {nil, fluxLayer, nil, "not a Flux artifact: it has 0 layers"},
+		"two":     {[][]byte{good, tarball(t, file("b", "c"))}, fluxLayer, nil, "not a Flux artifact: it has 2 layers"},
+		"image":   {[][]byte{good}, ocispec.MediaTypeImageLayerGzip, nil, "not a Flux artifact"},
+		"other-claim": {[][]byte{good}, fluxLayer, map[string]string{pack.AnnotationContentDigest: digest.FromString("x").String()},
+			"its manifest says sha256:"},
+		"broken-claim": {[][]byte{good}, fluxLayer, map[string]string{pack.AnnotationContentDigest: "\x1b[31mred"},
+			"its manifest says \\x1b[31mred"},
 	} {
 		t.Run(tag, func(t *testing.T) {
 			s.t = t
@@ -219,9 +221,11 @@ func TestDiffHostileVariant(t *testing.T) {
 		"secret": {use, "apiVersion: v1\nkind: Secret\nmetadata: {name: [hunter2]}\nstringData: {p: hunter2}\n", "does not build"},
 		"big":    {use, "# " + strings.Repeat("x", 17<<20), "larger than the 16 MiB"},
 	} {
-		s.push(tag, nil, fluxLayer, tarball(t, file("production/kustomization.yaml", test.kustomization), file("production/x.yaml", test.resource)))
+		s.push(tag, nil, fluxLayer, tarball(t, file("production/kustomization.yaml", test.kustomization),
+			file("production/x.yaml", test.resource)))
 		r := s.run("diff", "frontend", tag, "--variant", "production")
-		if r.code != 1 || !strings.Contains(r.stderr, test.want) || !strings.Contains(r.stderr, "frontend:"+tag+": variant production does not build") ||
+		if r.code != 1 || !strings.Contains(r.stderr, test.want) ||
+			!strings.Contains(r.stderr, "frontend:"+tag+": variant production does not build") ||
 			strings.Contains(r.stderr, "hunter2") || strings.Contains(r.stderr, "panic") {
 			t.Errorf("%s: want %q: %v", tag, test.want, r)
 		}

@@ -35,7 +35,8 @@ func faulty(t testing.TB, st *stack) (*sandbox, services, []string) {
 	s.commit("one")
 	s.keyless(st, "publish.yaml", "refs/heads/main")
 	v := services{s.registry, registrytest.To(t, st.env["SIGSTORE_FULCIO_URL"]), registrytest.To(t, st.env["SIGSTORE_REKOR_URL"])}
-	return s, v, []string{"publish", "-o", "json", "--fulcio-url", v.fulcio.URL, "--rekor-url", v.rekor.URL, "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"]}
+	return s, v, []string{"publish", "-o", "json", "--fulcio-url", v.fulcio.URL, "--rekor-url", v.rekor.URL, "--trusted-root",
+		st.env["SIGSTORE_TRUSTED_ROOT"]}
 }
 
 // open gives a component's repository, read past the faults of the sandbox's proxy.
@@ -61,7 +62,8 @@ func tagged(t testing.TB, s *sandbox, st *stack) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier := sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: st.env["SIGSTORE_TRUSTED_ROOT"]}, NotFound: isNotFound, Unanswered: registry.Unanswered})
+	verifier := sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: st.env["SIGSTORE_TRUSTED_ROOT"]},
+		NotFound: isNotFound, Unanswered: registry.Unanswered})
 	digests := map[string]string{}
 	for _, tag := range tags {
 		if registry.IsReferrersTag(tag) {
@@ -352,7 +354,8 @@ func TestHostileAnswers(t *testing.T) {
 		fmt.Fprint(w, `{"errors":[{"code":"X","message":"\u001b[31m\n::set-env name=PATH::/evil"}]}`)
 	}))
 	s.registry = hostile
-	for _, args := range [][]string{{"list", "frontend"}, {"publish", "--key", s.key()}, {"verify", "frontend", "--key", strings.Replace(s.key(), ".key", ".pub", 1)}} {
+	for _, args := range [][]string{{"list", "frontend"}, {"publish", "--key", s.key()},
+		{"verify", "frontend", "--key", strings.Replace(s.key(), ".key", ".pub", 1)}} {
 		r := s.run(args...)
 		for line := range strings.Lines(r.stdout + r.stderr) {
 			if strings.Contains(line, "\x1b") || strings.HasPrefix(strings.TrimSpace(line), "::") {

@@ -52,13 +52,16 @@ file differs). The policy by which clusters verify signatures is the one that pr
 // bindAccess is for what fetches from a registry and verifies.
 func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 	a := &g.access
-	f.StringVar(&a.Registry, "cluster-registry", "", "HOST/PREFIX that clusters fetch from, where it is not --registry; may hold ${VARIABLES} of the cluster's settings")
-	f.StringVar(&a.PullSecret, "pull-secret", "", `Secret in flux-system with the registry's login, or none (default "ghcr-auth" for ghcr.io, else none)`)
+	f.StringVar(&a.Registry, "cluster-registry", "",
+		"HOST/PREFIX that clusters fetch from, where it is not --registry; may hold ${VARIABLES} of the cluster's settings")
+	f.StringVar(&a.PullSecret, "pull-secret", "",
+		`Secret in flux-system with the registry's login, or none (default "ghcr-auth" for ghcr.io, else none)`)
 	f.StringVar(&a.ServiceAccount, "service-account", "", "ServiceAccount whose pull secrets or cloud identity are used")
 	f.StringVar(&a.Provider, "provider", "", "cloud whose identity logs in: "+strings.Join(flux.Providers(), ", ")+" (default generic)")
 	f.StringVar(&a.CertSecret, "cert-secret", "", "Secret in flux-system with the registry's certificate authority")
 	f.BoolVar(&a.Insecure, "insecure", false, "clusters speak HTTP without TLS to the registry")
-	f.StringVar(&g.decryption, "decryption", "", "sops=SECRET: Secret beside the Flux objects with the key of files that SOPS encrypted; demanded where there are any")
+	f.StringVar(&g.decryption, "decryption", "",
+		"sops=SECRET: Secret beside the Flux objects with the key of files that SOPS encrypted; demanded where there are any")
 	f.StringVar(&g.trust.Key, "key-secret", "", "Secret in flux-system with the public key, for artifacts signed with a key pair")
 	f.StringVar(&g.trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	g.signing.bindPolicy(f)
@@ -70,7 +73,8 @@ func (g *generateFlags) bindTenants(f *pflag.FlagSet) {
 	g.bindAccess(f)
 	f.StringArrayVar(&g.workspaces, "workspace", nil, "checkout with components; may be given several times (default -C)")
 	f.StringVar(&g.interval, "interval", "", "how often clusters look at the tag (default 5m)")
-	f.StringArrayVar(&g.pins, "pin", nil, `COMPONENT=PIN: hold it to a version, a range such as ">=1.2.0 <2.0.0", a digest or a channel; none lets it go`)
+	f.StringArrayVar(&g.pins, "pin", nil,
+		`COMPONENT=PIN: hold it to a version, a range such as ">=1.2.0 <2.0.0", a digest or a channel; none lets it go`)
 	f.StringArrayVar(&g.dependsOn, "component-depends-on", nil, "COMPONENT=OTHER: it waits until the other one is ready")
 	f.StringArrayVar(&g.literal, "no-substitute", nil, "COMPONENT whose ${VARIABLES} are left alone")
 }
@@ -173,7 +177,8 @@ func clustersOf(files []git.File, c component.Component) []string {
 // pinTimeout bounds how long a registry is asked about a pin: generate works without one.
 const pinTimeout = 10 * time.Second
 
-// checkPin refuses a version or digest that the registry does not have: clusters would wait for it. A range or a channel may be there later.
+// checkPin refuses a version or digest that the registry does not have: clusters would wait for it. A range or a channel may
+// be there later.
 func (g *generateFlags) checkPin(ctx context.Context, svc *release.Service, f flux.Follow) error {
 	pin := cmp.Or(f.Pin.Digest, f.Pin.Semver, f.Pin.Tag)
 	if pin == "" {

@@ -61,8 +61,8 @@ data: {ENVIRONMENT: production, REGION: eu}
 	}
 }
 
-// TestGenerateByHand: whatever is in the place of a generated file stays as it is, byte for byte. The answer is 3, with the difference and what
-// would be lost; --check gives the same.
+// TestGenerateByHand: whatever is in the place of a generated file stays as it is, byte for byte. The answer is 3, with the
+// difference and what would be lost; --check gives the same.
 func TestGenerateByHand(t *testing.T) {
 	apps := checkoutOf(t, "../../testdata/repos/apps", "org/apps")
 	fleet := newSandbox(t)
@@ -75,10 +75,13 @@ func TestGenerateByHand(t *testing.T) {
 	}{
 		"pairs": {apps, "shop.yaml", []string{"ocirepository", "shop", "--channel", "latest", "--environment", "production"},
 			[]string{"spec.decryption", "spec.healthChecks", "spec.patches", "spec.postBuild"}},
-		"tenants":  {apps, "tenants/apps.yaml", []string{"resourceset", "apps"}, []string{"spec.inputs[mine]", "spec.inputs[shop].quota", "spec.resources[ResourceQuota << inputs.tenant >>/mine]"}},
-		"policies": {apps, "tenants/policies.yaml", []string{"policies"}, []string{"spec.resources[ConfigMap flux-system/flux-allowlist].data.sources"}},
+		"tenants": {apps, "tenants/apps.yaml", []string{"resourceset", "apps"},
+			[]string{"spec.inputs[mine]", "spec.inputs[shop].quota", "spec.resources[ResourceQuota << inputs.tenant >>/mine]"}},
+		"policies": {apps, "tenants/policies.yaml", []string{"policies"},
+			[]string{"spec.resources[ConfigMap flux-system/flux-allowlist].data.sources"}},
 		"cluster": {fleet, "clusters/prod/flux-system/runtime-info.yaml",
-			[]string{"cluster", "prod", "--environment", "production", "--channel", "latest", "--domain", "prod.example.com"}, []string{"data.REGION"}},
+			[]string{"cluster", "prod", "--environment", "production", "--channel", "latest", "--domain",
+				"prod.example.com"}, []string{"data.REGION"}},
 	} {
 		for name, text := range byHand() {
 			t.Run(kind+" over "+name, func(t *testing.T) {
@@ -135,7 +138,8 @@ func TestGenerateOverCorpora(t *testing.T) {
 	dir := corpora(t)
 	apps := checkoutOf(t, "../../testdata/repos/apps", "org/apps")
 	n := 0
-	for _, pattern := range []string{"keos-fleet/clusters/*/default/*.yaml", "keos-fleet/domain/apps/*/components/*/*/sync.yaml", "d2-fleet/tenants/*.yaml",
+	for _, pattern := range []string{"keos-fleet/clusters/*/default/*.yaml", "keos-fleet/domain/apps/*/components/*/*/sync.yaml",
+		"d2-fleet/tenants/*.yaml",
 		"d2-fleet/clusters/*/*.yaml", "d2-fleet/clusters/*/flux-system/*.yaml"} {
 		files, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil || len(files) == 0 {
@@ -148,7 +152,8 @@ func TestGenerateOverCorpora(t *testing.T) {
 			}
 			n++
 			out := t.TempDir()
-			staysAsItIs(t, apps, []string{"ocirepository", "shop", "--channel", "latest", "--environment", "production", "--dir", out}, filepath.Join(out, "shop.yaml"), string(raw))
+			staysAsItIs(t, apps, []string{"ocirepository", "shop", "--channel", "latest", "--environment", "production", "--dir", out},
+				filepath.Join(out, "shop.yaml"), string(raw))
 			if !strings.Contains(pattern, "tenants") {
 				continue
 			}
@@ -158,8 +163,8 @@ func TestGenerateOverCorpora(t *testing.T) {
 	t.Logf("%d files", n)
 }
 
-// TestGenerateAdded: fields, comments and objects that somebody adds at random to a generated file survive all that is generated next, and what
-// is generated twice is unchanged.
+// TestGenerateAdded: fields, comments and objects that somebody adds at random to a generated file survive all that is
+// generated next, and what is generated twice is unchanged.
 func TestGenerateAdded(t *testing.T) {
 	apps := checkoutOf(t, "../../testdata/repos/apps", "org/apps")
 	seed := rand.Uint64()
@@ -192,7 +197,8 @@ func TestGenerateAdded(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for _, want := range []string{"created", "unchanged", "unchanged"} {
-		if out := apps.generate("ocirepository", "shop", "--channel", "latest", "--environment", "production", "--dir", dir); !strings.HasPrefix(out, want) {
+		if out := apps.generate("ocirepository", "shop", "--channel", "latest", "--environment", "production", "--dir",
+			dir); !strings.HasPrefix(out, want) {
 			t.Errorf("%s, want %s", out, want)
 		}
 	}

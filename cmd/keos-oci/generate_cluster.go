@@ -80,7 +80,8 @@ func (c *clusterFlags) bind(cmd *cobra.Command) {
 	f.StringArrayVar(&c.settings, "set", nil, "KEY=VALUE: another of its settings, a ${KEY} to what it delivers")
 	f.StringArrayVar(&c.pins, "pin", nil, "COMPONENT=PIN: hold a component of --workspace, for ResourceSets generated with --cluster-pins")
 	f.StringVar(&c.fleetPin, "pin-fleet", "", "hold the fleet itself to a version or a digest")
-	f.StringVar(&c.cluster.Workflow, "signer-workflow", "", "regular expression of the workflow that signs components, without .yaml (default any)")
+	f.StringVar(&c.cluster.Workflow, "signer-workflow", "",
+		"regular expression of the workflow that signs components, without .yaml (default any)")
 	f.StringVar(&c.cluster.GitRef, "signer-ref", "", "regular expression of the Git ref on which it runs (default the channel's)")
 	d := &c.cluster.Flux
 	f.StringVar(&d.Version, "flux-version", "", `Flux to install (default "2.x")`)
@@ -96,7 +97,8 @@ func (c *clusterFlags) bind(cmd *cobra.Command) {
 	for _, name := range []string{"environment", "channel", "domain"} {
 		_ = cmd.MarkFlagRequired(name)
 	}
-	for name, values := range map[string][]string{"cluster-type": {"kubernetes", "openshift", "aws", "azure", "gcp"}, "cluster-size": {"small", "medium", "large"}} {
+	for name, values := range map[string][]string{"cluster-type": {"kubernetes", "openshift", "aws", "azure", "gcp"},
+		"cluster-size": {"small", "medium", "large"}} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
@@ -171,8 +173,9 @@ func (a *app) fleet(ctx context.Context, g *generateFlags) (flux.Follow, *releas
 		}
 	}
 	if len(found) != 1 {
-		return flux.Follow{}, nil, fmt.Errorf("%w: the workspace has %d fleets among its components (%s): name one under components in %s, with kind: fleet",
-			component.ErrNoComponents, len(found), strings.Join(svc.Workspace.Components.Names(), ", "), component.ConfigFile)
+		return flux.Follow{}, nil,
+			fmt.Errorf("%w: the workspace has %d fleets among its components (%s): name one under components in %s, with kind: fleet",
+				component.ErrNoComponents, len(found), strings.Join(svc.Workspace.Components.Names(), ", "), component.ConfigFile)
 	}
 	f, err := g.one(ctx, svc, found[0])
 	return f, svc, err

@@ -48,8 +48,10 @@ version, and back, is one --pin.`,
 	f.StringVar(&p.KustomizeAs, "kustomize-as", "", "ServiceAccount that applies the content")
 	f.StringVar(&p.SubstituteFrom, "substitute-from", "", "ConfigMap with the values of the content's ${VARIABLES}")
 	f.StringArrayVar(&substitute, "substitute", nil, "KEY=VALUE: the value of a ${KEY} in the content")
-	f.StringArrayVar(&g.health, "health-check", nil, "COMPONENT=APIVERSION/KIND/NAMESPACE/NAME: an object that decides whether it is ready, in place of all that it delivers")
-	f.BoolVar(&p.Redirect, "redirect-sources", false, "let Kustomizations within the content take the OCIRepository for their source, in place of the Git repository that they name")
+	f.StringArrayVar(&g.health, "health-check", nil,
+		"COMPONENT=APIVERSION/KIND/NAMESPACE/NAME: an object that decides whether it is ready, in place of all that it delivers")
+	f.BoolVar(&p.Redirect, "redirect-sources", false,
+		"let Kustomizations within the content take the OCIRepository for their source, in place of the Git repository that they name")
 	f.StringVar(&into, "into", "", "file whose OCIRepositories are changed, instead of writing whole objects")
 	_ = cmd.MarkFlagRequired("channel")
 	cmd.MarkFlagsOneRequired("environment", "source-only")

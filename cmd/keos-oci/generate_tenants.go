@@ -26,8 +26,10 @@ type tenantFlags struct {
 
 func (t *tenantFlags) bind(f *pflag.FlagSet) {
 	t.bindTenants(f)
-	f.StringVar(&t.environment, "environment", "", "the environment, or the ${VARIABLE} of a cluster's settings that chooses it (default ${ENVIRONMENT})")
-	f.StringVar(&t.signer, "signer", "", "what names the signer: cluster (its settings, for all components alike, as in D2) or component (the inputs, for each component and channel)\n(default cluster for workflows of one GitHub repository, else component)")
+	f.StringVar(&t.environment, "environment", "",
+		"the environment, or the ${VARIABLE} of a cluster's settings that chooses it (default ${ENVIRONMENT})")
+	f.StringVar(&t.signer, "signer", "",
+		"what names the signer: cluster (its settings, for all components alike, as in D2) or component (the inputs, for each component and channel)\n(default cluster for workflows of one GitHub repository, else component)")
 }
 
 // tenants is what the flags say, for components of one kind.
@@ -37,7 +39,8 @@ func (t *tenantFlags) tenants(kind component.Kind, follow []flux.Follow) (flux.T
 		return flux.Tenants{}, fmt.Errorf("%w: --signer %s is neither cluster nor component", errUsage, t.signer)
 	}
 	key, err := t.key()
-	return flux.Tenants{Kind: kind, Follow: follow, Environment: t.environment, Interval: t.interval, Access: t.access, Trust: t.trust, Signer: signer,
+	return flux.Tenants{Kind: kind, Follow: follow, Environment: t.environment, Interval: t.interval, Access: t.access, Trust: t.trust,
+		Signer:     signer,
 		Decryption: key}, err
 }
 
@@ -227,7 +230,8 @@ func (a *app) inputs(ctx context.Context, t *tenantFlags, names []string, kind s
 	of := follow[0].Component.Kind
 	for _, f := range follow {
 		if f.Component.Kind != of {
-			return flux.Edit{}, fmt.Errorf("%w: there are infra components and apps, which have ResourceSets of their own: choose with --kind", errUsage)
+			return flux.Edit{}, fmt.Errorf("%w: there are infra components and apps, which have ResourceSets of their own: choose with --kind",
+				errUsage)
 		}
 	}
 	tenants, err := t.tenants(of, follow)
@@ -270,7 +274,8 @@ allowed ones: by default the registries of the workspaces.`,
 	output.bind(cmd.Flags(), "top folder of the fleet's checkout, in which tenants/policies.yaml is written")
 	bindTenantsFolder(cmd.Flags(), &folder)
 	cmd.Flags().StringArrayVar(&workspaces, "workspace", nil, "checkout whose registry is allowed; may be given several times (default -C)")
-	cmd.Flags().StringArrayVar(&sources, "allow-source", nil, "beginning of the URLs to allow, with a slash at the end, in place of the workspaces' registries")
+	cmd.Flags().StringArrayVar(&sources, "allow-source", nil,
+		"beginning of the URLs to allow, with a slash at the end, in place of the workspaces' registries")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(sources) == 0 {
 			var err error

@@ -66,7 +66,8 @@ func TestGenerateD2(t *testing.T) {
 	for file, got := range map[string]string{
 		"apps":  apps.generate("resourceset", "apps", "frontend", "backend", "--depends-on", "kustomization/monitoring/infra-configs"),
 		"infra": infra.generate("resourceset", "infra"),
-		"policies": fleet.generate("policies", "--allow-source", "https://github.com/controlplaneio-fluxcd/", "--allow-source", "oci://ghcr.io/controlplaneio-fluxcd/",
+		"policies": fleet.generate("policies", "--allow-source", "https://github.com/controlplaneio-fluxcd/", "--allow-source",
+			"oci://ghcr.io/controlplaneio-fluxcd/",
 			"--allow-source", "oci://ghcr.io/stefanprodan/charts/", "--allow-source", "oci://registry-1.docker.io/bitnamicharts/"),
 	} {
 		want, err := os.ReadFile(filepath.Join(fleet.dir, "tenants", file+".yaml"))
@@ -79,8 +80,10 @@ func TestGenerateD2(t *testing.T) {
 	}
 	for name, flags := range map[string][]string{
 		"staging": {"--environment", "staging", "--channel", "latest", "--domain", "preview1.example.com", "--signer-workflow", "push-artifact"},
-		"prod-eu": {"--environment", "production", "--channel", "latest-stable", "--domain", "prodeu1.example.com", "--signer-workflow", "release-artifact", "--signer-ref", "refs/tags/.*"},
-		"prod-us": {"--environment", "production", "--channel", "latest-stable", "--domain", "produs1.example.com", "--signer-workflow", "release-artifact", "--signer-ref", "refs/tags/.*"},
+		"prod-eu": {"--environment", "production", "--channel", "latest-stable", "--domain", "prodeu1.example.com", "--signer-workflow",
+			"release-artifact", "--signer-ref", "refs/tags/.*"},
+		"prod-us": {"--environment", "production", "--channel", "latest-stable", "--domain", "produs1.example.com", "--signer-workflow",
+			"release-artifact", "--signer-ref", "refs/tags/.*"},
 	} {
 		out := fleet.generate(append([]string{"cluster", name, "--cluster-name", name + "-1", "--dir", fleet.dir, "--check"}, flags...)...)
 		if n := strings.Count(out, "unchanged  "); n != 6 {
@@ -143,12 +146,15 @@ func TestGenerateGolden(t *testing.T) {
 	}
 	both := []string{"--workspace", apps.dir, "--workspace", infra.dir}
 	for _, args := range [][]string{
-		{"cluster", "staging", "--environment", "staging", "--channel", "latest", "--domain", "staging.example.com", "--dir", golden, "--overwrite"},
-		append([]string{"cluster", "production", "--environment", "production", "--channel", "latest-stable", "--domain", "example.com", "--dir", golden, "--overwrite",
+		{"cluster", "staging", "--environment", "staging", "--channel", "latest", "--domain", "staging.example.com", "--dir", golden,
+			"--overwrite"},
+		append([]string{"cluster", "production", "--environment", "production", "--channel", "latest-stable", "--domain", "example.com", "--dir",
+			golden, "--overwrite",
 			"--pin", "cart=v1.2.3", "--set", "CONTAINER_REGISTRY_URL=registry.example.com:11443"}, both...),
 		append([]string{"policies", "--dir", golden}, both...),
 		append([]string{"resourceset", "infra", "--dir", golden}, both...),
-		append([]string{"resourceset", "apps", "--dir", golden, "--signer", "component", "--cluster-pins", "--component-depends-on", "shop=cart"}, both...),
+		append([]string{"resourceset", "apps", "--dir", golden, "--signer", "component", "--cluster-pins", "--component-depends-on", "shop=cart"},
+			both...),
 		append([]string{"ocirepository", "--channel", "latest-stable", "--environment", "production", "--dir", filepath.Join(golden, "pairs"),
 			"--pull-secret", "registry-login", "--cluster-registry", "registry.example.com:11443/keos", "--trusted-root-secret", "sigstore"}, both...),
 	} {

@@ -19,8 +19,9 @@ import (
 // maxValues bounds what is read of a file that may have a ConfigMap.
 const maxValues = 1 << 20
 
-// findValues looks for a ConfigMap in a folder, and then in the folders above it as far as the checkout's top. Several clusters may have one of
-// that name: all that the first of these folders has are given, and none where there is no file of it.
+// findValues looks for a ConfigMap in a folder, and then in the folders above it as far as the checkout's top. Several
+// clusters may have one of that name: all that the first of these folders has are given, and none where there is no file of
+// it.
 func findValues(dir, name, namespace string) ([]flux.Values, error) {
 	if dir == "" || name == "" {
 		return nil, nil

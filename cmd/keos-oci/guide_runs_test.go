@@ -118,7 +118,8 @@ func (s *sandbox) remember() {
 	}
 }
 
-// seed publishes what clusters follow today: branches, and in repositories with components their version v1.0.0. Others have the tag v0.1.0.
+// seed publishes what clusters follow today: branches, and in repositories with components their version v1.0.0. Others have
+// the tag v0.1.0.
 func (s *sandbox) seed() {
 	s.plain("publish", "--key", "../cosign.key", "--ref", "refs/heads/main")
 	folders, err := os.ReadDir(filepath.Join(s.dir, "components"))

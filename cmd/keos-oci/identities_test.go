@@ -29,7 +29,8 @@ func testIdentities(t *testing.T, st *stack) {
 	// config is the workflow that was started, signer the workflow that signs. The two differ when the first calls the second.
 	github := func(trigger, repository, repositoryID, ref, config, signer string) certified {
 		const forge = "https://github.com/"
-		return certified{st.env["SIGSTORE_ISSUER"], forge + signer, trigger, forge + repository, repositoryID, ref, forge + config, forge + signer}
+		return certified{st.env["SIGSTORE_ISSUER"], forge + signer, trigger, forge + repository, repositoryID, ref, forge + config,
+			forge + signer}
 	}
 	gitlab := func(trigger, project, projectID, ref string) certified {
 		config := "https://gitlab.com/" + project + "//.gitlab-ci.yml@" + ref
@@ -55,7 +56,8 @@ func testIdentities(t *testing.T, st *stack) {
 			github("pull_request_target", "org/apps", "1001", branch, onMain, onMain)},
 		"another repository": {"repository=evil/apps&workflow=publish.yaml&ref=refs/heads/main",
 			github("push", "evil/apps", "2524191664", branch, evil, evil)},
-		"a repository that was deleted and made again": {publish + "&repositoryID=1002", github("push", "org/apps", "1002", branch, onMain, onMain)},
+		"a repository that was deleted and made again": {publish + "&repositoryID=1002",
+			github("push", "org/apps", "1002", branch, onMain, onMain)},
 		"called reusable workflow": {publish + "&caller=evil/caller",
 			github("push", "evil/caller", "2512238591", branch, "evil/caller/.github/workflows/caller.yaml@refs/heads/main", onMain)},
 		"called from a tag": {publish + "&caller=org/other&callerRef=refs/tags/v1&repositoryID=7&event=workflow_dispatch",

@@ -47,10 +47,12 @@ written over with --overwrite only.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.layout, "layout", "", "read the checkout as "+strings.Join(scaffold.Layouts(), ", ")+" (default the one that is clear)")
-	f.StringVar(&flags.by, "by", "", "what of a layer of environments is one component: "+strings.Join(scaffold.Bys(), " or ")+" (default layer)")
+	f.StringVar(&flags.by, "by", "", "what of a layer of environments is one component: "+strings.Join(scaffold.Bys(),
+		" or ")+" (default layer)")
 	f.StringVar(&flags.workflows, "workflows", "", "also the workflows of "+strings.Join(scaffold.Systems(), " or "))
 	f.StringVar(&flags.branch, "branch", "", "branch that clusters' first channel follows (default main, or master where there is no main)")
-	f.StringVar(&flags.actionRef, "action-ref", "", "commit of stratio/keos-oci that GitHub's workflows pin, as COMMIT or VERSION@COMMIT (default that of the release that runs)")
+	f.StringVar(&flags.actionRef, "action-ref", "",
+		"commit of stratio/keos-oci that GitHub's workflows pin, as COMMIT or VERSION@COMMIT (default that of the release that runs)")
 	f.BoolVar(&flags.write, "write", false, "write the files")
 	f.BoolVar(&flags.overwrite, "overwrite", false, "with --write: also over files that a person wrote or edited")
 	_ = cmd.RegisterFlagCompletionFunc("workflows", cobra.FixedCompletions(scaffold.Systems(), cobra.ShellCompDirectiveNoFileComp))
@@ -92,7 +94,8 @@ func (a *app) propose(ctx context.Context, flags initFlags) error {
 
 // ask is what the flags say.
 func (f initFlags) ask(ctx context.Context, checkout *git.Checkout) (scaffold.Ask, error) {
-	ask := scaffold.Ask{Layout: scaffold.Layout(f.layout), By: scaffold.By(f.by), Replace: f.overwrite, Workflows: f.workflows, Branch: f.branch}
+	ask := scaffold.Ask{Layout: scaffold.Layout(f.layout), By: scaffold.By(f.by), Replace: f.overwrite, Workflows: f.workflows,
+		Branch: f.branch}
 	if ask.Branch == "" {
 		ask.Branch = mainBranch(ctx, checkout)
 	}

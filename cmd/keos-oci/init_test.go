@@ -14,7 +14,8 @@ import (
 // TestInit_realRepositories: what zero config serves needs no config file, and no workflow of theirs is written over.
 func TestInit_realRepositories(t *testing.T) {
 	dir := corpora(t)
-	for repo, layout := range map[string]string{"d2-apps": "components", "d2-infra": "components", "d2-fleet": "fleet", "keos-apps": "components",
+	for repo, layout := range map[string]string{"d2-apps": "components", "d2-infra": "components", "d2-fleet": "fleet",
+		"keos-apps":            "components",
 		"keos-system-services": "components", "keos-fleet": "fleet"} {
 		t.Run(repo, func(t *testing.T) {
 			s := newSandbox(t)
@@ -28,11 +29,13 @@ func TestInit_realRepositories(t *testing.T) {
 			if len(res.Found) != 1 || string(res.Found[0].Layout) != layout || len(res.Files) != 0 || res.Found[0].Config != "" {
 				t.Errorf("%+v", res)
 			}
-			res = s.initialised(t, "init", "-o", "json", "--write", "--registry", standard, "--workflows", "github", "--action-ref", strings.Repeat("a", 40))
+			res = s.initialised(t, "init", "-o", "json", "--write", "--registry", standard, "--workflows", "github", "--action-ref",
+				strings.Repeat("a", 40))
 			if len(res.Files) != 6 || res.Files[0].Status != fileCreated {
 				t.Errorf("%+v", res.Files)
 			}
-			if r := s.run("init", "--by", "app", "--write"); r.code != exitUsage || r.stdout != "" || !strings.Contains(r.stderr, "by app: looked for <layer>/<environment>/<app>") {
+			if r := s.run("init", "--by", "app", "--write"); r.code != exitUsage || r.stdout != "" ||
+				!strings.Contains(r.stderr, "by app: looked for <layer>/<environment>/<app>") {
 				t.Errorf("by app: %v", r)
 			}
 			if status := s.git("status", "--porcelain"); strings.Contains(status, " M ") {
@@ -71,7 +74,8 @@ func TestBuiltFrom(t *testing.T) {
 }
 
 func TestIsRelease(t *testing.T) {
-	for version, want := range map[string]bool{"v1.2.3": true, "(devel)": false, "v1.2.3-rc.1": false, "v0.0.0-20260101000000-0123456789ab": false, "v1.2.3+dirty": false} {
+	for version, want := range map[string]bool{"v1.2.3": true, "(devel)": false, "v1.2.3-rc.1": false,
+		"v0.0.0-20260101000000-0123456789ab": false, "v1.2.3+dirty": false} {
 		if isRelease(version) != want {
 			t.Errorf("isRelease(%s) = %t", version, !want)
 		}

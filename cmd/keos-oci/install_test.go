@@ -29,7 +29,8 @@ func TestInteropActionInstallsRelease(t *testing.T) {
 	sum := fmt.Sprintf("%x", sha256.Sum256(archive))
 	list := []byte(sum + "  keos-oci_1.2.3_linux_amd64.tar.gz\n")
 	by := func(workflow string) []byte { return signBlob(t, st, workflow, "refs/tags/v1.2.3", list) }
-	good := map[string][]byte{"checksums.txt": list, "checksums.txt.sigstore.json": by("release.yml"), "keos-oci_1.2.3_linux_amd64.tar.gz": archive}
+	good := map[string][]byte{"checksums.txt": list, "checksums.txt.sigstore.json": by("release.yml"),
+		"keos-oci_1.2.3_linux_amd64.tar.gz": archive}
 	with := func(name string, content []byte) map[string][]byte {
 		changed := map[string][]byte{}
 		for k, v := range good {
@@ -81,7 +82,8 @@ func install(t *testing.T, st *stack, cosign string, files map[string][]byte, ch
 		t.Fatal(err)
 	}
 	cmd := exec.Command("bash", "../../action/install.sh")
-	cmd.Env = append(cleanEnv(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "RUNNER_TEMP="+dir, "RUNNER_OS=Linux", "RUNNER_ARCH=X64", "GITHUB_PATH="+filepath.Join(dir, "path"),
+	cmd.Env = append(cleanEnv(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "RUNNER_TEMP="+dir, "RUNNER_OS=Linux", "RUNNER_ARCH=X64",
+		"GITHUB_PATH="+filepath.Join(dir, "path"),
 		"KEOS_OCI_VERSION=v1.2.3", "KEOS_OCI_CHECKSUM="+checksum, "KEOS_OCI_RELEASES="+server.URL, "KEOS_OCI_TRUSTED_ROOT="+st.env["SIGSTORE_TRUSTED_ROOT"])
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if _, installed := os.Stat(filepath.Join(dir, "keos-oci/bin/keos-oci")); installed == nil {

@@ -170,7 +170,8 @@ func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*terminal)
 			var issuer string
 			issuer = server(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
-				fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":"%[1]s/auth","token_endpoint":"%[1]s/token","jwks_uri":"%[1]s/keys","code_challenge_methods_supported":["S256"]}`, issuer)
+				fmt.Fprintf(w,
+					`{"issuer":%q,"authorization_endpoint":"%[1]s/auth","token_endpoint":"%[1]s/token","jwks_uri":"%[1]s/keys","code_challenge_methods_supported":["S256"]}`, issuer)
 			})
 			return func(term *terminal) bool { return term.shows(issuer + "/auth?") }, append(h.st.flags(), "--oidc-issuer", issuer)
 		}

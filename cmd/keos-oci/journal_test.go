@@ -67,8 +67,8 @@ func (s *sandbox) untag(t *testing.T, names ...string) {
 	}
 }
 
-// TestJournals: whatever somebody does to the records of a rollback, the bad release does not come back by itself, status says what is odd, and
-// moves to a version go on.
+// TestJournals: whatever somebody does to the records of a rollback, the bad release does not come back by itself, status
+// says what is odd, and moves to a version go on.
 func TestJournals(t *testing.T) {
 	origin, key, pub := rolledBack(t)
 	moves := origin.journal(t, pub).Moves // newest first
@@ -81,17 +81,21 @@ func TestJournals(t *testing.T) {
 		code   int    // of status --exit-code
 		doubt  bool   // publications move nothing
 	}{
-		"nothing":               {func(*testing.T, *sandbox, *crowd) {}, "settled", 0, false},
-		"50 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(time.Minute))...) }, "settled, invalid record", 3, true},
-		"50 older junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(-time.Hour))...) }, "settled", 0, false},
+		"nothing": {func(*testing.T, *sandbox, *crowd) {}, "settled", 0, false},
+		"50 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(time.Minute))...) },
+			"settled, invalid record", 3, true},
+		"50 older junk records": {func(_ *testing.T, _ *sandbox, c *crowd) { c.add(junk(), junkTags(50, time.Now().Add(-time.Hour))...) },
+			"settled", 0, false},
 		"5000 newer junk records": {func(_ *testing.T, _ *sandbox, c *crowd) {
 			c.add(junk(), junkTags(5000, moves[0].Time.Add(time.Millisecond))...)
 		}, "settled, invalid record", 3, true},
-		"the newest record is gone":  {gone(0), "moved outside", 3, false},
-		"one in the middle is gone":  {gone(1), "settled, gap", 3, true},
-		"the oldest record is gone":  {gone(3), "settled", 0, true}, // status looks at the newest alone
-		"the newest one is damaged":  {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[0].Tag) }, "moved outside, invalid record", 3, true},
-		"one in the middle, damaged": {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[1].Tag) }, "settled", 0, true}, // status reads the newest alone
+		"the newest record is gone": {gone(0), "moved outside", 3, false},
+		"one in the middle is gone": {gone(1), "settled, gap", 3, true},
+		"the oldest record is gone": {gone(3), "settled", 0, true}, // status looks at the newest alone
+		"the newest one is damaged": {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[0].Tag) }, "moved outside, invalid record",
+			3, true},
+		"one in the middle, damaged": {func(t *testing.T, s *sandbox, _ *crowd) { damage(t, s, moves[1].Tag) }, "settled", 0,
+			true}, // status reads the newest alone
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +108,8 @@ func TestJournals(t *testing.T) {
 			if r := s.run("status", "frontend", "--key", pub, "--exit-code"); r.code != c.code || !says(r, strings.Split(c.status, ", ")) {
 				t.Errorf("status: want %d %q: %v", c.code, c.status, r)
 			}
-			if r := s.must("history", "frontend", "--key", pub, "--limit", "100"); name == "the oldest record is gone" && !strings.Contains(r.stdout, "gap: the record before") {
+			if r := s.must("history", "frontend", "--key", pub, "--limit", "100"); name == "the oldest record is gone" &&
+				!strings.Contains(r.stdout, "gap: the record before") {
 				t.Error(r)
 			}
 			r := s.run("publish", "frontend", "--key", key, "--version", "v1.2.0") // the bad release's job, once more
@@ -156,7 +161,8 @@ func TestFormerMover(t *testing.T) {
 		s.commit("movers")
 	}
 	id := func(workflow, more string) string {
-		return "{issuer: " + st.env["SIGSTORE_ISSUER"] + ", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/" + workflow + "\\.yaml@refs/.*'" + more + "}"
+		return "{issuer: " + st.env["SIGSTORE_ISSUER"] + ", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/" + workflow +
+			"\\.yaml@refs/.*'" + more + "}"
 	}
 	s.git("tag", "frontend/v2.0.0", "HEAD~1")
 	movers(id("publish", ""), id("oncall", ""))
@@ -180,7 +186,8 @@ func TestFormerMover(t *testing.T) {
 			if r := s.must("history", "frontend"); !strings.Contains(strings.Split(r.stdout, "\n")[2], c.says) {
 				t.Errorf("want %q: %v", c.says, r)
 			}
-			if r := s.run(append([]string{"publish", "frontend", "--version", "v2.0.0", "--config", "keos-oci.yaml"}, st.flags()...)...); r.code != c.code {
+			if r := s.run(append([]string{"publish", "frontend", "--version", "v2.0.0", "--config", "keos-oci.yaml"},
+				st.flags()...)...); r.code != c.code {
 				t.Errorf("the bad release's job once more: %v", r)
 			}
 			if got := s.stands(t); got != "v1.0.0" {
@@ -205,9 +212,11 @@ func TestFormerMover(t *testing.T) {
 // writer signs records as a sandbox's key does.
 func writer(t *testing.T, s *sandbox, key string) (*journal.Journal, *sign.Signer) {
 	t.Helper()
-	signer := sign.NewSigner(sign.Options{Key: openedKey(key), Now: time.Now, NotFound: func(err error) bool { return errors.Is(err, registry.ErrNotFound) }, Unanswered: registry.Unanswered})
+	signer := sign.NewSigner(sign.Options{Key: openedKey(key), Now: time.Now,
+		NotFound: func(err error) bool { return errors.Is(err, registry.ErrNotFound) }, Unanswered: registry.Unanswered})
 	movers := func() (sign.Policies, error) { return signer.Verifier().KeyPolicies() }
-	return journal.Open(journal.Options{Repo: open(t, s, "frontend"), Names: []string{s.prefix + "/frontend"}, Component: "frontend", Channel: "latest-stable",
+	return journal.Open(journal.Options{Repo: open(t, s, "frontend"), Names: []string{s.prefix + "/frontend"}, Component: "frontend",
+		Channel:  "latest-stable",
 		Verifier: signer.Verifier(), Movers: movers, Signer: signer, Now: time.Now}), signer
 }
 
@@ -227,8 +236,8 @@ func (c *crowd) holdRecords() http.Handler {
 	})
 }
 
-// TestManyTags: what a repository has beside the newest records costs no request where the registry begins lists as it is asked to. Elsewhere it
-// costs one a page. It is the table of docs/guides/registries.md.
+// TestManyTags: what a repository has beside the newest records costs no request where the registry begins lists as it is
+// asked to. Elsewhere it costs one a page. It is the table of docs/guides/registries.md.
 func TestManyTags(t *testing.T) {
 	origin, key, pub := rolledBack(t)
 	others := func(n int) []string {
@@ -249,7 +258,8 @@ func TestManyTags(t *testing.T) {
 			s := origin.copyOf(t)
 			inFront(t, s, 100, c.kind, false).add(junk(), others(c.tags)...)
 			cost := map[string]int{}
-			for _, args := range [][]string{{"status", "frontend", "--key", pub}, {"history", "frontend", "--key", pub}, {"promote", "frontend", "v1.2.0", "--key", key},
+			for _, args := range [][]string{{"status", "frontend", "--key", pub}, {"history", "frontend", "--key", pub},
+				{"promote", "frontend", "v1.2.0", "--key", key},
 				{"rollback", "frontend", "--key", key}, {"rollback", "frontend", "v1.0.0", "--key", key}} {
 				s.registry.Reset()
 				s.must(args...)
@@ -286,8 +296,10 @@ func TestManyRecords(t *testing.T) {
 	newest := newestRecord(t, log, at[1])
 	for i := range 10000 {
 		to := i % 2
-		r := tag.Record{Component: "frontend", Channel: "latest-stable", Action: []tag.Action{tag.ActionRollback, tag.ActionPromote}[to], Version: []string{"v1.0.0", "v1.2.0"}[to],
-			To: at[to], From: at[1-to], FromVersion: []string{"v1.2.0", "v1.0.0"}[to], Time: newest.Time.Add(time.Millisecond), Previous: newest.Digest, Sequence: newest.Sequence + 1,
+		r := tag.Record{Component: "frontend", Channel: "latest-stable", Action: []tag.Action{tag.ActionRollback, tag.ActionPromote}[to],
+			Version: []string{"v1.0.0", "v1.2.0"}[to],
+			To:      at[to], From: at[1-to], FromVersion: []string{"v1.2.0",
+				"v1.0.0"}[to], Time: newest.Time.Add(time.Millisecond), Previous: newest.Digest, Sequence: newest.Sequence + 1,
 			Request: fmt.Sprint("many", i)}
 		signed, err := log.Sign(t.Context(), r)
 		if err == nil {
@@ -305,7 +317,8 @@ func TestManyRecords(t *testing.T) {
 		s.registry.Reset()
 		var h release.HistoryResult
 		r := s.clocked(t, age, "history", "frontend", "--key", pub, "-o", "json")
-		if err := json.Unmarshal([]byte(r.stdout), &h); err != nil || h.Standing != tag.Settled || len(h.Moves) != 20 || h.Moves[0].Sequence != 10003 {
+		if err := json.Unmarshal([]byte(r.stdout), &h); err != nil || h.Standing != tag.Settled || len(h.Moves) != 20 ||
+			h.Moves[0].Sequence != 10003 {
 			t.Errorf("%s later: %v: %v", age, err, r)
 		}
 		t.Logf("%s later: history: %d requests", age, s.registry.Count(""))
@@ -345,7 +358,8 @@ func (s *sandbox) clocked(t *testing.T, ahead time.Duration, args ...string) res
 	defer in.Close()
 	env := func(name string) string { return "" }
 	run := &app{in: in, out: &out, err: &errs, getenv: env, keys: openedKey, now: func() time.Time { return time.Now().Add(ahead) }}
-	code := run.run(context.WithoutCancel(t.Context()), append([]string{"-C", s.dir, "--registry", s.registry.Host() + "/" + s.prefix}, args...))
+	code := run.run(context.WithoutCancel(t.Context()),
+		append([]string{"-C", s.dir, "--registry", s.registry.Host() + "/" + s.prefix}, args...))
 	return result{code, out.String(), errs.String()}
 }
 
@@ -376,8 +390,8 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// TestTruncated: somebody deletes the newest records, and points the channel to an old signed version. What is left looks whole. An anchor shows it
-// to audit, promote and publish.
+// TestTruncated: somebody deletes the newest records, and points the channel to an old signed version. What is left looks
+// whole. An anchor shows it to audit, promote and publish.
 func TestTruncated(t *testing.T) {
 	s, key, pub := night(t)
 	anchor := filepath.Join(t.TempDir(), "anchor.json")
@@ -403,7 +417,8 @@ func TestTruncated(t *testing.T) {
 		t.Errorf("nothing but the anchor can tell: %v", r)
 	}
 	kept := mustRead(t, anchor)
-	for _, args := range [][]string{{"audit", "--key", pub, "--anchor", anchor, "--write-anchor"}, {"promote", "frontend", "v1.2.0", "--key", key, "--anchor", anchor},
+	for _, args := range [][]string{{"audit", "--key", pub, "--anchor", anchor, "--write-anchor"},
+		{"promote", "frontend", "v1.2.0", "--key", key, "--anchor", anchor},
 		{"publish", "frontend", "--version", "v1.3.0", "--key", key, "--anchor", anchor}} {
 		if r := s.run(args...); r.code != 3 || !strings.Contains(r.stdout+r.stderr, "cut off") {
 			t.Errorf("%s: %v", args[0], r)
@@ -434,7 +449,8 @@ func TestForgedAnchor(t *testing.T) {
 		}
 		s.write("../anchor.json", bad)
 		file := filepath.Join(s.dir, "../anchor.json")
-		for _, args := range [][]string{{"audit", "--key", pub, "--anchor", file}, {"promote", "frontend", "v1.2.0", "--key", key, "--anchor", file}} {
+		for _, args := range [][]string{{"audit", "--key", pub, "--anchor", file},
+			{"promote", "frontend", "v1.2.0", "--key", key, "--anchor", file}} {
 			if r := s.run(args...); r.code != 3 || !strings.Contains(r.stdout+r.stderr, "bad anchor") {
 				t.Errorf("%s: %s: %v", name, args[0], r)
 			}
@@ -490,12 +506,14 @@ func TestAudit(t *testing.T) {
 				t.Fatal(err, r)
 			}
 			findings := res.Components[0].Findings
-			if i := slices.IndexFunc(findings, func(f release.AuditFinding) bool { return f.Code == code }); i < 0 || findings[i].Do == "" || findings[i].Message == "" {
+			if i := slices.IndexFunc(findings, func(f release.AuditFinding) bool { return f.Code == code }); i < 0 || findings[i].Do == "" ||
+				findings[i].Message == "" {
 				t.Errorf("%+v", findings)
 			}
 		})
 	}
-	if r := origin.run("audit", "--key", strings.TrimSuffix(origin.key(), ".key")+".pub"); r.code != 1 || !strings.Contains(r.stdout, "signed with another key") || strings.Contains(r.stdout, "unsigned") {
+	if r := origin.run("audit", "--key", strings.TrimSuffix(origin.key(), ".key")+".pub"); r.code != 1 ||
+		!strings.Contains(r.stdout, "signed with another key") || strings.Contains(r.stdout, "unsigned") {
 		t.Errorf("with another key: %v", r)
 	}
 }
@@ -537,7 +555,8 @@ func TestPublishUnread(t *testing.T) {
 	}
 	s.registry.FaultAt(broken)
 	r := s.run("publish", "frontend", "--key", key, "--version", "v1.3.0")
-	if r.code != 1 || !strings.Contains(r.stderr, "v1.3.0 is published, but latest-stable did not follow: record "+newest+" cannot be checked") {
+	if r.code != 1 ||
+		!strings.Contains(r.stderr, "v1.3.0 is published, but latest-stable did not follow: record "+newest+" cannot be checked") {
 		t.Errorf("%v", r)
 	}
 	s.at(t, "v1.1.0")
@@ -545,14 +564,16 @@ func TestPublishUnread(t *testing.T) {
 	if r := s.run("status", "frontend", "--key", pub); r.code != 1 || !strings.Contains(r.stdout, "cannot-check") {
 		t.Errorf("%v", r)
 	}
-	if r := s.must("promote", "frontend", "v1.3.0", "--key", key); !strings.Contains(r.stdout, "the move goes on without it, and says so on record") {
+	if r := s.must("promote", "frontend", "v1.3.0", "--key", key); !strings.Contains(r.stdout,
+		"the move goes on without it, and says so on record") {
 		t.Errorf("%v", r)
 	}
 	s.at(t, "v1.3.0")
 	s.must("status", "frontend", "--key", pub, "--exit-code")
 }
 
-// searchable is a log in front of another one that answers searches, as Rekor does with an index: for the digests that a statement is about.
+// searchable is a log in front of another one that answers searches, as Rekor does with an index: for the digests that a
+// statement is about.
 func searchable(t *testing.T, upstream string) *httptest.Server {
 	t.Helper()
 	target, err := url.Parse(upstream)
@@ -584,7 +605,8 @@ func searchable(t *testing.T, upstream string) *httptest.Server {
 				Subject []struct{ Digest map[string]string }
 			}
 			var made map[string]any
-			err := errors.Join(json.Unmarshal(body, &entry), json.Unmarshal([]byte(entry.Spec.ProposedContent.Envelope), &envelope), json.Unmarshal(envelope.Payload, &statement),
+			err := errors.Join(json.Unmarshal(body, &entry), json.Unmarshal([]byte(entry.Spec.ProposedContent.Envelope), &envelope),
+				json.Unmarshal(envelope.Payload, &statement),
 				json.Unmarshal(rec.Body.Bytes(), &made))
 			if err != nil {
 				t.Error(err)
@@ -624,7 +646,8 @@ func TestAuditAsksTheLog(t *testing.T) {
 	if r.code != 3 || !strings.Contains(r.stdout, "not-here") || !strings.Contains(r.stdout, "publish.yaml@refs/heads/main") {
 		t.Errorf("a deleted record: %v", r)
 	}
-	if r := s.must("audit", "--rekor-url", st.env["SIGSTORE_REKOR_URL"]); !strings.Contains(r.stdout, "note: the transparency log has no search index") {
+	if r := s.must("audit", "--rekor-url", st.env["SIGSTORE_REKOR_URL"]); !strings.Contains(r.stdout,
+		"note: the transparency log has no search index") {
 		t.Errorf("a log without an index: %v", r)
 	}
 	if r := s.run("audit", "--rekor-url", "http://127.0.0.1:1"); r.code != 1 || !strings.Contains(r.stderr, "Rekor") {

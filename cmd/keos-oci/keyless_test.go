@@ -58,7 +58,8 @@ func TestKeylessPublish(t *testing.T) {
 	for what, args := range map[string][]string{
 		"other subject":      append(issuer, "frontend", "--certificate-identity", subject+"x"),
 		"unanchored pattern": append(issuer, "frontend", "--certificate-identity-regexp", "https://github.com/org/app"),
-		"other issuer":       {"frontend", "--certificate-identity", subject, "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com"},
+		"other issuer": {"frontend", "--certificate-identity", subject, "--certificate-oidc-issuer",
+			"https://token.actions.githubusercontent.com"},
 	} {
 		if r := verify(args...); r.code != 3 {
 			t.Errorf("%s: %v", what, r)
@@ -102,8 +103,10 @@ func TestReleaseAddsItsIdentity(t *testing.T) {
 	if len(second.Components) != 1 || second.Components[0].Digest != first.Components[1].Digest || second.Components[0].Reused != "latest" {
 		t.Fatalf("the version is not what the branch published:\n%+v\n%+v", first, second)
 	}
-	for identity, code := range map[string]int{"publish.yaml@refs/heads/main": 0, "release.yaml@refs/tags/frontend/v1.0.0": 0, "release.yaml@refs/tags/backend/v1.0.0": 3} {
-		r := s.run("verify", "frontend:v1.0.0", "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"], "--certificate-oidc-issuer", st.env["SIGSTORE_ISSUER"],
+	for identity, code := range map[string]int{"publish.yaml@refs/heads/main": 0, "release.yaml@refs/tags/frontend/v1.0.0": 0,
+		"release.yaml@refs/tags/backend/v1.0.0": 3} {
+		r := s.run("verify", "frontend:v1.0.0", "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"], "--certificate-oidc-issuer",
+			st.env["SIGSTORE_ISSUER"],
 			"--certificate-identity", "https://github.com/org/apps/.github/workflows/"+identity)
 		if r.code != code {
 			t.Errorf("%s: want %d, got %v", identity, code, r)
@@ -128,10 +131,12 @@ func TestTokenFaults(t *testing.T) {
 		want string
 	}{
 		"no id-token: write": {[]string{"GITHUB_ACTIONS=true"}, 1, "id-token: write"},
-		"expired token":      {[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner-token", "ACTIONS_ID_TOKEN_REQUEST_URL=" + st.env["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&ttl=-10m"}, 1, "expired"},
-		"wrong runner token": {[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=s3cr3t-runner", "ACTIONS_ID_TOKEN_REQUEST_URL=" + st.env["ACTIONS_ID_TOKEN_REQUEST_URL"]}, 1, "401"},
-		"no token at all":    {nil, 1, "SIGSTORE_ID_TOKEN"},
-		"not a token":        {[]string{"SIGSTORE_ID_TOKEN=s3cr3t"}, 1, "no JWT"},
+		"expired token": {[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner-token", "ACTIONS_ID_TOKEN_REQUEST_URL=" +
+			st.env["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&ttl=-10m"}, 1, "expired"},
+		"wrong runner token": {[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=s3cr3t-runner", "ACTIONS_ID_TOKEN_REQUEST_URL=" +
+			st.env["ACTIONS_ID_TOKEN_REQUEST_URL"]}, 1, "401"},
+		"no token at all": {nil, 1, "SIGSTORE_ID_TOKEN"},
+		"not a token":     {[]string{"SIGSTORE_ID_TOKEN=s3cr3t"}, 1, "no JWT"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s.env = append(plain[:len(plain):len(plain)], c.env...)
@@ -161,7 +166,8 @@ func TestResign(t *testing.T) {
 		if i > 0 {
 			second.must(append([]string{"publish", "--resign"}, st.flags()...)...)
 		}
-		r := s.must("verify", "frontend", "-o", "json", "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"], "--certificate-oidc-issuer", st.env["SIGSTORE_ISSUER"],
+		r := s.must("verify", "frontend", "-o", "json", "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"], "--certificate-oidc-issuer",
+			st.env["SIGSTORE_ISSUER"],
 			"--certificate-identity", "https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main")
 		if n := strings.Count(r.stdout, `"subject"`); n != signatures {
 			t.Errorf("run %d: %d signatures, want %d: %v", i, n, signatures, r)
@@ -174,13 +180,15 @@ func TestConfiguredIdentity(t *testing.T) {
 	st := sigstore(t)
 	s := newSandbox(t)
 	s.component("frontend", "1")
-	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
-		", subject: https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main}\n")
+	s.write("keos-oci.yaml",
+		"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
+			", subject: https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main}\n")
 	s.commit("one")
 	stranger := *s
 	stranger.keyless(st, "evil.yaml", "refs/heads/main")
 	r := stranger.run(append([]string{"publish"}, st.flags()...)...)
-	if r.code != 3 || !strings.Contains(r.stderr, "clusters expect https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main") {
+	if r.code != 3 ||
+		!strings.Contains(r.stderr, "clusters expect https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main") {
 		t.Error(r)
 	}
 	if r := s.must("list", "frontend"); r.stdout != "" {
@@ -252,7 +260,8 @@ func TestGitHubDefaults(t *testing.T) {
 	}
 	s.component("frontend", "2")
 	s.commit("two")
-	expect("next release", 0, run(as("release.yaml", "refs/tags/frontend/v1.1.0"), "publish", "--ref", "refs/tags/frontend/v1.1.0", "--no-promote"))
+	expect("next release", 0, run(as("release.yaml", "refs/tags/frontend/v1.1.0"), "publish", "--ref", "refs/tags/frontend/v1.1.0",
+		"--no-promote"))
 	expect("a mover from another branch", 3, run(as("promote.yaml", "refs/heads/evil"), "promote", "frontend", "v1.1.0"))
 	expect("a mover from main", 0, run(as("promote.yaml", "refs/heads/main"), "promote", "frontend", "v1.1.0"))
 	r := s.run(append(trust, "history", "frontend", "-o", "json")...)

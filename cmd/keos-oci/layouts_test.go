@@ -22,7 +22,8 @@ func TestBuildsEqual(t *testing.T) {
 		variants     int
 	}{
 		{"apps", "", 4}, {"envfirst", "", 4}, {"fleet", "", 3}, {"infra", "", 4}, {"layers", "", 5}, {"whole", "", 3},
-		{"d2-apps", "", 4}, {"d2-infra", "", 8}, {"d2-fleet", "", 5}, {"keos-apps", allowed, 15}, {"keos-system-services", "", 5}, {"keos-fleet", allowed, 1},
+		{"d2-apps", "", 4}, {"d2-infra", "", 8}, {"d2-fleet", "", 5}, {"keos-apps", allowed, 15}, {"keos-system-services", "", 5}, {"keos-fleet",
+			allowed, 1},
 	} {
 		t.Run(c.repo, func(t *testing.T) {
 			folder := filepath.Join(own, c.repo)

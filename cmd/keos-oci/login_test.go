@@ -86,7 +86,8 @@ func TestLoginGoesNowhereElse(t *testing.T) {
 			if strings.Contains(heard, secret) || strings.Contains(heard, "Authorization") {
 				t.Errorf("elsewhere got the login: %s", heard)
 			}
-			if r.code != 1 || !strings.Contains(r.stderr, tc.want) || strings.Contains(r.stderr, secret) || tc.want != "" && !strings.Contains(r.stderr, "http://elsewhere.test") {
+			if r.code != 1 || !strings.Contains(r.stderr, tc.want) || strings.Contains(r.stderr, secret) || tc.want != "" &&
+				!strings.Contains(r.stderr, "http://elsewhere.test") {
 				t.Errorf("want %q: %v", tc.want, r)
 			}
 		})

@@ -271,8 +271,9 @@ func (s *sandbox) trusts(st *stack) {
 	if _, err := os.Stat(filepath.Join(s.dir, "keos-oci.yaml")); err == nil || st.env["SIGSTORE_ISSUER"] == trust.GitHubIssuer {
 		return
 	}
-	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
-		", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/.*'}\n")
+	s.write("keos-oci.yaml",
+		"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+
+			", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/.*'}\n")
 }
 
 // as gives a copy of the sandbox whose tokens are those of the identity that the query describes, for the stack's token
@@ -286,5 +287,6 @@ func (s *sandbox) as(st *stack, query string) *sandbox {
 
 // flags point the command at the stack.
 func (st *stack) flags() []string {
-	return []string{"--fulcio-url", st.env["SIGSTORE_FULCIO_URL"], "--rekor-url", st.env["SIGSTORE_REKOR_URL"], "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"]}
+	return []string{"--fulcio-url", st.env["SIGSTORE_FULCIO_URL"], "--rekor-url", st.env["SIGSTORE_REKOR_URL"], "--trusted-root",
+		st.env["SIGSTORE_TRUSTED_ROOT"]}
 }

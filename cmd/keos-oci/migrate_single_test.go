@@ -103,7 +103,8 @@ func TestMigrateFleet(t *testing.T) {
 		s.commit(phase[0])
 		publish()
 	}
-	expect(fleet("--key-secret", "cosign-key"), 0, "make the Secrets that it refers to in its namespace; when OCIRepository flux-system/fleet is Ready in the cluster, run this again")
+	expect(fleet("--key-secret", "cosign-key"), 0,
+		"make the Secrets that it refers to in its namespace; when OCIRepository flux-system/fleet is Ready in the cluster, run this again")
 	s.commit("source")
 	expect(fleet("--key-secret", "cosign-key", "--accept"), 3, "fleet:latest differs from the checkout")
 	publish()

@@ -91,7 +91,8 @@ const (
 )
 
 func (w *world) start(name string, args ...string) *actor {
-	a := &actor{name: name, args: args, upTo: stepPrepare, wake: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}), killed: make(chan struct{})}
+	a := &actor{name: name, args: args, upTo: stepPrepare, wake: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		killed: make(chan struct{})}
 	a.server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.serve(a, rw, r) }))
 	a.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	a.server.Start()
@@ -102,8 +103,10 @@ func (w *world) start(name string, args ...string) *actor {
 		var out, errs bytes.Buffer
 		in, _ := os.Open(os.DevNull)
 		defer in.Close()
-		run := &app{in: in, out: &out, err: &errs, getenv: func(string) string { return "" }, keys: func(string) *sign.PrivateKey { return w.opened }}
-		code := run.run(ctx, append([]string{"-C", w.checkoutOf(args[0]), "--registry", strings.TrimPrefix(a.server.URL, "http://") + "/r/apps", "--key", w.keyOf(args[0]), "-o", "json", "--log-level", "error"}, args...))
+		run := &app{in: in, out: &out, err: &errs, getenv: func(string) string { return "" },
+			keys: func(string) *sign.PrivateKey { return w.opened }}
+		code := run.run(ctx, append([]string{"-C", w.checkoutOf(args[0]), "--registry", strings.TrimPrefix(a.server.URL, "http://") + "/r/apps",
+			"--key", w.keyOf(args[0]), "-o", "json", "--log-level", "error"}, args...))
 		a.mu.Lock()
 		a.result = result{code, out.String(), errs.String()}
 		a.after = stepEnd
@@ -303,9 +306,10 @@ func (a *actor) reports() bool {
 	return ok
 }
 
-// loses reports whether a write is over something that its command had not seen. A publication that fails does not say what it saw: its record does.
-// Known exception: another tool writes what a live move is about to write. Then the next command takes that move for done, and the late write of that
-// move is over what the next command wrote. If nothing came after it, the journal shows it as moved outside.
+// loses reports whether a write is over something that its command had not seen. A publication that fails does not say what
+// it saw: its record does. Known exception: another tool writes what a live move is about to write. Then the next command
+// takes that move for done, and the late write of that move is over what the next command wrote. If nothing came after it,
+// the journal shows it as moved outside.
 func (w *world) loses(i int, a *actor, h release.HistoryResult) bool {
 	_, from, _ := a.moved("latest-stable")
 	saw := []digest.Digest{from}
@@ -337,8 +341,9 @@ func (w *world) foreignSince(at int, from digest.Digest) bool {
 	return false
 }
 
-// shelfOf is the content of a registry in which frontend has v1.0.0 and v1.1.0 behind it and is at v1.1.0, with v1.2.0 beside. The commit after them
-// is published by its branch, and has no version; the newest commit, where the checkout is, is not published.
+// shelfOf is the content of a registry in which frontend has v1.0.0 and v1.1.0 behind it and is at v1.1.0, with v1.2.0
+// beside. The commit after them is published by its branch, and has no version; the newest commit, where the checkout is, is
+// not published.
 func shelfOf(t *testing.T) *shelved {
 	s := newSandbox(t)
 	key := s.key()
@@ -423,8 +428,8 @@ func copyToAPI(t *testing.T, from http.Handler) http.Handler {
 	return target
 }
 
-// commands are what the schedules interleave. A release gives a version to what the branch has published; patch and publish are the first ones that
-// publish their content.
+// commands are what the schedules interleave. A release gives a version to what the branch has published; patch and publish
+// are the first ones that publish their content.
 func commands() map[string][]string {
 	return map[string][]string{
 		"release":  {"publish", "frontend", "--version", "v1.3.0", "--commit", "HEAD~1"},
@@ -436,18 +441,21 @@ func commands() map[string][]string {
 	}
 }
 
-// TestInterleavings: of two commands, each stops at each step of its move while the other one goes up to each of its own. No version changes,
-// no move that was reported is lost, and the journal tells how it ended.
+// TestInterleavings: of two commands, each stops at each step of its move while the other one goes up to each of its own. No
+// version changes, no move that was reported is lost, and the journal tells how it ended.
 func TestInterleavings(t *testing.T) {
 	s := shelfOf(t)
-	pairs := [][2]string{{"promote", "rollback"}, {"promote", "promote"}, {"rollback", "promote"}, {"rollback", "rollback"}, {"release", "rollback"}, {"rollback", "release"},
-		{"release", "patch"}, {"patch", "release"}, {"promote", "release"}, {"release", "promote"}, {"back", "promote"}, {"publish", "release"}, {"release", "publish"},
+	pairs := [][2]string{{"promote", "rollback"}, {"promote", "promote"}, {"rollback", "promote"}, {"rollback", "rollback"},
+		{"release", "rollback"}, {"rollback", "release"},
+		{"release", "patch"}, {"patch", "release"}, {"promote", "release"}, {"release", "promote"}, {"back", "promote"}, {"publish",
+			"release"}, {"release", "publish"},
 		{"publish", "patch"}, {"patch", "publish"}}
 	var runs sideBySide
 	for _, pair := range pairs {
 		for _, first := range steps() {
 			for _, second := range steps() {
-				if second != stepEnd && !slices.Contains([]step{stepRecord, stepList, stepTag, stepMark}, second) || first == stepEnd && second != stepEnd {
+				if second != stepEnd && !slices.Contains([]step{stepRecord, stepList, stepTag, stepMark}, second) || first == stepEnd &&
+					second != stepEnd {
 					continue // stopping the second where nothing is shared adds nothing
 				}
 				runs.add(fmt.Sprintf("%s and %s, %s %s", pair[0], pair[1], first, second), func(t *testing.T) {
@@ -531,8 +539,8 @@ func (w *world) history() release.HistoryResult {
 	return h
 }
 
-// TestAccidentsOfTwo: what TestInterleavings does, with answers that are lost, commands that are killed or get a signal, and another tool that moves
-// the channel, at random. A failure prints its seed.
+// TestAccidentsOfTwo: what TestInterleavings does, with answers that are lost, commands that are killed or get a signal, and
+// another tool that moves the channel, at random. A failure prints its seed.
 func TestAccidentsOfTwo(t *testing.T) {
 	s := shelfOf(t)
 	seed := uint64(20261127)

@@ -57,7 +57,8 @@ channel without a record; the next move records it.`
 }
 
 // moveCmd is what promote and rollback share.
-func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, release.MoveRequest) (*release.MoveResult, error)) *cobra.Command {
+func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, release.MoveRequest) (*release.MoveResult,
+	error)) *cobra.Command {
 	var req release.MoveRequest
 	var file, expect string
 	var anchor anchorFlag
@@ -115,7 +116,8 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 
 // bindRequest adds what the verbs share that move channels.
 func bindRequest(f *pflag.FlagSet, request *string, wait *time.Duration) {
-	f.StringVar(request, "request", "", "name of this command: repeated with the same name, it completes what was begun, once (default the CI run, else random)")
+	f.StringVar(request, "request", "",
+		"name of this command: repeated with the same name, it completes what was begun, once (default the CI run, else random)")
 	f.DurationVar(wait, "wait-for-move", 0, "how long to wait for a move of another command that is under way, for example 2m")
 }
 
@@ -258,7 +260,8 @@ could not be read or checked is shown as ?, and the exit code is 1 then.`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	signing.bindVerifier(cmd.Flags())
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 if a channel is moved outside, pending, without a valid signature, or its journal has invalid records or a gap")
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false,
+		"exit with 3 if a channel is moved outside, pending, without a valid signature, or its journal has invalid records or a gap")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
 		if err != nil {

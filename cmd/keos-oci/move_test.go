@@ -28,8 +28,9 @@ import (
 func shelf(t testing.TB, st *stack) *sandbox {
 	t.Helper()
 	s := newSandbox(t)
-	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  trustedRoot: "+st.env["SIGSTORE_TRUSTED_ROOT"]+
-		"\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/publish\\.yaml@refs/.*'}\n")
+	s.write("keos-oci.yaml",
+		"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning:\n  trustedRoot: "+st.env["SIGSTORE_TRUSTED_ROOT"]+
+			"\n  identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/publish\\.yaml@refs/.*'}\n")
 	s.keyless(st, "publish.yaml", "refs/heads/main")
 	for _, v := range []string{"1", "2", "3"} {
 		s.component("frontend", v)
@@ -191,7 +192,8 @@ func TestConcurrentMoves(t *testing.T) {
 	for _, processes := range []int{2, 8} {
 		t.Run(fmt.Sprint(processes), func(t *testing.T) {
 			s := origin.copyOf(t)
-			commands := [][]string{{"promote", "frontend", "v3.0.0"}, {"rollback", "frontend", "v1.0.0"}, {"promote", "frontend", "v2.0.0"}, {"rollback", "frontend"},
+			commands := [][]string{{"promote", "frontend", "v3.0.0"}, {"rollback", "frontend", "v1.0.0"}, {"promote", "frontend", "v2.0.0"},
+				{"rollback", "frontend"},
 				{"publish", "--version", "v3.0.0", "frontend"}}
 			var mu sync.Mutex
 			codes, records := map[int]int{}, map[string]bool{}
@@ -234,7 +236,8 @@ func TestConcurrentMoves(t *testing.T) {
 			if !named {
 				t.Errorf("no record names what latest-stable is: %s", h.Digest)
 			}
-			t.Logf("exit codes %v, %d moves reported, %d records, latest-stable %s, journal %s", codes, len(records), len(h.Moves), version, h.Standing)
+			t.Logf("exit codes %v, %d moves reported, %d records, latest-stable %s, journal %s", codes, len(records), len(h.Moves), version,
+				h.Standing)
 			if codes[0] == 0 || len(records) < 10 {
 				t.Error("hardly anything moved")
 			}
@@ -285,7 +288,8 @@ func TestTamperedJournal(t *testing.T) {
 			evil.keyless(st, "evil.yaml", "refs/heads/main")
 			// the stranger's own config would allow himself; the reader's does not
 			evil.write("evil.yaml", strings.Replace(mustRead(t, filepath.Join(s.dir, "keos-oci.yaml")), `publish\.yaml`, `(publish|evil)\.yaml`, 1))
-			if r := evil.run(append([]string{"promote", "frontend", "v3.0.0", "--config", filepath.Join(s.dir, "evil.yaml")}, st.flags()...)...); r.code != 0 {
+			if r := evil.run(append([]string{"promote", "frontend", "v3.0.0", "--config", filepath.Join(s.dir, "evil.yaml")},
+				st.flags()...)...); r.code != 0 {
 				t.Fatal(r)
 			}
 			os.Remove(filepath.Join(s.dir, "evil.yaml"))
@@ -385,7 +389,8 @@ func copyRecord(t *testing.T, s *sandbox, fromComponent, from, toComponent, to s
 // remove deletes a manifest from the registry.
 func remove(t *testing.T, s *sandbox, component string, d digest.Digest) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.registry.URL+"/v2/"+s.prefix+"/"+component+"/manifests/"+d.String(), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete,
+		s.registry.URL+"/v2/"+s.prefix+"/"+component+"/manifests/"+d.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,8 +433,9 @@ func TestPromoteDemandsTheReleaseIdentity(t *testing.T) {
 	s := newSandbox(t)
 	s.component("frontend", "1")
 	identity := "{issuer: " + st.env["SIGSTORE_ISSUER"] + ", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/.*@refs/%s'}"
-	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nchannels:\n  latest: {identity: "+fmt.Sprintf(identity, "heads/main")+
-		"}\n  latest-stable: {identity: "+fmt.Sprintf(identity, "tags/frontend/v.*")+", movers: ["+fmt.Sprintf(identity, ".*")+"]}\n")
+	s.write("keos-oci.yaml",
+		"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nchannels:\n  latest: {identity: "+fmt.Sprintf(identity, "heads/main")+
+			"}\n  latest-stable: {identity: "+fmt.Sprintf(identity, "tags/frontend/v.*")+", movers: ["+fmt.Sprintf(identity, ".*")+"]}\n")
 	s.commit("one")
 	branch, tagged := *s, *s
 	branch.keyless(st, "publish.yaml", "refs/heads/main")
@@ -502,7 +508,8 @@ func TestReleaseTrain(t *testing.T) {
 		t.Error(r)
 	}
 	s.registry.FaultAt(nil)
-	s.env = append(slices.Clip(s.env), "GITHUB_ACTOR=octocat", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=org/apps", "GITHUB_RUN_ID=42")
+	s.env = append(slices.Clip(s.env), "GITHUB_ACTOR=octocat", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=org/apps",
+		"GITHUB_RUN_ID=42")
 	if r = s.must("promote", "--from-file", train, "--key", key); !strings.Contains(r.stdout, "1 moved, 2 unchanged") {
 		t.Error(r)
 	}
@@ -511,7 +518,8 @@ func TestReleaseTrain(t *testing.T) {
 		!strings.Contains(r.stdout, `"runURL": "https://github.com/org/apps/actions/runs/42"`) || !strings.Contains(r.stdout, `"reason": "why"`) {
 		t.Error(r)
 	}
-	for what, bad := range map[string]string{"malformed": "a\n", "bad version": "a 1.0.0\n", "twice": "a v1.0.0\na v1.0.0\n", "unknown": "nosuch v1.0.0\n", "empty": "# nothing\n"} {
+	for what, bad := range map[string]string{"malformed": "a\n", "bad version": "a 1.0.0\n", "twice": "a v1.0.0\na v1.0.0\n",
+		"unknown": "nosuch v1.0.0\n", "empty": "# nothing\n"} {
 		writeFile(t, train, bad)
 		if r := s.run("promote", "--from-file", train, "--key", key); r.code != 2 {
 			t.Errorf("%s: %v", what, r)
@@ -571,7 +579,8 @@ func TestPendingIsTold(t *testing.T) {
 	if got := s.stands(t); got != "v2.0.0" {
 		t.Errorf("latest-stable is %s", got)
 	}
-	if r := s.must("status", "frontend"); !strings.Contains(r.stdout, "pending") || !strings.Contains(r.stdout, "a move to v3.0.0 was begun and not finished") {
+	if r := s.must("status", "frontend"); !strings.Contains(r.stdout, "pending") ||
+		!strings.Contains(r.stdout, "a move to v3.0.0 was begun and not finished") {
 		t.Error(r)
 	}
 	before := s.history(t)
@@ -581,7 +590,8 @@ func TestPendingIsTold(t *testing.T) {
 	if r := s.must(args...); !strings.Contains(r.stdout, "completes the pending move") {
 		t.Error(r)
 	}
-	if after := s.history(t); after.Standing != tag.Settled || len(after.Moves) != len(before.Moves)+1 || after.Moves[1].State != tag.StateClosed {
+	if after := s.history(t); after.Standing != tag.Settled || len(after.Moves) != len(before.Moves)+1 ||
+		after.Moves[1].State != tag.StateClosed {
 		t.Errorf("%+v", after)
 	}
 }

@@ -166,11 +166,13 @@ func TestUnrecorded(t *testing.T) {
 	}
 	s.must(append([]string{"rollback", "frontend", "v1.0.0", "--reason", "signing was down"}, st.flags()...)...)
 	h := s.history(t)
-	if h.Standing != tag.Settled || h.Moves[1].Action != tag.ActionAdopt || h.Moves[1].Reason != "signing was down" || h.Moves[0].Action != tag.ActionRollback {
+	if h.Standing != tag.Settled || h.Moves[1].Action != tag.ActionAdopt || h.Moves[1].Reason != "signing was down" ||
+		h.Moves[0].Action != tag.ActionRollback {
 		t.Errorf("%+v", h)
 	}
 	// What was left that way does not come back by itself.
-	if r := s.must(append([]string{"publish", "frontend", "--version", "v2.0.0", "--commit", "main~1"}, st.flags()...)...); !strings.Contains(r.stdout, "latest-stable stays where it is") {
+	if r := s.must(append([]string{"publish", "frontend", "--version", "v2.0.0", "--commit", "main~1"},
+		st.flags()...)...); !strings.Contains(r.stdout, "latest-stable stays where it is") {
 		t.Error(r)
 	}
 	s.at(t, "v1.0.0")
@@ -186,13 +188,15 @@ func TestSameRequest(t *testing.T) {
 	s.at(t, "v1.1.0")
 	s.must("rollback", "frontend", "--key", key, "--request", "job 2")
 	s.at(t, "v1.0.0")
-	if r := s.must("rollback", "frontend", "--key", key, "--request", "job 1"); !strings.Contains(r.stdout, "latest-stable was moved on since") {
+	if r := s.must("rollback", "frontend", "--key", key, "--request", "job 1"); !strings.Contains(r.stdout,
+		"latest-stable was moved on since") {
 		t.Error(r)
 	}
 	s.at(t, "v1.0.0")
 	s.must("promote", "frontend", "v1.1.0", "--key", key, "--request", "job 0")
 	s.must("rollback", "frontend", "--key", key, "--request", "job 4")
-	if r := s.must("promote", "frontend", "v1.1.0", "--key", key, "--request", "job 0"); !strings.Contains(r.stdout, "this command was done before") {
+	if r := s.must("promote", "frontend", "v1.1.0", "--key", key, "--request", "job 0"); !strings.Contains(r.stdout,
+		"this command was done before") {
 		t.Errorf("a promotion that is repeated after it was rolled back: %v", r)
 	}
 	s.at(t, "v1.0.0")
@@ -203,7 +207,8 @@ func TestSameRequest(t *testing.T) {
 	if h := s.journal(t, pub); h.Standing != tag.Outside || h.Moves[0].State != tag.StateDone {
 		t.Errorf("%+v", h)
 	}
-	if r := s.must("publish", "frontend", "--version", "v1.2.0", "--key", key); !strings.Contains(r.stdout, "warning: frontend: latest-stable stays where it is: another tool moved it") ||
+	if r := s.must("publish", "frontend", "--version", "v1.2.0", "--key", key); !strings.Contains(r.stdout,
+		"warning: frontend: latest-stable stays where it is: another tool moved it") ||
 		!strings.Contains(r.stdout, "1 held") {
 		t.Error(r)
 	}
@@ -216,7 +221,8 @@ func TestSameRequest(t *testing.T) {
 // TestRequestOfRun: in CI the run is the command, whichever attempt it is.
 func TestRequestOfRun(t *testing.T) {
 	s, key, _ := night(t)
-	s.env = append(slices.Clip(s.env), "GITHUB_ACTOR=octocat", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=org/apps", "GITHUB_RUN_ID=42")
+	s.env = append(slices.Clip(s.env), "GITHUB_ACTOR=octocat", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=org/apps",
+		"GITHUB_RUN_ID=42")
 	s.must("rollback", "frontend", "--key", key)
 	s.env = append(s.env, "GITHUB_RUN_ATTEMPT=2")
 	if r := s.must("rollback", "frontend", "--key", key); !strings.Contains(r.stdout, "this command was done before") {
@@ -260,7 +266,8 @@ func TestInterruptedRollback(t *testing.T) {
 	_ = cmd.Wait()
 	s.registry.FaultAt(nil)
 	s.at(t, "v1.1.0")
-	if r := s.must("rollback", "frontend", "--key", key); !strings.Contains(r.stdout, "which was interrupted, had moved latest-stable already: it is done now") {
+	if r := s.must("rollback", "frontend", "--key", key); !strings.Contains(r.stdout,
+		"which was interrupted, had moved latest-stable already: it is done now") {
 		t.Error(r)
 	}
 	s.at(t, "v1.1.0")
@@ -278,18 +285,21 @@ func TestCancel(t *testing.T) {
 	s.commit("new")
 	s.must("publish", "frontend", "--version", "v1.3.0", "--key", key, "--no-promote")
 	s.tagging(registrytest.ResetBefore)
-	if r := s.run("promote", "frontend", "v1.3.0", "--key", key, "--request", "job 1"); r.code != 1 || !strings.Contains(r.stderr, "cannot tell whether the channel was moved") {
+	if r := s.run("promote", "frontend", "v1.3.0", "--key", key, "--request", "job 1"); r.code != 1 ||
+		!strings.Contains(r.stderr, "cannot tell whether the channel was moved") {
 		t.Error(r)
 	}
 	s.registry.FaultAt(nil)
 	if h := s.journal(t, pub); h.Standing != tag.Pending || h.Moves[0].State != tag.StatePending {
 		t.Errorf("%+v", h)
 	}
-	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, "--wait-for-move 2m") || !strings.Contains(r.stderr, "keos-oci cancel frontend --now") ||
+	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, "--wait-for-move 2m") ||
+		!strings.Contains(r.stderr, "keos-oci cancel frontend --now") ||
 		!strings.Contains(r.stderr, `--request "job 1"`) {
 		t.Error(r)
 	}
-	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key, "--wait-for-move", "3s"); r.code != 3 || !strings.Contains(r.stderr, "wait for another move") {
+	if r := s.run("rollback", "frontend", "v1.0.0", "--key", key, "--wait-for-move", "3s"); r.code != 3 ||
+		!strings.Contains(r.stderr, "wait for another move") {
 		t.Error(r)
 	}
 	if r := s.run("cancel", "frontend", "--key", key); r.code != 3 {
@@ -298,10 +308,12 @@ func TestCancel(t *testing.T) {
 	if r := s.must("cancel", "frontend", "--key", key, "--now", "--reason", "the job hangs"); !strings.Contains(r.stdout, "closed") {
 		t.Error(r)
 	}
-	if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Action != tag.ActionClose || h.Moves[0].Reason != "the job hangs" || h.Moves[1].State != tag.StateClosed {
+	if h := s.journal(t, pub); h.Standing != tag.Settled || h.Moves[0].Action != tag.ActionClose || h.Moves[0].Reason != "the job hangs" ||
+		h.Moves[1].State != tag.StateClosed {
 		t.Errorf("%+v", h)
 	}
-	if r := s.run("promote", "frontend", "v1.3.0", "--key", key, "--request", "job 1"); r.code != 3 || !strings.Contains(r.stderr, "closed the move") {
+	if r := s.run("promote", "frontend", "v1.3.0", "--key", key, "--request", "job 1"); r.code != 3 ||
+		!strings.Contains(r.stderr, "closed the move") {
 		t.Error(r)
 	}
 	s.at(t, "v1.2.0")
@@ -380,7 +392,8 @@ func TestTrainSignsFirst(t *testing.T) {
 	train := filepath.Join(t.TempDir(), "train")
 	writeFile(t, train, "a v1.0.0\nb v1.0.0\nc v1.0.0\n")
 	s.registry.Reset()
-	r := s.run("promote", "--from-file", train, "--fulcio-url", st.env["SIGSTORE_FULCIO_URL"], "--rekor-url", rekor.URL, "--trusted-root", st.env["SIGSTORE_TRUSTED_ROOT"])
+	r := s.run("promote", "--from-file", train, "--fulcio-url", st.env["SIGSTORE_FULCIO_URL"], "--rekor-url", rekor.URL, "--trusted-root",
+		st.env["SIGSTORE_TRUSTED_ROOT"])
 	if r.code != 1 || !strings.Contains(r.stdout, "0 moved") {
 		t.Error(r)
 	}
@@ -398,7 +411,8 @@ func TestPublishTellsOfChannels(t *testing.T) {
 		t.Helper()
 		return s.must("publish", "frontend", "--version", version, "--key", key, "--dry-run")
 	}
-	if r := dry("v1.3.0"); !strings.Contains(r.stdout, "latest-stable would move to v1.3.0") || !strings.Contains(r.stdout, "v1.3.0 latest-stable") {
+	if r := dry("v1.3.0"); !strings.Contains(r.stdout, "latest-stable would move to v1.3.0") ||
+		!strings.Contains(r.stdout, "v1.3.0 latest-stable") {
 		t.Error(r)
 	}
 	if r := dry("v1.1.5"); !strings.Contains(r.stdout, "latest-stable is on v1.2.0 and v1.1.5 is older") {
@@ -406,7 +420,8 @@ func TestPublishTellsOfChannels(t *testing.T) {
 	}
 	s.must("publish", "frontend", "--version", "v1.3.0-rc.1", "--key", key)
 	s.must("rollback", "frontend", "v1.0.0", "--key", key)
-	if r := dry("v1.2.0"); !strings.Contains(r.stdout, "warning: frontend: latest-stable stays where it is: v1.2.0 was rolled back") || strings.Contains(r.stdout, "v1.2.0 latest-stable") {
+	if r := dry("v1.2.0"); !strings.Contains(r.stdout, "warning: frontend: latest-stable stays where it is: v1.2.0 was rolled back") ||
+		strings.Contains(r.stdout, "v1.2.0 latest-stable") {
 		t.Error(r)
 	}
 	if r := s.must("publish", "frontend", "--version", "v1.1.0", "--key", key); !strings.Contains(r.stdout, "or a rollback passed over it") {
@@ -435,8 +450,8 @@ func TestMoveCost(t *testing.T) {
 	})
 }
 
-// checkCost bounds how many requests a command makes to the registry and beside it, and how many of them wait for one another. Each request takes a
-// while, so that those which go side by side overlap.
+// checkCost bounds how many requests a command makes to the registry and beside it, and how many of them wait for one
+// another. Each request takes a while, so that those which go side by side overlap.
 func (s *sandbox) checkCost(all, chain int, beside []*registrytest.Proxy, args ...string) {
 	s.t.Helper()
 	var requests []registrytest.Request

@@ -26,16 +26,17 @@ import (
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
-// observer lets requests through to a registry. After each one that changes a manifest or a tag, and before the next one of that kind, it demands:
+// observer lets requests through to a registry. After each one that changes a manifest or a tag, and before the next one of
+// that kind, it demands:
 //
 //   - No version points to another digest than before. A test may delete one.
 //   - Every version, every tag of a commit and every channel of the component is accepted by what keos-oci verify asks. The policy is the key: the tag
 //     points to a Flux artifact of this component, among whose signatures, as the registry lists them now, there is one by the key. For a version, and
 //     for a channel that points to one, a valid release record says that the version is this digest; no record is a note of verify, and wrong here.
 //
-// Known exceptions: what clusters do not follow (records, marks, release records, lists of signatures and their announcements) is not asked about; nor
-// is a tag that another tool made by hand of what the gate refuses, as long as it points there; and a version whose release record a test
-// deleted may lack it.
+// Known exceptions: what clusters do not follow (records, marks, release records, lists of signatures and their
+// announcements) is not asked about; nor is a tag that another tool made by hand of what the gate refuses, as long as it
+// points there; and a version whose release record a test deleted may lack it.
 type observer struct {
 	*known
 	tb       testing.TB
@@ -105,7 +106,8 @@ func newObserver(t testing.TB, upstream http.Handler, gate *judge, has *known) *
 
 // read reads all tags, and asks the gate about them.
 func (o *observer) read() {
-	o.known = &known{map[string]map[string]digest.Digest{}, map[digest.Digest][]digest.Digest{}, map[string]string{}, map[string]digest.Digest{}, map[string]bool{}}
+	o.known = &known{map[string]map[string]digest.Digest{}, map[digest.Digest][]digest.Digest{}, map[string]string{},
+		map[string]digest.Digest{}, map[string]bool{}}
 	for _, name := range components() {
 		o.tags[name] = map[string]digest.Digest{}
 		var list struct{ Tags []string }
@@ -160,7 +162,8 @@ func (o *observer) putByHand(component string, raw []byte, name string) {
 func (o *observer) deleteByHand(component, name string) {
 	o.tb.Helper()
 	rec := httptest.NewRecorder()
-	if o.observe(another, rec, httptest.NewRequest(http.MethodDelete, prefix+component+"/manifests/"+name, nil), nil); rec.Code != http.StatusAccepted {
+	if o.observe(another, rec, httptest.NewRequest(http.MethodDelete, prefix+component+"/manifests/"+name, nil),
+		nil); rec.Code != http.StatusAccepted {
 		o.tb.Fatalf("delete %s:%s: %d", component, name, rec.Code)
 	}
 }
@@ -242,12 +245,13 @@ func followed(name string) bool {
 	return !record && !tag.IsDoneTag(name) && !tag.IsReleaseTag(name) && !registry.IsReferrersTag(name)
 }
 
-// dependsOn is all that the gate's answer about a tag depends on: its digest, the list of the digest's signatures, the release record of a version, and
-// for the channel of versions its records and all versions.
+// dependsOn is all that the gate's answer about a tag depends on: its digest, the list of the digest's signatures, the
+// release record of a version, and for the channel of versions its records and all versions.
 func (o *observer) dependsOn(component, name string) string {
 	tags := o.tags[component]
 	d := tags[name]
-	key := []string{component, name, d.String(), tags["sha256-"+d.Encoded()].String(), fmt.Sprint(o.referrers[d]), tags[tag.ReleaseTag(name)].String()}
+	key := []string{component, name, d.String(), tags["sha256-"+d.Encoded()].String(), fmt.Sprint(o.referrers[d]),
+		tags[tag.ReleaseTag(name)].String()}
 	if name != "latest-stable" {
 		return strings.Join(key, " ")
 	}
@@ -266,20 +270,23 @@ type judge struct{ rules *trust.Rules }
 
 // newJudge verifies with the public half of a key.
 func newJudge(key string) *judge {
-	verifier := sign.NewVerifier(sign.VerifierOptions{KeyFiles: []string{publicOf(key)}, NotFound: isNotFound, Unanswered: registry.Unanswered})
+	verifier := sign.NewVerifier(sign.VerifierOptions{KeyFiles: []string{publicOf(key)}, NotFound: isNotFound,
+		Unanswered: registry.Unanswered})
 	return &judge{&trust.Rules{Now: time.Now, Verifier: verifier, Remote: func() (string, error) { return "", nil }}}
 }
 
 // publicOf is the public key beside a private one.
 func publicOf(key string) string { return strings.TrimSuffix(key, ".key") + ".pub" }
 
-// refuses says why the gate does not accept what a tag points to, "" where it does. Each question has a gate of its own, which remembers nothing.
+// refuses says why the gate does not accept what a tag points to, "" where it does. Each question has a gate of its own,
+// which remembers nothing.
 func (j *judge) refuses(o *observer, of, name string) string {
 	workspace, err := component.Standalone(o.host+"/r/apps", []string{of})
 	if err != nil {
 		return err.Error()
 	}
-	svc := &release.Service{Workspace: workspace, Gate: trust.New(j.rules, o.client, nil), Log: slog.New(slog.DiscardHandler), Concurrency: 1, Now: time.Now}
+	svc := &release.Service{Workspace: workspace, Gate: trust.New(j.rules, o.client, nil), Log: slog.New(slog.DiscardHandler), Concurrency: 1,
+		Now: time.Now}
 	res, err := svc.Verify(o.tb.Context(), release.VerifyRequest{Target: release.Target{Component: of, Tag: name}})
 	switch {
 	case err != nil:

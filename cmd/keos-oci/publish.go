@@ -42,12 +42,15 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		ValidArgsFunction: a.completeComponents,
 	}
 	f := cmd.Flags()
-	f.StringVar(&ref, "ref", "", "Git reference that is published: what a tag points to, or HEAD as a branch (default GITHUB_REF, else the checked-out branch)")
+	f.StringVar(&ref, "ref", "",
+		"Git reference that is published: what a tag points to, or HEAD as a branch (default GITHUB_REF, else the checked-out branch)")
 	f.StringVar(&want.Commit, "commit", "", "publish this commit of the branch, whatever is checked out; with --version, give it the version")
 	f.StringVar(&version, "version", "", "publish the named components under this version, as their Git tag would")
-	f.StringVar(&req.Since, "changed-since", "", "publish only components with files that changed since this Git revision; others cost no request")
+	f.StringVar(&req.Since, "changed-since", "",
+		"publish only components with files that changed since this Git revision; others cost no request")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
-	f.BoolVar(&req.Resign, "resign", false, "sign unchanged artifacts as well, where this identity has not; their content is read and compared first")
+	f.BoolVar(&req.Resign, "resign", false,
+		"sign unchanged artifacts as well, where this identity has not; their content is read and compared first")
 	f.BoolVar(&req.AllowOlder, "allow-older", false, "let a channel go back to an older commit")
 	f.BoolVar(&req.AllowDirty, "allow-dirty", false, "let a channel follow to changes that are not committed")
 	f.BoolVar(&req.NoPromote, "no-promote", false, "publish a version without moving the channels that follow versions")

@@ -44,8 +44,10 @@ func TestSameDigestsEverywhere(t *testing.T) {
 		{"no local objects shared", "027", "--no-hardlinks", []string{"TZ=America/New_York"}},
 	} {
 		s.dir = filepath.Join(t.TempDir(), strings.Repeat("deep/", i), "clone")
-		remote := []string{"https://github.com/org/apps.git", "git@github.com:org/apps.git", "https://user:pw@github.com/org/apps", "ssh://git@github.com:22/org/apps.git", "https://github.com/org/apps"}[i]
-		script := fmt.Sprintf("umask %s && git clone -q %s file://%s %s && git -C %[4]s remote set-url origin %[5]s", how.umask, how.clone, origin, s.dir, remote)
+		remote := []string{"https://github.com/org/apps.git", "git@github.com:org/apps.git", "https://user:pw@github.com/org/apps",
+			"ssh://git@github.com:22/org/apps.git", "https://github.com/org/apps"}[i]
+		script := fmt.Sprintf("umask %s && git clone -q %s file://%s %s && git -C %[4]s remote set-url origin %[5]s", how.umask, how.clone,
+			origin, s.dir, remote)
 		cmd := exec.Command("sh", "-c", script)
 		cmd.Env = append(cleanEnv(), "GIT_CONFIG_GLOBAL=/dev/null")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -179,7 +181,8 @@ func TestRealRepositories(t *testing.T) {
 						t.Errorf("%s was refused", out.Name)
 					}
 				}
-				s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsecrets:\n  allow: [{path: \""+c.allow+"\", reason: placeholders}]\n")
+				s.write("keos-oci.yaml",
+					"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsecrets:\n  allow: [{path: \""+c.allow+"\", reason: placeholders}]\n")
 				s.commit("allow")
 			}
 			s.must("publish", "--key", key)
@@ -238,10 +241,13 @@ func TestActionsOutput(t *testing.T) {
 	s.commit("one")
 	s.git("checkout", "-q", "--detach")
 	output, summary := filepath.Join(t.TempDir(), "output"), filepath.Join(t.TempDir(), "summary")
-	s.env = append(slices.Clip(s.env), "GITHUB_ACTIONS=true", "GITHUB_REF=refs/heads/main", "GITHUB_OUTPUT="+output, "GITHUB_STEP_SUMMARY="+summary)
+	s.env = append(slices.Clip(s.env), "GITHUB_ACTIONS=true", "GITHUB_REF=refs/heads/main", "GITHUB_OUTPUT="+output,
+		"GITHUB_STEP_SUMMARY="+summary)
 	s.must("publish", "--key", s.key())
 	raw, err := os.ReadFile(output)
-	if err != nil || !bytes.HasPrefix(raw, []byte(`result={"registry":`)) || !bytes.Contains(raw, []byte("\npublished=[\"frontend\"]\ndigests={\"frontend\":\"sha256:")) || !bytes.HasSuffix(raw, []byte("\nchanged=true\n")) || bytes.Count(raw, []byte("\n")) != 4 {
+	if err != nil || !bytes.HasPrefix(raw, []byte(`result={"registry":`)) ||
+		!bytes.Contains(raw, []byte("\npublished=[\"frontend\"]\ndigests={\"frontend\":\"sha256:")) ||
+		!bytes.HasSuffix(raw, []byte("\nchanged=true\n")) || bytes.Count(raw, []byte("\n")) != 4 {
 		t.Errorf("output %q %v", raw, err)
 	}
 	raw, err = os.ReadFile(summary)
@@ -316,7 +322,8 @@ func dropBundles(t *testing.T, s *sandbox, component string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.registry.URL+"/v2/"+s.prefix+"/"+component+"/manifests/"+index.String(), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete,
+		s.registry.URL+"/v2/"+s.prefix+"/"+component+"/manifests/"+index.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

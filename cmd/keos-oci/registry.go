@@ -33,7 +33,8 @@ first line of stdout; port 0 picks a free one.`,
 				return fmt.Errorf("%w: --listen %s: %w", errUsage, listen, err)
 			}
 			if !anywhere && !registry.Loopback(host) {
-				return fmt.Errorf("%w: --listen %s is not loopback, and this registry has no login: add --allow-remote to serve it all the same", errUsage, listen)
+				return fmt.Errorf("%w: --listen %s is not loopback, and this registry has no login: add --allow-remote to serve it all the same",
+					errUsage, listen)
 			}
 			l, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
 			if err != nil {

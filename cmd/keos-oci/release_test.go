@@ -53,11 +53,14 @@ func TestReleaseRights(t *testing.T) {
 	}
 	for _, s := range w.Jobs["sign"].Steps {
 		action, _, _ := strings.Cut(s.Uses, "@")
-		if action != "" && !slices.Contains([]string{"actions/checkout", "actions/download-artifact", "actions/upload-artifact", "actions/attest-build-provenance", "sigstore/cosign-installer"}, action) {
+		if action != "" &&
+			!slices.Contains([]string{"actions/checkout", "actions/download-artifact", "actions/upload-artifact", "actions/attest-build-provenance",
+				"sigstore/cosign-installer"}, action) {
 			t.Errorf("sign uses %s", action)
 		}
 		for line := range strings.Lines(s.Run) {
-			if line = strings.TrimSpace(line); line != "make release-verify" && line != "make release-sign" && !strings.Contains(line, "docker login") {
+			if line = strings.TrimSpace(line); line != "make release-verify" && line != "make release-sign" &&
+				!strings.Contains(line, "docker login") {
 				t.Errorf("sign runs %s", line)
 			}
 		}
@@ -190,7 +193,8 @@ func TestReleaseHandover(t *testing.T) {
 func TestReleaseBase(t *testing.T) {
 	m := newMade(t)
 	bin := t.TempDir()
-	for name, script := range map[string]string{"crane": "echo " + m.digest, "cosign": "exit ${UNSIGNED:-0}", "goreleaser": "echo built; exit 9"} {
+	for name, script := range map[string]string{"crane": "echo " + m.digest, "cosign": "exit ${UNSIGNED:-0}",
+		"goreleaser": "echo built; exit 9"} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +288,8 @@ esac`, cosign, st.env["SIGSTORE_FULCIO_URL"], st.env["SIGSTORE_REKOR_URL"], st.e
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"release create v1.2.3 --verify-tag", " --latest ", "assets/checksums.txt", "signed/checksums.txt.sigstore.json", "signed/provenance.sigstore.json"} {
+	for _, want := range []string{"release create v1.2.3 --verify-tag", " --latest ", "assets/checksums.txt",
+		"signed/checksums.txt.sigstore.json", "signed/provenance.sigstore.json"} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("gh was not called with %q:\n%s", want, raw)
 		}

@@ -120,7 +120,8 @@ func (a *app) moveReport(r *release.MoveResult) string {
 		if c.Error != nil {
 			status += " (" + c.Error.Code + ")"
 		}
-		t.row(link(c.Name, c.Repository), code(c.Channel), escape(status), code(cmp.Or(c.FromVersion, short(c.From.String()))), code(cmp.Or(c.Version, short(c.To.String()))),
+		t.row(link(c.Name, c.Repository), code(c.Channel), escape(status), code(cmp.Or(c.FromVersion, short(c.From.String()))),
+			code(cmp.Or(c.Version, short(c.To.String()))),
 			sizes[i], signers(c.Signatures), code(c.Record))
 		notes = append(notes, remarks(c.Name, c.Notes, c.Error)...)
 	}
@@ -146,7 +147,8 @@ func checkReport(r *release.CheckResult) string {
 
 func auditReport(r *release.AuditResult) string {
 	s := r.Summary
-	title := fmt.Sprintf("### keos-oci audit\n\n%d versions, %d records and %d channels: %d findings, %d unknown\n\n", s.Versions, s.Records, s.Channels, s.Findings, s.Unknown)
+	title := fmt.Sprintf("### keos-oci audit\n\n%d versions, %d records and %d channels: %d findings, %d unknown\n\n", s.Versions, s.Records,
+		s.Channels, s.Findings, s.Unknown)
 	if s.Findings+s.Unknown == 0 {
 		return title
 	}
@@ -200,7 +202,8 @@ func generateReport(r *generateResult) string {
 // comparing lets reports tell how much of a component changed, which takes a look at both artifacts.
 func (a *app) comparing(ctx context.Context, svc *release.Service) {
 	a.compare = func(name string, from, to digest.Digest) (*release.DiffResult, error) {
-		return svc.Diff(ctx, release.DiffRequest{Component: name, From: release.Target{Component: name, Digest: from}, To: &release.Target{Component: name, Digest: to}})
+		return svc.Diff(ctx, release.DiffRequest{Component: name, From: release.Target{Component: name, Digest: from},
+			To: &release.Target{Component: name, Digest: to}})
 	}
 }
 
@@ -276,7 +279,8 @@ func (t *table) String() string { return strings.Join(t.rows, "\n") + "\n" }
 
 // escape keeps a text from being Markdown, HTML or a column of its own: names and messages may come from others.
 func escape(text string) string {
-	text = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "\n", " ", "\r", "",
+	text = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "*", "\\*", "_", "\\_", "[",
+		"\\[", "]", "\\]", "\n", " ", "\r", "",
 		"@", "&#64;").Replace(text)
 	return printable(text)
 }
@@ -301,7 +305,8 @@ func link(name, repository string) string {
 	if !strings.HasPrefix(repository, "ghcr.io/") {
 		return escape(name)
 	}
-	return fmt.Sprintf("[%s](%s)", escape(name), (&url.URL{Scheme: "https", Host: "ghcr.io", Path: strings.TrimPrefix(repository, "ghcr.io")}).String())
+	return fmt.Sprintf("[%s](%s)", escape(name), (&url.URL{Scheme: "https", Host: "ghcr.io",
+		Path: strings.TrimPrefix(repository, "ghcr.io")}).String())
 }
 
 func signers(identities []sign.Identity) string {

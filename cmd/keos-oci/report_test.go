@@ -18,9 +18,11 @@ func TestReportsAreTextAlone(t *testing.T) {
 	evil := "x | <img src=x> `y` **z** [a](http://b) @team\n::set-output name=a::b\n| zz"
 	a := &app{err: os.Stderr, getenv: func(string) string { return "" }}
 	for what, text := range map[string]string{
-		"check": a.markdown(&release.CheckResult{Components: []release.CheckedComponent{{Name: "shop", Status: "refused", Findings: []finding.Finding{{Severity: finding.Error, File: evil, Message: evil}}}}}),
-		"publish": a.markdown(&release.PublishResult{Ref: "refs/heads/" + evil, Components: []release.PublishedComponent{{Name: "shop", Repository: "ghcr.io/org/apps/shop", Status: "failed",
-			Error: &release.Problem{Code: "failed", Message: evil}, Notes: []string{evil}}}}),
+		"check": a.markdown(&release.CheckResult{Components: []release.CheckedComponent{{Name: "shop", Status: "refused",
+			Findings: []finding.Finding{{Severity: finding.Error, File: evil, Message: evil}}}}}),
+		"publish": a.markdown(&release.PublishResult{Ref: "refs/heads/" + evil,
+			Components: []release.PublishedComponent{{Name: "shop", Repository: "ghcr.io/org/apps/shop", Status: "failed",
+				Error: &release.Problem{Code: "failed", Message: evil}, Notes: []string{evil}}}}),
 		"move": a.markdown(&release.MoveResult{Components: []release.MovedComponent{{Name: "shop", FromVersion: evil, Notes: []string{evil}}}}),
 	} {
 		for _, bad := range []string{"<img", "**z**", "[a](", "@team", "\n::", "\n| zz"} {
@@ -29,7 +31,8 @@ func TestReportsAreTextAlone(t *testing.T) {
 			}
 		}
 	}
-	if text := a.markdown(&release.PublishResult{Components: []release.PublishedComponent{{Name: "shop", Repository: "ghcr.io/org/apps/shop"}}}); !strings.Contains(text, "[shop](https://ghcr.io/org/apps/shop)") {
+	if text := a.markdown(&release.PublishResult{Components: []release.PublishedComponent{{Name: "shop",
+		Repository: "ghcr.io/org/apps/shop"}}}); !strings.Contains(text, "[shop](https://ghcr.io/org/apps/shop)") {
 		t.Errorf("no link:\n%s", text)
 	}
 	line := a.annotation(finding.Finding{Severity: finding.Error, Rule: "reference", File: "a,b:c\nd", Line: 3, Message: "100%\n::error::x"})
@@ -41,7 +44,8 @@ func TestReportsAreTextAlone(t *testing.T) {
 // TestReportsAreCut: a comment on GitHub has no room for everything.
 func TestReportsAreCut(t *testing.T) {
 	long := strings.Repeat("+line ```` of text\n", 10_000)
-	text := diffReport(&release.DiffResult{Name: "shop", From: "a", To: "b", Files: []release.FileDiff{{Path: "x", Change: release.ChangeAdded, Diff: long}}})
+	text := diffReport(&release.DiffResult{Name: "shop", From: "a", To: "b",
+		Files: []release.FileDiff{{Path: "x", Change: release.ChangeAdded, Diff: long}}})
 	if len(text) > 2*maxHunks || !strings.Contains(text, "The rest is left out.") || !strings.Contains(text, "`````diff\n") || !strings.Contains(text, "+10000 −0") {
 		t.Errorf("%d letters: %.300s", len(text), text)
 	}

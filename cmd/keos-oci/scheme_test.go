@@ -39,10 +39,12 @@ func TestTLSOnLoopback(t *testing.T) {
 		t.Error(r)
 	}
 	if r := s.must("generate", "ocirepository", "--channel", "latest", "--environment", "staging", "--key", key, "--key-secret", "x",
-		"--registry", "https://"+where, "--registry-ca", ca); !strings.Contains(r.stdout, "oci://"+where+"/frontend") || strings.Contains(r.stdout, "https://"+host) {
+		"--registry", "https://"+where, "--registry-ca", ca); !strings.Contains(r.stdout, "oci://"+where+"/frontend") ||
+		strings.Contains(r.stdout, "https://"+host) {
 		t.Error(r)
 	}
-	if r := s.run("list", "frontend", "--registry", "https://"+where, "--registry-ca", ca, "--plain-http"); r.code != 2 || !strings.Contains(r.stderr, "--plain-http=true contradicts the registry https://") {
+	if r := s.run("list", "frontend", "--registry", "https://"+where, "--registry-ca", ca, "--plain-http"); r.code != 2 ||
+		!strings.Contains(r.stderr, "--plain-http=true contradicts the registry https://") {
 		t.Error(r)
 	}
 }

@@ -54,7 +54,8 @@ func (q *sequence) afterKill(c command, recorded bool) {
 		c.effect()
 	}
 	if version := q.bound(); version != "" {
-		q.do(command{[]string{"rollback", "frontend", version, "--allow-prerelease"}, 0, func() { q.m.moveTo(entry{version, q.m.versions[version]}, true) }, q.m.versions[version]})
+		q.do(command{[]string{"rollback", "frontend", version, "--allow-prerelease"}, 0,
+			func() { q.m.moveTo(entry{version, q.m.versions[version]}, true) }, q.m.versions[version]})
 	}
 }
 
@@ -180,7 +181,8 @@ func (q *sequence) refusedByHand(raw []byte, version string) {
 	q.tell("%s by hand, which the gate refuses", version)
 	q.m.refused[version], q.w.refused["frontend:"+version] = true, digest.FromBytes(raw)
 	q.w.putByHand("frontend", raw, version)
-	for _, args := range [][]string{{"promote", "frontend", version}, {"rollback", "frontend", version, "--allow-prerelease"}, {"publish", "frontend", "--version", version}} {
+	for _, args := range [][]string{{"promote", "frontend", version}, {"rollback", "frontend", version, "--allow-prerelease"},
+		{"publish", "frontend", "--version", version}} {
 		q.do(command{args: args, want: 3})
 	}
 }

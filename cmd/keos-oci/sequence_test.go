@@ -15,8 +15,9 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
-// TestRandomMoves: edits, publications from branches and of old commits, releases, promotions, rollbacks and trains at random, with what other tools
-// do beside and with commands that are killed, lead to where the rules say. A failure prints its seed; make random tries others.
+// TestRandomMoves: edits, publications from branches and of old commits, releases, promotions, rollbacks and trains at
+// random, with what other tools do beside and with commands that are killed, lead to where the rules say. A failure prints
+// its seed; make random tries others.
 func TestRandomMoves(t *testing.T) {
 	shelf := sequenceShelf(t)
 	seed, runs := uint64(20261127), 40
@@ -38,8 +39,8 @@ func TestRandomMoves(t *testing.T) {
 	all.run(t, 8)
 }
 
-// sequenceShelf has a backend with three versions and no channel yet, and a frontend of which nothing is published. The repository of frontend has what
-// is signed for backend, too, under no tag. Branch topic has a commit of its own.
+// sequenceShelf has a backend with three versions and no channel yet, and a frontend of which nothing is published. The
+// repository of frontend has what is signed for backend, too, under no tag. Branch topic has a commit of its own.
 func sequenceShelf(t *testing.T) *shelved {
 	s := newSandbox(t)
 	key := s.key()
@@ -217,8 +218,8 @@ func (q *sequence) do(c command) {
 	}
 }
 
-// afterGap demands what is right whatever the journal says: the exit code, that no publication takes the channel down, and that a rollback to a version
-// works, at the latest after keos-oci cancel.
+// afterGap demands what is right whatever the journal says: the exit code, that no publication takes the channel down, and
+// that a rollback to a version works, at the latest after keos-oci cancel.
 func (q *sequence) afterGap(c command, before digest.Digest, r result) {
 	q.t.Helper()
 	if r.code != 0 && r.code != 1 && r.code != 3 {
@@ -320,7 +321,8 @@ func (q *sequence) promote() command {
 func (q *sequence) rollbackTo() command {
 	version := q.target()
 	to := entry{version, q.m.versions[version]}
-	return command{[]string{"rollback", "frontend", version, "--allow-prerelease"}, q.m.rollbackTo(version), func() { q.m.moveTo(to, true) }, to.digest}
+	return command{[]string{"rollback", "frontend", version, "--allow-prerelease"}, q.m.rollbackTo(version), func() { q.m.moveTo(to, true) },
+		to.digest}
 }
 
 func (q *sequence) rollback() command {

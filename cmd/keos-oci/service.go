@@ -46,8 +46,8 @@ func (a *app) openIn(ctx context.Context, dir string, newFleet bool) (*opened, e
 	return a.open(ctx, checkout, release.Source{Head: true}, newFleet)
 }
 
-// serviceFor is service for verbs that need no checkout, and says what the components are called in it. A full repository name, or --registry
-// where no checkout has components, is enough.
+// serviceFor is service for verbs that need no checkout, and says what the components are called in it. A full repository
+// name, or --registry where no checkout has components, is enough.
 func (a *app) serviceFor(ctx context.Context, s *signFlags, names ...string) (*release.Service, []string, error) {
 	prefix, short, err := splitNames(names)
 	if err != nil {
@@ -92,7 +92,8 @@ func splitNames(names []string) (prefix string, short []string, err error) {
 			continue
 		}
 		if prefix != "" && prefix != name[:at] {
-			return "", nil, fmt.Errorf("%w: %s and %s are in different places of the registry: name them in two commands", errUsage, prefix, name[:at])
+			return "", nil, fmt.Errorf("%w: %s and %s are in different places of the registry: name them in two commands", errUsage, prefix,
+				name[:at])
 		}
 		prefix = name[:at]
 		short = append(short, name[at+1:])
@@ -139,7 +140,8 @@ func (a *app) warnOfConfig(checkout *git.Checkout, tree *git.Tree) {
 		return
 	}
 	if _, err := os.Stat(filepath.Join(checkout.Top(), component.ConfigFile)); err == nil {
-		slog.New(a.progress).Warn(fmt.Sprintf("%s is not in commit %.8s, which is published: commit it, or say --config %s", component.ConfigFile, tree.Commit.Hash, component.ConfigFile))
+		slog.New(a.progress).Warn(fmt.Sprintf("%s is not in commit %.8s, which is published: commit it, or say --config %s", component.ConfigFile,
+			tree.Commit.Hash, component.ConfigFile))
 	}
 }
 
@@ -171,10 +173,12 @@ func (a *app) serviceOf(ctx context.Context, w *opened, s *signFlags) (*release.
 		}
 	}
 	_, prefix, _ := strings.Cut(workspace.Registry, "/")
-	rules := &trust.Rules{Now: a.clock(), Formerly: workspace.Config.Formerly, Prefix: prefix, Mirrors: workspace.Config.Mirrors, Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
+	rules := &trust.Rules{Now: a.clock(), Formerly: workspace.Config.Formerly, Prefix: prefix, Mirrors: workspace.Config.Mirrors,
+		Remote: sync.OnceValues(func() (string, error) { return remoteOf(ctx, checkout) })}
 	var signer *sign.Signer
 	if s == nil {
-		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot, TUF: a.tuf(ctx, client, &signFlags{})}, NotFound: isNotFound, Unanswered: registry.Unanswered})
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot,
+			TUF: a.tuf(ctx, client, &signFlags{})}, NotFound: isNotFound, Unanswered: registry.Unanswered})
 	} else if signer, err = a.sigstore(ctx, rules, workspace, s, client); err != nil {
 		return nil, err
 	}

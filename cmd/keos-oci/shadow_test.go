@@ -30,7 +30,8 @@ type entry struct {
 }
 
 func newShadow() *shadow {
-	return &shadow{map[string]digest.Digest{}, map[string]bool{}, map[string]bool{}, map[string]int{}, map[string]digest.Digest{}, map[digest.Digest]bool{}, "", nil,
+	return &shadow{map[string]digest.Digest{}, map[string]bool{}, map[string]bool{}, map[string]int{}, map[string]digest.Digest{},
+		map[digest.Digest]bool{}, "", nil,
 		map[digest.Digest]string{}, map[string]digest.Digest{}}
 }
 

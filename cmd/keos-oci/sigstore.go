@@ -38,8 +38,10 @@ type signFlags struct {
 // bindTrust adds what signing and verification share.
 func (s *signFlags) bindTrust(f *pflag.FlagSet) {
 	f.StringVar(&s.key, "key", "", "cosign key pair instead of keyless: the private key to sign, the public key to verify")
-	f.StringVar(&s.services.TrustedRoot, "trusted-root", "", "trusted_root.json of your own Sigstore (default: the public instance, through TUF)")
-	f.StringVar(&s.tufMirror, "tuf-mirror", "", "TUF repository of your own Sigstore, where the trusted root and the addresses of the services come from; with --tuf-root")
+	f.StringVar(&s.services.TrustedRoot, "trusted-root", "",
+		"trusted_root.json of your own Sigstore (default: the public instance, through TUF)")
+	f.StringVar(&s.tufMirror, "tuf-mirror", "",
+		"TUF repository of your own Sigstore, where the trusted root and the addresses of the services come from; with --tuf-root")
 	f.StringVar(&s.tufRoot, "tuf-root", "", "root.json of that repository that is trusted first")
 }
 
@@ -48,10 +50,12 @@ func (s *signFlags) bindSigner(f *pflag.FlagSet) {
 	f.StringVar(&s.services.FulcioURL, "fulcio-url", "", "certificate authority of your own Sigstore")
 	f.StringVar(&s.services.RekorURL, "rekor-url", "", "transparency log of your own Sigstore; with --key, log signatures there")
 	f.StringVar(&s.services.SigningConfig, "signing-config", "", "signing_config.json that names the services")
-	f.StringVar(&s.identityToken, "identity-token", "", "file with the OIDC identity token (default: GitHub Actions, SIGSTORE_ID_TOKEN, the browser)")
+	f.StringVar(&s.identityToken, "identity-token", "",
+		"file with the OIDC identity token (default: GitHub Actions, SIGSTORE_ID_TOKEN, the browser)")
 	f.StringVar(&s.oidcIssuer, "oidc-issuer", "https://oauth2.sigstore.dev/auth", "OIDC issuer of the interactive login")
 	f.StringVar(&s.oidcClientID, "oidc-client-id", "sigstore", "OIDC client of the interactive login")
-	f.StringVar(&s.format, "signature-format", "", "bundle, or both to add cosign v2's .sig for Flux 2.6 and 2.7 (default from the config, else bundle)")
+	f.StringVar(&s.format, "signature-format", "",
+		"bundle, or both to add cosign v2's .sig for Flux 2.6 and 2.7 (default from the config, else bundle)")
 }
 
 func (s *signFlags) bindVerifier(f *pflag.FlagSet) {
@@ -68,9 +72,11 @@ func (s *signFlags) bindMover(f *pflag.FlagSet) {
 
 func (s *signFlags) bindPolicy(f *pflag.FlagSet) {
 	f.StringVar(&s.identity, "certificate-identity", "", "expected subject of the signing certificate")
-	f.StringVar(&s.identityPattern, "certificate-identity-regexp", "", "expected subject as a regular expression; it must match the whole subject")
+	f.StringVar(&s.identityPattern, "certificate-identity-regexp", "",
+		"expected subject as a regular expression; it must match the whole subject")
 	f.StringVar(&s.certIssuer, "certificate-oidc-issuer", "", "expected OIDC issuer of the signing certificate")
-	f.StringVar(&s.certIssuerPattern, "certificate-oidc-issuer-regexp", "", "expected OIDC issuer as a regular expression; it must match the whole issuer")
+	f.StringVar(&s.certIssuerPattern, "certificate-oidc-issuer-regexp", "",
+		"expected OIDC issuer as a regular expression; it must match the whole issuer")
 }
 
 // policy is what the flags say of the expected identity, zero for nothing.
@@ -79,7 +85,8 @@ func (s *signFlags) policy() sign.Policy {
 }
 
 // sigstore makes the signer, and says in rules what signatures are checked with: what flags say first and the config second.
-func (a *app) sigstore(ctx context.Context, rules *trust.Rules, workspace *component.Workspace, s *signFlags, client *registry.Client) (*sign.Signer, error) {
+func (a *app) sigstore(ctx context.Context, rules *trust.Rules, workspace *component.Workspace, s *signFlags,
+	client *registry.Client) (*sign.Signer, error) {
 	if (s.tufMirror == "") != (s.tufRoot == "") {
 		return nil, fmt.Errorf("%w: --tuf-mirror and --tuf-root go together", errUsage)
 	}
@@ -122,7 +129,8 @@ func (a *app) sigstore(ctx context.Context, rules *trust.Rules, workspace *compo
 	atHand := flagged && (!private || len(config.Keys) == 0) // else the config says which keys there are
 	rules.Asked = s.policy()
 	if s.verifies {
-		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.services, KeyFiles: accepted, AtHand: atHand, NotFound: isNotFound, Unanswered: registry.Unanswered})
+		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.services, KeyFiles: accepted, AtHand: atHand, NotFound: isNotFound,
+			Unanswered: registry.Unanswered})
 		return nil, rules.Verifier.ReadKeys()
 	}
 	var key *sign.PrivateKey
@@ -136,7 +144,8 @@ func (a *app) sigstore(ctx context.Context, rules *trust.Rules, workspace *compo
 		Clients:  sign.Clients{Fulcio: part("Fulcio"), Rekor: part("Rekor"), Timestamps: part("the timestamp authority")},
 		Services: s.services, Format: sign.Format(s.format),
 		Key: key, KeyFiles: accepted, AtHand: atHand, LogKey: s.services.RekorURL != "", Now: time.Now, NotFound: isNotFound, Unanswered: registry.Unanswered,
-		Tokens: sign.TokenOptions{HTTP: part("the identity provider"), Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer, ClientID: s.oidcClientID, Interactive: a.interactive()},
+		Tokens: sign.TokenOptions{HTTP: part("the identity provider"), Getenv: a.getenv, File: s.identityToken, Issuer: s.oidcIssuer,
+			ClientID: s.oidcClientID, Interactive: a.interactive()},
 	})
 	rules.Verifier = signer.Verifier()
 	return signer, nil
@@ -210,7 +219,8 @@ func (s *signFlags) publicHalf() (string, error) {
 		return public, nil
 	}
 	if s.configured {
-		return "", fmt.Errorf("%w: signing.key is a private key, and there is no %s beside it: verify with --key and the public one", errUsage, filepath.Base(public))
+		return "", fmt.Errorf("%w: signing.key is a private key, and there is no %s beside it: verify with --key and the public one", errUsage,
+			filepath.Base(public))
 	}
 	return "", fmt.Errorf("%w: %s is a private key; verify with the public one", errUsage, s.key)
 }

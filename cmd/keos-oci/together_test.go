@@ -96,7 +96,8 @@ func everyTag(ctx context.Context, t testing.TB, s *sandbox, st *stack, what str
 	}
 	workspace := frontendOf(t, s)
 	rules := &trust.Rules{Remote: func() (string, error) { return "https://github.com/org/apps", nil },
-		Verifier: sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: st.env["SIGSTORE_TRUSTED_ROOT"]}, NotFound: isNotFound, Unanswered: registry.Unanswered})}
+		Verifier: sign.NewVerifier(sign.VerifierOptions{Services: sign.Services{TrustedRoot: st.env["SIGSTORE_TRUSTED_ROOT"]},
+			NotFound: isNotFound, Unanswered: registry.Unanswered})}
 	gate := trust.New(rules, client, nil)
 	repo := gate.Open(workspace.Repository)
 	tags, err := repo.Tags(ctx)
@@ -131,7 +132,8 @@ func frontendOf(t testing.TB, s *sandbox) component.Component {
 	t.Helper()
 	var app component.Component
 	app.Name, app.GitTag = "frontend", "frontend/v{version}"
-	app.Channels = component.Channels{{Name: "latest", From: component.FromBranch, Branch: "main"}, {Name: "latest-stable", From: component.FromVersion, Promote: component.PromoteAuto, Journal: true}}
+	app.Channels = component.Channels{{Name: "latest", From: component.FromBranch, Branch: "main"},
+		{Name: "latest-stable", From: component.FromVersion, Promote: component.PromoteAuto, Journal: true}}
 	app.Repository = mustRepository(t, s.registry.Host()+"/r/apps/frontend")
 	return app
 }
@@ -375,7 +377,8 @@ func TestInteropCosignBeside(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), cosign, "sign", "--key", key, "--tlog-upload=false", "--use-signing-config=false", "--yes", s.registry.Host()+"/r/apps/frontend@"+d.String())
+			cmd := exec.CommandContext(t.Context(), cosign, "sign", "--key", key, "--tlog-upload=false", "--use-signing-config=false", "--yes",
+				s.registry.Host()+"/r/apps/frontend@"+d.String())
 			cmd.Env = append(slices.Clip(s.env), "COSIGN_PASSWORD=pw")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("cosign: %v\n%s", err, out)

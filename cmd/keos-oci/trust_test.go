@@ -40,7 +40,8 @@ func TestKeyRotation(t *testing.T) {
 	s.must("publish", "--key", fresh)
 	s.must("publish", "frontend", "--version", "v1.1.0", "--key", fresh)
 	s.registry.Reset()
-	if r := s.run("publish", "frontend", "--version", "v1.2.0", "--key", third); r.code != 3 || s.registry.Count("PUT")+s.registry.Count("POST") != 0 {
+	if r := s.run("publish", "frontend", "--version", "v1.2.0", "--key", third); r.code != 3 ||
+		s.registry.Count("PUT")+s.registry.Count("POST") != 0 {
 		t.Errorf("a third key: %v %v", r, s.registry.Requests())
 	}
 	for _, target := range []string{"frontend", "frontend:v1.0.0", "frontend:v1.1.0", "frontend:latest-stable"} {
@@ -92,8 +93,9 @@ func TestPlaceholders(t *testing.T) {
 	for _, c := range []string{"frontend", "backend"} {
 		s.component(c, "1")
 	}
-	s.write("keos-oci.yaml", workspaceHeader+"channels:\n  latest: {identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+", subjectRegexp: '.*@refs/heads/main'}}\n  latest-stable: {identity: {issuer: "+
-		st.env["SIGSTORE_ISSUER"]+", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/release\\.yaml@refs/tags/{component}/v{version}'}}\n")
+	s.write("keos-oci.yaml",
+		workspaceHeader+"channels:\n  latest: {identity: {issuer: "+st.env["SIGSTORE_ISSUER"]+", subjectRegexp: '.*@refs/heads/main'}}\n  latest-stable: {identity: {issuer: "+
+			st.env["SIGSTORE_ISSUER"]+", subjectRegexp: 'https://github\\.com/org/apps/\\.github/workflows/release\\.yaml@refs/tags/{component}/v{version}'}}\n")
 	s.commit("one")
 	main := *s
 	main.keyless(st, "publish.yaml", "refs/heads/main")
@@ -101,7 +103,8 @@ func TestPlaceholders(t *testing.T) {
 	for _, c := range []struct {
 		ref, component, version string
 		code                    int
-	}{{"frontend/v1.0.0", "frontend", "v1.0.0", 0}, {"frontend/v1.0.0", "frontend", "v1.0.1", 3}, {"frontend/v1.0.0", "backend", "v1.0.0", 3}, {"backend/v1.0.0", "backend", "v1.0.0", 0}} {
+	}{{"frontend/v1.0.0", "frontend", "v1.0.0", 0}, {"frontend/v1.0.0", "frontend", "v1.0.1", 3}, {"frontend/v1.0.0", "backend", "v1.0.0",
+		3}, {"backend/v1.0.0", "backend", "v1.0.0", 0}} {
 		run := *s
 		run.keyless(st, "release.yaml", "refs/tags/"+c.ref)
 		if r := run.run(append([]string{"publish", c.component, "--version", c.version}, st.flags()...)...); r.code != c.code {
@@ -133,14 +136,16 @@ func TestPromoteDemandsLegacySignature(t *testing.T) {
 	s.must("publish", "--key", key)
 	s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote")
 	s.write("keos-oci.yaml", workspaceHeader+"signing: {format: both}\n")
-	if r := s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote"); !strings.Contains(r.stderr, "keos-oci.yaml is not in commit") {
+	if r := s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote"); !strings.Contains(r.stderr,
+		"keos-oci.yaml is not in commit") {
 		t.Errorf("a config that is not committed is not obeyed, and nothing says so: %v", r)
 	}
 	s.commit("format")
 	if r := s.run("promote", "frontend", "v1.0.0", "--key", key); r.code != 3 || !strings.Contains(r.stderr, ".sig for Flux 2.6") {
 		t.Error(r)
 	}
-	if r := s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote"); !strings.Contains(r.stdout, "lacked this run's signature") {
+	if r := s.must("publish", "frontend", "--version", "v1.0.0", "--key", key, "--no-promote"); !strings.Contains(r.stdout,
+		"lacked this run's signature") {
 		t.Error(r)
 	}
 	s.must("promote", "frontend", "v1.0.0", "--key", key)
@@ -326,7 +331,8 @@ func TestRename(t *testing.T) {
 			t.Errorf("%s is accepted without the former name: %v", target, r)
 		}
 	}
-	s.write("keos-oci.yaml", workspaceHeader+"signing: {trustedRoot: "+st.env["SIGSTORE_TRUSTED_ROOT"]+"}\nformerly: [{repository: oldorg/apps, until: 2099-01-01}]\n")
+	s.write("keos-oci.yaml",
+		workspaceHeader+"signing: {trustedRoot: "+st.env["SIGSTORE_TRUSTED_ROOT"]+"}\nformerly: [{repository: oldorg/apps, until: 2099-01-01}]\n")
 	for _, target := range targets {
 		s.must("verify", target)
 	}
@@ -334,7 +340,8 @@ func TestRename(t *testing.T) {
 		t.Error(r)
 	}
 	generate := func(channel string) string {
-		return s.must("generate", "ocirepository", "frontend", "--channel", channel, "--environment", "staging", "--cluster-registry", "ghcr.io/org/apps").stdout
+		return s.must("generate", "ocirepository", "frontend", "--channel", channel, "--environment", "staging", "--cluster-registry",
+			"ghcr.io/org/apps").stdout
 	}
 	for _, channel := range []string{"latest", "latest-stable"} {
 		if out := generate(channel); !strings.Contains(out, `https://github\.com/(org/apps|oldorg/apps)/`) {
@@ -369,8 +376,10 @@ func TestRequestsOfUnchanged(t *testing.T) {
 	origin.must("publish", "--key", key)
 	junk := func(n int) ocispec.Manifest {
 		data := []byte(fmt.Sprintf(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","n":%d}`, n))
-		return ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "application/vnd.dev.sigstore.bundle.v0.3+json",
-			Config: ocispec.DescriptorEmptyJSON, Layers: []ocispec.Descriptor{{MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json", Digest: digest.FromBytes(data), Size: int64(len(data)), Data: data}}}
+		return ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+			ArtifactType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+			Config:       ocispec.DescriptorEmptyJSON, Layers: []ocispec.Descriptor{{MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+				Digest: digest.FromBytes(data), Size: int64(len(data)), Data: data}}}
 	}
 	others := func(t *testing.T, s *sandbox) (list []ocispec.Descriptor) {
 		for n := range 2 {
@@ -398,7 +407,8 @@ func TestRequestsOfUnchanged(t *testing.T) {
 			m := junk(0)
 			m.Layers[0].Data, m.Layers[0].Digest, m.Layers[0].Size = nil, digest.FromBytes(data), int64(len(data))
 			d := put(t, s, "frontend", m, "large")
-			index.Manifests = append([]ocispec.Descriptor{{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size}}, index.Manifests...)
+			index.Manifests = append([]ocispec.Descriptor{{MediaType: m.MediaType, ArtifactType: m.ArtifactType, Digest: d.Digest, Size: d.Size}},
+				index.Manifests...)
 		}, 4},
 		"not in its descriptor": {func(t *testing.T, s *sandbox, index *ocispec.Index) {
 			_, raw, err := open(t, s, "frontend").Manifest(t.Context(), index.Manifests[0].Digest.String())
@@ -434,7 +444,8 @@ func TestRequestsOfUnchanged(t *testing.T) {
 			if raw, err = json.Marshal(index); err != nil {
 				t.Fatal(err)
 			}
-			if err := repo.Tag(t.Context(), ocispec.Descriptor{MediaType: index.MediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, raw, list); err != nil {
+			if err := repo.Tag(t.Context(), ocispec.Descriptor{MediaType: index.MediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))},
+				raw, list); err != nil {
 				t.Fatal(err)
 			}
 			s.registry.Reset()
@@ -450,7 +461,8 @@ func TestRequestsOfUnchanged(t *testing.T) {
 
 func pushBlob(t *testing.T, s *sandbox, data []byte) {
 	t.Helper()
-	if err := open(t, s, "frontend").PushBlob(t.Context(), ocispec.Descriptor{Digest: digest.FromBytes(data), Size: int64(len(data))}, data); err != nil {
+	if err := open(t, s, "frontend").PushBlob(t.Context(), ocispec.Descriptor{Digest: digest.FromBytes(data), Size: int64(len(data))},
+		data); err != nil {
 		t.Fatal(err)
 	}
 }

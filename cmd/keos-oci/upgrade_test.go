@@ -105,12 +105,14 @@ func TestUpgrade(t *testing.T) {
 		trust, signer []string // flags of who verifies and of who publishes
 	}{
 		{keyed, []string{"--key", upgradeFile(t, "cosign.pub")}, []string{"--key", upgradeFile(t, "cosign.key")}},
-		{keyless, []string{"--trusted-root", upgradeFile(t, "trusted_root.json")}, []string{"--trusted-root", upgradeFile(t, "trusted_root.json")}},
+		{keyless, []string{"--trusted-root", upgradeFile(t, "trusted_root.json")},
+			[]string{"--trusted-root", upgradeFile(t, "trusted_root.json")}},
 	} {
 		t.Run(filepath.Dir(c.s.prefix), func(t *testing.T) {
 			s := *c.s
 			s.t = t
-			for _, target := range []string{"frontend:v1.0.0", "frontend:v1.1.0", "frontend:v1.2.0", "frontend:latest-stable", "frontend:latest", "backend:v1.0.0", "backend:latest-stable"} {
+			for _, target := range []string{"frontend:v1.0.0", "frontend:v1.1.0", "frontend:v1.2.0", "frontend:latest-stable", "frontend:latest",
+				"backend:v1.0.0", "backend:latest-stable"} {
 				s.must(append([]string{"verify", target}, c.trust...)...)
 			}
 			for name, moves := range map[string]int{"frontend": 3, "backend": 1} {
@@ -131,7 +133,8 @@ func TestUpgrade(t *testing.T) {
 					standings[component.Name+" "+channel.Name] = strings.TrimSpace(channel.Version + " " + string(channel.Standing))
 				}
 			}
-			want := map[string]string{"frontend latest": "", "frontend latest-stable": "v1.0.0 settled", "backend latest": "", "backend latest-stable": "v1.0.0 settled"}
+			want := map[string]string{"frontend latest": "", "frontend latest-stable": "v1.0.0 settled", "backend latest": "",
+				"backend latest-stable": "v1.0.0 settled"}
 			if !maps.Equal(standings, want) {
 				t.Errorf("status: %v, want %v", standings, want)
 			}

@@ -29,12 +29,14 @@ func TestVendoredBases(t *testing.T) {
 	s.write("components/web/staging/kustomization.yaml", kustomization)
 	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\n")
 	s.commit("one")
-	if r := s.run("check"); r.code != 1 || !strings.Contains(r.stdout, "components/web/staging/kustomization.yaml:4: resources: "+far.URL+"//base?ref=main is remote") {
+	if r := s.run("check"); r.code != 1 ||
+		!strings.Contains(r.stdout, "components/web/staging/kustomization.yaml:4: resources: "+far.URL+"//base?ref=main is remote") {
 		t.Fatal(r)
 	}
 	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nartifact: {remoteBases: vendor}\n")
 	s.commit("vendor")
-	if r := s.must("check"); !strings.Contains(r.stdout, "names no commit") || !strings.Contains(r.stdout, "is in the artifact, rendered, as components/web/staging/remote-base-") {
+	if r := s.must("check"); !strings.Contains(r.stdout, "names no commit") ||
+		!strings.Contains(r.stdout, "is in the artifact, rendered, as components/web/staging/remote-base-") {
 		t.Error(r)
 	}
 
@@ -65,12 +67,14 @@ func TestVendoredBases(t *testing.T) {
 	if text := read(t, s.dir, "components/web/staging/kustomization.yaml"); text != kustomization {
 		t.Errorf("the checkout was changed:\n%s", text)
 	}
-	if again := published(t, s.must("publish", "--key", key, "-o", "json")); again.Summary.Unchanged != 1 || again.Components[0].ContentDigest != web.ContentDigest {
+	if again := published(t, s.must("publish", "--key", key, "-o", "json")); again.Summary.Unchanged != 1 ||
+		again.Components[0].ContentDigest != web.ContentDigest {
 		t.Errorf("%+v", again)
 	}
 
 	far.Commit(base("two"))
-	if r := s.must("diff", "web", "latest", "--variant", "staging"); !strings.Contains(r.stdout, "-  value: one") || !strings.Contains(r.stdout, "+  value: two") {
+	if r := s.must("diff", "web", "latest", "--variant", "staging"); !strings.Contains(r.stdout, "-  value: one") ||
+		!strings.Contains(r.stdout, "+  value: two") {
 		t.Error(r)
 	}
 	// One commit never means two artifacts.
@@ -80,15 +84,18 @@ func TestVendoredBases(t *testing.T) {
 	if _, raw, err := open(t, s, "web").Manifest(t.Context(), "latest"); err != nil || digest.FromBytes(raw) != web.Digest {
 		t.Error("latest moved", err)
 	}
-	if r := s.run("publish", "web", "--version", "v1.0.0", "--key", key, "-o", "json"); r.code != 3 || !strings.Contains(r.stderr, "components/web/staging/kustomization.yaml:4 names "+far.URL) {
+	if r := s.run("publish", "web", "--version", "v1.0.0", "--key", key, "-o", "json"); r.code != 3 ||
+		!strings.Contains(r.stderr, "components/web/staging/kustomization.yaml:4 names "+far.URL) {
 		t.Error(r)
 	}
 	s.commit("two")
 	moved := published(t, s.must("publish", "--key", key, "-o", "json")).Components[0]
-	if moved.Status != release.StatusPublished || moved.RemoteBases[0].Digest == web.RemoteBases[0].Digest || moved.RemoteBases[0].Path != web.RemoteBases[0].Path {
+	if moved.Status != release.StatusPublished || moved.RemoteBases[0].Digest == web.RemoteBases[0].Digest ||
+		moved.RemoteBases[0].Path != web.RemoteBases[0].Path {
 		t.Errorf("%+v", moved)
 	}
-	if v := published(t, s.must("publish", "web", "--version", "v1.0.0", "--key", key, "-o", "json")).Components[0]; v.Digest != moved.Digest || v.Reused != "latest" {
+	if v := published(t, s.must("publish", "web", "--version", "v1.0.0", "--key", key, "-o",
+		"json")).Components[0]; v.Digest != moved.Digest || v.Reused != "latest" {
 		t.Errorf("%+v", v)
 	}
 
@@ -97,19 +104,23 @@ func TestVendoredBases(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	far.Commit(base("three"))
-	if r := s.run("publish", "web", "--version", "v1.1.0", "--key", key, "-o", "json"); r.code != 3 || !strings.Contains(r.stderr, "make a new commit") {
+	if r := s.run("publish", "web", "--version", "v1.1.0", "--key", key, "-o", "json"); r.code != 3 ||
+		!strings.Contains(r.stderr, "make a new commit") {
 		t.Error(r) // staging never ran that
 	}
 
 	s.write("components/web/.sourceignore", "remote-*\n")
 	s.git("add", "-A")
-	if r := s.run("check"); r.code != 1 || !strings.Contains(r.stdout, "components/web/staging/kustomization.yaml:4: "+far.URL+"//base?ref=main is to be rendered as "+name+", which is ignored by components/web/.sourceignore:1") {
+	if r := s.run("check"); r.code != 1 ||
+		!strings.Contains(r.stdout,
+			"components/web/staging/kustomization.yaml:4: "+far.URL+"//base?ref=main is to be rendered as "+name+", which is ignored by components/web/.sourceignore:1") {
 		t.Error(r)
 	}
 	s.git("rm", "-qf", "components/web/.sourceignore")
 
 	s.write("components/web/staging/kustomization.yaml", strings.ReplaceAll(kustomization, "/repo.git", "/gone.git"))
-	if r := s.run("publish", "--key", key); r.code != 1 || !strings.Contains(r.stderr, "components/web/staging/kustomization.yaml:4: resources: "+strings.Replace(far.URL, "repo.git", "gone.git", 1)) ||
+	if r := s.run("publish", "--key", key); r.code != 1 ||
+		!strings.Contains(r.stderr, "components/web/staging/kustomization.yaml:4: resources: "+strings.Replace(far.URL, "repo.git", "gone.git", 1)) ||
 		!strings.Contains(r.stderr, "//base?ref=main cannot be rendered: failed to run") {
 		t.Error(r)
 	}
@@ -121,8 +132,10 @@ func TestRemoteBasesAreConfined(t *testing.T) {
 	pwned := filepath.Join(t.TempDir(), "pwned")
 	far := gittest.Serve(t)
 	s := newSandbox(t)
-	far.Commit(map[string]string{"good/kustomization.yaml": "resources: [a.yaml]\n", "good/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: far}\n",
-		"evil/kustomization.yaml": "resources: ['file://" + s.dir + "//components/web/base?ref=--upload-pack=touch%20" + pwned + "%3Bgit-upload-pack']\n"})
+	far.Commit(map[string]string{"good/kustomization.yaml": "resources: [a.yaml]\n",
+		"good/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: far}\n",
+		"evil/kustomization.yaml": "resources: ['file://" + s.dir + "//components/web/base?ref=--upload-pack=touch%20" + pwned +
+			"%3Bgit-upload-pack']\n"})
 	s.component("web", "1")
 	s.commit("one")
 	for _, mode := range []string{"allow", "vendor"} {

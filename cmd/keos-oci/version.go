@@ -41,7 +41,8 @@ func (a *app) versionCmd() *cobra.Command {
 
 // buildResult reads what the Go toolchain put into the program: the linker is told nothing.
 func buildResult() *versionResult {
-	res := &versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Libraries: map[string]string{}}
+	res := &versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Libraries: map[string]string{}}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return res

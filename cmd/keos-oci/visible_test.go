@@ -72,7 +72,8 @@ func TestNothingSteers(t *testing.T) {
 			for _, format := range []string{"text", "json", "yaml"} {
 				t.Run(reflect.TypeOf(result).Elem().Name()+"/"+format, func(t *testing.T) {
 					dir := t.TempDir()
-					env := map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"), "GITHUB_OUTPUT": filepath.Join(dir, "output")}
+					env := map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
+						"GITHUB_OUTPUT": filepath.Join(dir, "output")}
 					var out, errs bytes.Buffer
 					a := &app{out: &out, err: &errs, explains: true, getenv: func(name string) string { return env[name] },
 						global: globalFlags{output: format, report: filepath.Join(dir, "report"), concurrency: 1}}
@@ -82,7 +83,8 @@ func TestNothingSteers(t *testing.T) {
 					summary, _ := os.ReadFile(env["GITHUB_STEP_SUMMARY"])
 					report, _ := os.ReadFile(a.global.report)
 					output, _ := os.ReadFile(env["GITHUB_OUTPUT"])
-					for name, text := range map[string]string{"stdout": out.String(), "stderr": errs.String(), "summary": string(summary), "report": string(report), "output": string(output)} {
+					for name, text := range map[string]string{"stdout": out.String(), "stderr": errs.String(), "summary": string(summary),
+						"report": string(report), "output": string(output)} {
 						if g, ok := result.(*generateResult); ok && g.printed && name == "stdout" && format == "text" {
 							continue // the file itself, for another program
 						}

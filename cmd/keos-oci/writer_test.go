@@ -267,7 +267,8 @@ func (h *house) otherLayer(t testing.TB) func(*ocispec.Manifest) {
 	gz := gzip.NewWriter(&layer)
 	tw := tar.NewWriter(gz)
 	evil := []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: evil}\n")
-	if err := errors.Join(tw.WriteHeader(&tar.Header{Name: "base/config.yaml", Mode: 0o644, Size: int64(len(evil))}), func() error { _, err := tw.Write(evil); return err }(),
+	if err := errors.Join(tw.WriteHeader(&tar.Header{Name: "base/config.yaml", Mode: 0o644, Size: int64(len(evil))}),
+		func() error { _, err := tw.Write(evil); return err }(),
 		tw.Close(), gz.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,8 @@ func (h *house) outsider(query, key string) *sign.Signer {
 		return sign.NewSigner(o)
 	}
 	o.Clients = sign.Clients{Fulcio: http.DefaultClient, Rekor: http.DefaultClient}
-	o.Services = sign.Services{FulcioURL: h.st.env["SIGSTORE_FULCIO_URL"], RekorURL: h.st.env["SIGSTORE_REKOR_URL"], TrustedRoot: h.st.env["SIGSTORE_TRUSTED_ROOT"]}
+	o.Services = sign.Services{FulcioURL: h.st.env["SIGSTORE_FULCIO_URL"], RekorURL: h.st.env["SIGSTORE_REKOR_URL"],
+		TrustedRoot: h.st.env["SIGSTORE_TRUSTED_ROOT"]}
 	o.Tokens = sign.TokenOptions{HTTP: http.DefaultClient, Getenv: func(name string) string {
 		for _, e := range slices.Backward(env) {
 			if value, ok := strings.CutPrefix(e, name+"="); ok {
@@ -361,7 +363,8 @@ func (h *house) records(t testing.TB, by *sign.Signer, version string, d digest.
 	}
 	log := journal.Open(journal.Options{Repo: open(t, h.sandbox, "frontend"), Names: []string{h.prefix + "/frontend"}, Component: "frontend",
 		Channel: "latest-stable", Verifier: by.Verifier(), Movers: anybody, Signer: by, Now: time.Now})
-	if _, err := log.WriteRelease(t.Context(), journal.Release{Component: "frontend", Version: version, Digest: d, Time: time.Now()}); err != nil {
+	if _, err := log.WriteRelease(t.Context(), journal.Release{Component: "frontend", Version: version, Digest: d,
+		Time: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -386,7 +389,8 @@ func (h *house) state(t testing.TB, bad []digest.Digest) state {
 	}
 	verifier := sign.NewVerifier(o)
 	for _, d := range bad {
-		found, err := verifier.Signatures(t.Context(), open(t, h.sandbox, "frontend"), d, sign.Search{Keyless: func() (bool, error) { return true, nil }})
+		found, err := verifier.Signatures(t.Context(), open(t, h.sandbox, "frontend"), d,
+			sign.Search{Keyless: func() (bool, error) { return true, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -474,7 +478,8 @@ type attack struct {
 // TestRegistryWriter runs all attacks on copies of two houses, one beside the other.
 func TestRegistryWriter(t *testing.T) {
 	st := githubSigstore(t)
-	attacks := slices.Concat(lostSignatures(), forgedArtifacts(), strangersSignatures(newSandbox(t).key()), formerNames(), releaseRecords(newSandbox(t).key()))
+	attacks := slices.Concat(lostSignatures(), forgedArtifacts(), strangersSignatures(newSandbox(t).key()), formerNames(),
+		releaseRecords(newSandbox(t).key()))
 	for _, mode := range []string{"keyed", "keyless"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -610,8 +615,9 @@ func forgedArtifacts() []attack {
 			return []digest.Digest{h.forge(t, "v2.0.0", h.otherLayer(t), "v2.0.0", "v3.0.0")}
 		}, answers: merged(untouched, atVersion("unsigned", "that this repository did not publish"), map[string]string{
 			"verify v3.0.0": "3 unsigned", "promote v3.0.0": "3 unsigned", "rollback v3.0.0": "3 unsigned", "release v3.0.0": "3 that this repository did not publish"})},
-		{name: "forged: an index at latest and as a version", do: index, answers: merged(atVersion("not a Flux artifact", "with other content"), map[string]string{
-			"verify latest": "3 not a Flux artifact", "status": "0 refused: ", "publish": "0 1 published"})},
+		{name: "forged: an index at latest and as a version", do: index,
+			answers: merged(atVersion("not a Flux artifact", "with other content"), map[string]string{
+				"verify latest": "3 not a Flux artifact", "status": "0 refused: ", "publish": "0 1 published"})},
 		{name: "forged: a version as another version", do: relabelled("v2.0.0", func(*testing.T, *house) {}),
 			answers: atVersion("released as another digest | "+wrongIdentity, "with other content")},
 		{name: "forged: a version as another version, whose record is gone", do: relabelled("v2.0.0", func(t *testing.T, h *house) {
@@ -622,12 +628,14 @@ func forgedArtifacts() []attack {
 			h.retag(t, tag.ReleaseTag("v1.0.0"), tag.ReleaseTag("v2.0.0"))
 		}), answers: merged(atVersion("nothing signed says | "+wrongIdentity, "with other content"), map[string]string{
 			"verify v2.0.0": "0 invalid release record | 3 " + wrongIdentity})},
-		{name: "forged: a version as one that was never published", do: relabelled("v3.0.0", func(*testing.T, *house) {}), answers: map[string]string{
-			"verify v3.0.0": "0 no release record | 3 " + wrongIdentity, "promote v3.0.0": "3 nothing signed says | 3 " + wrongIdentity,
-			"rollback v3.0.0": "3 nothing signed says | 3 " + wrongIdentity, "release v3.0.0": "3 with other content"}},
+		{name: "forged: a version as one that was never published", do: relabelled("v3.0.0", func(*testing.T, *house) {}),
+			answers: map[string]string{
+				"verify v3.0.0": "0 no release record | 3 " + wrongIdentity, "promote v3.0.0": "3 nothing signed says | 3 " + wrongIdentity,
+				"rollback v3.0.0": "3 nothing signed says | 3 " + wrongIdentity, "release v3.0.0": "3 with other content"}},
 		{name: "forged: another component's artifact", do: func(t *testing.T, h *house) []digest.Digest {
 			return []digest.Digest{h.smuggle(t, "backend", "v2.0.0", "latest", "v2.0.0")}
-		}, answers: merged(atVersion("an artifact of backend", "with other content"), atLatest("an artifact of backend", "1 published"), map[string]string{
+		}, answers: merged(atVersion("an artifact of backend", "with other content"), atLatest("an artifact of backend",
+			"1 published"), map[string]string{
 			"promote v2.0.0": "3 an artifact of backend"})},
 	}
 	for name, change := range map[string]func(*ocispec.Manifest){
@@ -645,7 +653,8 @@ func forgedArtifacts() []attack {
 		}
 		attacks = append(attacks, attack{name: "forged " + name + ", at latest", only: mode, do: func(t *testing.T, h *house) []digest.Digest {
 			return []digest.Digest{h.forge(t, "latest", change, "latest")}
-		}, answers: map[string]string{"verify latest": "3", "publish --resign": "0 it was replaced"}}, attack{name: "forged " + name + ", wherever a release looks", only: mode,
+		}, answers: map[string]string{"verify latest": "3", "publish --resign": "0 it was replaced"}}, attack{name: "forged " + name +
+			", wherever a release looks", only: mode,
 			do: func(t *testing.T, h *house) []digest.Digest {
 				return []digest.Digest{h.forge(t, "latest", change, h.everywhere()...)}
 			}, answers: map[string]string{"release v3.0.0": "0 staging never ran this content", "release v2.0.0": "3 that this repository did not publish"}})
@@ -703,7 +712,8 @@ const healed = "publish; release v2.0.0; release v1.0.0; verify latest; verify v
 
 // lostSignatures: a registry writer takes signatures away. The next runs put them back, on the same digests.
 func lostSignatures() []attack {
-	lost := map[string]string{"verify latest": "3 unsigned", "verify v2.0.0": "3 unsigned", "verify latest-stable": "3 unsigned", "status": "0 refused: unsigned",
+	lost := map[string]string{"verify latest": "3 unsigned", "verify v2.0.0": "3 unsigned", "verify latest-stable": "3 unsigned",
+		"status":           "0 refused: unsigned",
 		"publish --resign": "0 so it was signed again", "release v2.0.0": "0 lacked this run's signature",
 		"promote v2.0.0": "3 unsigned", "rollback v1.0.0": "3 unsigned", "release v3.0.0": `0 "reused": "latest"`, healed: "0"}
 	each := func(do func(t *testing.T, h *house, d digest.Digest)) func(t *testing.T, h *house) []digest.Digest {
@@ -766,15 +776,18 @@ func (h *house) collect(t *testing.T) {
 func strangersSignatures(otherKey string) []attack {
 	var attacks []attack
 	for name, who := range map[string]struct{ branch, release, key string }{
-		"a pull request":              {branch: strings.Replace(onBranch, "heads/main", "pull/7/merge", 1) + "&event=pull_request", release: strings.Replace(onTag, "tags/frontend/", "pull/7/merge&event=pull_request&x=", 1)},
+		"a pull request": {branch: strings.Replace(onBranch, "heads/main", "pull/7/merge", 1) + "&event=pull_request",
+			release: strings.Replace(onTag, "tags/frontend/", "pull/7/merge&event=pull_request&x=", 1)},
 		"a pull request with our ref": {branch: onBranch + "&event=pull_request_target", release: "event=pull_request_target&" + onTag},
 		"a caller of our workflow":    {branch: onBranch + "&caller=evil/x", release: "caller=evil/x&callerRef=refs/heads/main&" + onTag},
 		"a caller with our tag":       {branch: onBranch + "&caller=evil/x", release: "caller=evil/x&callerRef=refs/tags/frontend/v2.0.0&" + onTag},
-		"another repository":          {branch: strings.Replace(onBranch, "org/", "evil/", 1), release: strings.Replace(onTag, "org/", "evil/", 1)},
-		"another branch, another tag": {branch: strings.Replace(onBranch, "main", "evil", 1), release: strings.Replace(onTag, "frontend", "backend", 1)},
-		"a person":                    {branch: "email=someone@example.com", release: "email=someone@example.com&x="},
-		"a GitLab job":                {branch: "gitlab=org/apps&ref=refs/heads/main", release: "gitlab=org/apps&ref=refs/tags/frontend/"},
-		"another key":                 {key: otherKey},
+		"another repository": {branch: strings.Replace(onBranch, "org/", "evil/", 1),
+			release: strings.Replace(onTag, "org/", "evil/", 1)},
+		"another branch, another tag": {branch: strings.Replace(onBranch, "main", "evil", 1),
+			release: strings.Replace(onTag, "frontend", "backend", 1)},
+		"a person":     {branch: "email=someone@example.com", release: "email=someone@example.com&x="},
+		"a GitLab job": {branch: "gitlab=org/apps&ref=refs/heads/main", release: "gitlab=org/apps&ref=refs/tags/frontend/"},
+		"another key":  {key: otherKey},
 	} {
 		mode := "keyless"
 		if who.key != "" {
@@ -794,12 +807,13 @@ func strangersSignatures(otherKey string) []attack {
 		if who.key != "" {
 			refused = "signed with another key"
 		}
-		attacks = append(attacks, attack{name: "signed on other content, by " + name, only: mode, do: func(t *testing.T, h *house) []digest.Digest {
-			bad := h.forge(t, "latest", h.otherLayer(t), "latest", "v3.0.0")
-			signs(t, h, bad, "v3.0.0")
-			return []digest.Digest{bad}
-		}, answers: map[string]string{"verify latest": "3 " + refused, "verify v3.0.0": "3 " + refused, "promote v3.0.0": "3 " + refused,
-			"publish --resign": "0 it was replaced", "release v3.0.0": "3 that this repository did not publish"}},
+		attacks = append(attacks, attack{name: "signed on other content, by " + name, only: mode,
+			do: func(t *testing.T, h *house) []digest.Digest {
+				bad := h.forge(t, "latest", h.otherLayer(t), "latest", "v3.0.0")
+				signs(t, h, bad, "v3.0.0")
+				return []digest.Digest{bad}
+			}, answers: map[string]string{"verify latest": "3 " + refused, "verify v3.0.0": "3 " + refused, "promote v3.0.0": "3 " + refused,
+				"publish --resign": "0 it was replaced", "release v3.0.0": "3 that this repository did not publish"}},
 			attack{name: "signed instead of ours, by " + name, only: mode, do: func(t *testing.T, h *house) []digest.Digest {
 				h.strip(t, h.good["v2.0.0"])
 				signs(t, h, h.good["v2.0.0"], "v2.0.0")
@@ -830,7 +844,8 @@ func formerNames() []attack {
 	until := func(day string) func(t *testing.T, h *house) {
 		return func(t *testing.T, h *house) {
 			h.config = filepath.Join(t.TempDir(), "keos-oci.yaml")
-			writeFile(t, h.config, "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nformerly: [{repository: oldorg/apps, until: "+day+"}]\n")
+			writeFile(t, h.config,
+				"apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nformerly: [{repository: oldorg/apps, until: "+day+"}]\n")
 		}
 	}
 	signed := func(t *testing.T, h *house) []digest.Digest {
@@ -859,25 +874,31 @@ func formerNames() []attack {
 		h.deletes(t, "latest", "latest-stable") // so that each verb has something to do
 		return nil
 	}
-	nothingNew := map[string]string{"publish": "3 clusters expect", "release v3.0.0": "3 clusters expect", "promote v2.0.0": "3 may not move", "rollback v1.0.0": "3 may not move"}
+	nothingNew := map[string]string{"publish": "3 clusters expect", "release v3.0.0": "3 clusters expect", "promote v2.0.0": "3 may not move",
+		"rollback v1.0.0": "3 may not move"}
 	const gone, coming, late = "2020-01-01", "2099-01-01", "counts only if it was logged before 2020-01-01"
 	return []attack{
-		{name: "former name: signed in time", only: "keyless", house: until(coming), do: signed, answers: map[string]string{"verify latest": "0", "verify v2.0.0": "0", "promote v2.0.0": "0",
-			"rollback v1.0.0; promote v2.0.0": "0"}},
-		{name: "former name: signed too late", only: "keyless", house: until(gone), do: signed, answers: map[string]string{"verify latest": "3 " + late, "verify v2.0.0": "3 " + late,
-			"promote v2.0.0": "3 " + late, "status": "0 refused: ", healed: "0"}},
+		{name: "former name: signed in time", only: "keyless", house: until(coming), do: signed,
+			answers: map[string]string{"verify latest": "0", "verify v2.0.0": "0", "promote v2.0.0": "0",
+				"rollback v1.0.0; promote v2.0.0": "0"}},
+		{name: "former name: signed too late", only: "keyless", house: until(gone), do: signed,
+			answers: map[string]string{"verify latest": "3 " + late, "verify v2.0.0": "3 " + late,
+				"promote v2.0.0": "3 " + late, "status": "0 refused: ", healed: "0"}},
 		{name: "former name: published in time", only: "keyless", house: until(coming), do: func(t *testing.T, h *house) []digest.Digest {
 			h.good["latest"] = published(t, h)
 			return nil
 		}, answers: map[string]string{"verify latest": "0", "verify v3.0.0": "0", "promote v3.0.0": "0", "publish": "0 unchanged"}},
 		{name: "former name: published too late", only: "keyless", house: until(gone), do: func(t *testing.T, h *house) []digest.Digest {
 			return []digest.Digest{published(t, h)}
-		}, answers: map[string]string{"verify latest": "3 " + late, "verify v3.0.0": "3 " + late, "promote v3.0.0": "3 " + late, "rollback v3.0.0": "3 " + late,
+		}, answers: map[string]string{"verify latest": "3 " + late, "verify v3.0.0": "3 " + late, "promote v3.0.0": "3 " +
+			late, "rollback v3.0.0": "3 " + late,
 			"publish": "0 it was replaced", "release v3.0.0": "3 that this repository did not publish"}},
-		{name: "former name: recorded in time", only: "keyless", house: until(coming), do: recorded, answers: map[string]string{"verify v2.0.0": "3 released as another digest",
-			"promote v2.0.0": "3 released as another digest", "release v2.0.0": "3 released as another digest"}},
-		{name: "former name: recorded too late", only: "keyless", house: until(gone), do: recorded, answers: map[string]string{"verify v2.0.0": "0 " + late, "promote v2.0.0": "0",
-			"release v2.0.0": "0 unchanged"}},
+		{name: "former name: recorded in time", only: "keyless", house: until(coming), do: recorded,
+			answers: map[string]string{"verify v2.0.0": "3 released as another digest",
+				"promote v2.0.0": "3 released as another digest", "release v2.0.0": "3 released as another digest"}},
+		{name: "former name: recorded too late", only: "keyless", house: until(gone), do: recorded,
+			answers: map[string]string{"verify v2.0.0": "0 " + late, "promote v2.0.0": "0",
+				"release v2.0.0": "0 unchanged"}},
 		{name: "former name: a run in time", only: "keyless", silent: true, house: runs(coming), do: empty, answers: nothingNew},
 		{name: "former name: a run, too late", only: "keyless", silent: true, house: runs(gone), do: empty, answers: nothingNew},
 	}
@@ -888,7 +909,8 @@ func releaseRecords(otherKey string) []attack {
 	// Keyless, the Git ref binds the version. With a key nothing does, until publish writes the record again; but a rollback finds
 	// the version in the journal.
 	answers := func(note string) map[string]string {
-		return map[string]string{"verify v2.0.0": "0 " + note, "verify latest-stable": "0", "status": `0 "verdict": "accepted"`, "promote v2.0.0": "0 there already",
+		return map[string]string{"verify v2.0.0": "0 " + note, "verify latest-stable": "0", "status": `0 "verdict": "accepted"`,
+			"promote v2.0.0":                  "0 there already",
 			"rollback v1.0.0; promote v2.0.0": "3 nothing signed says | 0", "rollback v1.0.0; rollback v2.0.0": "0", "publish": "0 unchanged",
 			"release v2.0.0; rollback v1.0.0; promote v2.0.0": "0"}
 	}
@@ -916,7 +938,8 @@ func releaseRecords(otherKey string) []attack {
 		}, answers: map[string]string{"verify v2.0.0": "0 invalid release record", "rollback v1.0.0; promote v2.0.0": "3 nothing signed says | 0"}},
 	}
 	for name, who := range map[string]struct{ query, key string }{
-		"a pull request": {query: onBranch + "&event=pull_request_target"}, "another repository": {query: strings.Replace(onMover, "org/", "evil/", 1)},
+		"a pull request": {query: onBranch + "&event=pull_request_target"}, "another repository": {query: strings.Replace(onMover, "org/",
+			"evil/", 1)},
 		"another component": {query: strings.Replace(onTag, "frontend", "backend", 1) + "v2.0.0"}, "another key": {key: otherKey},
 	} {
 		mode := "keyless"

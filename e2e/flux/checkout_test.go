@@ -34,7 +34,8 @@ func releaseJob(component, version string) job {
 // checkout makes an empty repository, whose artifacts go to HOST/<area>/<last part of its name>.
 func (w *world) checkout(t *testing.T, repository, area string) *checkout {
 	t.Helper()
-	c := &checkout{t: t, w: w, dir: t.TempDir(), repository: repository, prefix: w.registry + "/" + area + "/" + filepath.Base(repository), home: t.TempDir()}
+	c := &checkout{t: t, w: w, dir: t.TempDir(), repository: repository, prefix: w.registry + "/" + area + "/" + filepath.Base(repository),
+		home: t.TempDir()}
 	c.git("init", "-q", "-b", "main")
 	c.git("remote", "add", "origin", "https://github.com/"+repository+".git")
 	return c
@@ -46,7 +47,8 @@ func (c *checkout) env() []string {
 
 func (c *checkout) git(args ...string) (output string) {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-C", c.dir, "-c", "user.name=e2e", "-c", "user.email=e2e@example.com"}, args...)...)
+	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-C", c.dir, "-c", "user.name=e2e", "-c", "user.email=e2e@example.com"},
+		args...)...)
 	cmd.Env = c.env()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -100,7 +102,8 @@ func (c *checkout) infra(component, value string) {
 func (c *checkout) configMap(dir, name, value string) {
 	c.t.Helper()
 	c.write(dir+"/base/kustomization.yaml", "resources: [config.yaml]\n")
-	c.write(dir+"/base/config.yaml", fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {value: %q, domain: \"${CLUSTER_DOMAIN:=none}\"}\n", name, value))
+	c.write(dir+"/base/config.yaml",
+		fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {value: %q, domain: \"${CLUSTER_DOMAIN:=none}\"}\n", name, value))
 	for _, environment := range []string{"staging", "production"} {
 		c.write(dir+"/"+environment+"/kustomization.yaml", fmt.Sprintf(
 			"resources: [../base]\npatches:\n- patch: |\n    - {op: add, path: /data/environment, value: %s}\n  target: {kind: ConfigMap}\n", environment))
@@ -144,7 +147,8 @@ func (c *checkout) release(component, version string, args ...string) (digest st
 func (c *checkout) signing(as job, args ...string) (stdout string) {
 	c.t.Helper()
 	s := c.w.sigstore
-	return c.run(as, append(args, "--fulcio-url", s["SIGSTORE_FULCIO_URL"], "--rekor-url", s["SIGSTORE_REKOR_URL"], "--trusted-root", s["SIGSTORE_TRUSTED_ROOT"])...)
+	return c.run(as, append(args, "--fulcio-url", s["SIGSTORE_FULCIO_URL"], "--rekor-url", s["SIGSTORE_REKOR_URL"], "--trusted-root",
+		s["SIGSTORE_TRUSTED_ROOT"])...)
 }
 
 // generate runs one of the generate commands.
@@ -185,7 +189,8 @@ func (c *checkout) command(as job, args []string) (cmd *exec.Cmd, out, errs *byt
 	cmd = exec.CommandContext(c.t.Context(), c.w.tools["keos-oci"], append(where, args...)...)
 	cmd.Env = append(c.env(), "COSIGN_PASSWORD=e2e", "GITHUB_ACTIONS=true", "GITHUB_ACTOR=octocat", "GITHUB_REF="+as.ref,
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+c.w.sigstore["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
-		fmt.Sprintf("ACTIONS_ID_TOKEN_REQUEST_URL=%s&repository=%s&workflow=%s&ref=%s", c.w.sigstore["ACTIONS_ID_TOKEN_REQUEST_URL"], c.repository, as.workflow, as.ref))
+		fmt.Sprintf("ACTIONS_ID_TOKEN_REQUEST_URL=%s&repository=%s&workflow=%s&ref=%s", c.w.sigstore["ACTIONS_ID_TOKEN_REQUEST_URL"],
+			c.repository, as.workflow, as.ref))
 	cmd.Stdout, cmd.Stderr = out, errs
 	return cmd, out, errs
 }

@@ -40,7 +40,8 @@ type tools map[string]string
 func findTools(t *testing.T) tools {
 	t.Helper()
 	found := tools{"keos-oci": os.Getenv("KEOS_OCI_BIN"), "sigstack": os.Getenv("KEOS_OCI_SIGSTACK")}
-	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "source-controller", "kustomize-controller", "flux-operator"} {
+	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "source-controller", "kustomize-controller",
+		"flux-operator"} {
 		found[name] = lookFor(name, filepath.SplitList(os.Getenv("KEOS_OCI_E2E_TOOLS")))
 	}
 	for name, file := range found {

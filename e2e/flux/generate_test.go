@@ -84,5 +84,6 @@ func (c *checkout) key(name string) string {
 func (c *checkout) releaseWith(key, version string, args ...string) (digest string) {
 	c.t.Helper()
 	c.git("tag", "frontend/"+version)
-	return c.published(c.run(releaseJob("frontend", version), append([]string{"publish", "-o", "json", "--key", key, "--signature-format", "both"}, args...)...))
+	return c.published(c.run(releaseJob("frontend", version),
+		append([]string{"publish", "-o", "json", "--key", key, "--signature-format", "both"}, args...)...))
 }

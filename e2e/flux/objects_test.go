@@ -108,7 +108,8 @@ func (c *cluster) eventually(t *testing.T, r ref, accept check) {
 
 // waitForCRDs waits until the API server serves all kinds and admin may do what the kinds allow.
 func (c *cluster) waitForCRDs(t *testing.T) {
-	for _, name := range []string{"ocirepositories.source.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io", "resourcesets.fluxcd.controlplane.io"} {
+	for _, name := range []string{"ocirepositories.source.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io",
+		"resourcesets.fluxcd.controlplane.io"} {
 		c.eventually(t, ref{kind: "CustomResourceDefinition", name: name}, condition("Established", "True"))
 	}
 	c.eventually(t, ref{kind: "ClusterRole", name: "admin"}, func(object *unstructured.Unstructured) error {

@@ -121,7 +121,8 @@ func cleanEnv() []string {
 	var env []string
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
-		if !strings.HasSuffix(strings.ToLower(name), "_proxy") && !hasPrefix(name, "GITHUB_", "ACTIONS_", "COSIGN_", "SIGSTORE_", "GIT_", "KUBE", "OTEL_") {
+		if !strings.HasSuffix(strings.ToLower(name), "_proxy") &&
+			!hasPrefix(name, "GITHUB_", "ACTIONS_", "COSIGN_", "SIGSTORE_", "GIT_", "KUBE", "OTEL_") {
 			env = append(env, e)
 		}
 	}

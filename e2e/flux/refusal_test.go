@@ -20,7 +20,8 @@ func testRefusal(t *testing.T, w *world) {
 	f.runs(t, w, one, "one")
 
 	// An artifact that differs in nothing but an annotation, and has no signature.
-	unsigned := mutate.Annotations(apps.artifact(t, "frontend", one), map[string]string{"org.opencontainers.image.source": "elsewhere"}).(v1.Image)
+	unsigned := mutate.Annotations(apps.artifact(t, "frontend", one),
+		map[string]string{"org.opencontainers.image.source": "elsewhere"}).(v1.Image)
 	apps.tag(t, "frontend", "latest-stable", unsigned)
 	f.refuses(t, w, one, "one")
 	apps.promote("frontend", "v1.0.0")

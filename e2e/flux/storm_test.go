@@ -136,7 +136,8 @@ func (o *observer) read(object *unstructured.Unstructured) {
 	// On a busy machine source-controller gives up a write of its own ("timed out waiting for the condition") and tries again: then it
 	// is not ready for a moment, and has refused nothing.
 	again := strings.HasPrefix(got["Ready"].reason, "Progressing")
-	if got["Ready"].status == "False" && !again || got["SourceVerified"].status == "False" || got["FetchFailed"].status == "True" || got["Stalled"].status == "True" {
+	if got["Ready"].status == "False" && !again || got["SourceVerified"].status == "False" || got["FetchFailed"].status == "True" ||
+		got["Stalled"].status == "True" {
 		o.refused[fmt.Sprintf("%+v", got)] = true
 	}
 }

@@ -56,7 +56,8 @@ func (l landscape) publishComponents() {
 	}
 	l.infra.infra("monitoring", "one")
 	l.infra.write("components/monitoring/controllers/base/kustomization.yaml", "resources: [config.yaml, widget.yaml]\n")
-	l.infra.write("components/monitoring/controllers/base/widget.yaml", "apiVersion: e2e.example.com/v1\nkind: Widget\nmetadata: {name: monitoring}\n")
+	l.infra.write("components/monitoring/controllers/base/widget.yaml",
+		"apiVersion: e2e.example.com/v1\nkind: Widget\nmetadata: {name: monitoring}\n")
 	l.infra.commit()
 	l.infra.release("monitoring", "v1.0.0")
 }
@@ -64,7 +65,8 @@ func (l landscape) publishComponents() {
 // generate writes the fleet, as somebody who sets up the first cluster does.
 func (l landscape) generate() {
 	flags := []string{"--dir", l.fleet.dir, "--trusted-root-secret", trustedRootSecret, "--pull-secret", pullSecret}
-	l.fleet.generate(append([]string{"cluster", "prod-eu", "--environment", "production", "--channel", "latest-stable", "--domain", "prod.example.com"}, flags...)...)
+	l.fleet.generate(append([]string{"cluster", "prod-eu", "--environment", "production", "--channel", "latest-stable", "--domain",
+		"prod.example.com"}, flags...)...)
 	l.fleet.generate("policies", "--dir", l.fleet.dir, "--allow-source", "oci://"+strings.TrimSuffix(l.fleet.prefix, "fleet"))
 	l.infra.generate(append([]string{"resourceset", "infra"}, flags...)...)
 	l.apps.generate(append([]string{"resourceset", "apps"}, flags...)...)
@@ -103,7 +105,8 @@ func (l landscape) runs(t *testing.T, w *world, app, want string) {
 	t.Helper()
 	w.eventually(t, source(app, "apps"), all(checks{ready(), condition("SourceVerified", "True")}))
 	w.eventually(t, kustomization(app, "apps"), ready())
-	w.eventually(t, ref{"ConfigMap", app, app}, all(checks{value(want), data("environment", "production"), data("domain", "prod.example.com")}))
+	w.eventually(t, ref{"ConfigMap", app, app}, all(checks{value(want), data("environment", "production"),
+		data("domain", "prod.example.com")}))
 }
 
 // allowsOnly: in a tenant's namespace the API server takes sources of ours, and no others.

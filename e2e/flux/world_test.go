@@ -25,7 +25,8 @@ func newWorld(t *testing.T, tools tools, kustomize ...string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{sigstore: map[string]string{}}
-	registry := start(t, dir, nil, tools["keos-oci"], "registry", "serve", "--listen", "127.0.0.1:0", "--dir", filepath.Join(dir, "registry"), "--log-level", "warn")
+	registry := start(t, dir, nil, tools["keos-oci"], "registry", "serve", "--listen", "127.0.0.1:0", "--dir", filepath.Join(dir, "registry"),
+		"--log-level", "warn")
 	sigstack := start(t, dir, nil, tools["sigstack"], "-github", "-stdin", "-dir", folder(t, filepath.Join(dir, "sigstore")))
 	w.cluster = newCluster(t, tools, dir, kustomize...)
 	sigstack.waitFor(t, func() error { return w.readSigstore(filepath.Join(dir, "sigstore", "env")) })

@@ -250,7 +250,8 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 
 	// 7. trust
 	s.Trust, err = root.NewTrustedRoot(root.TrustedRootMediaType01,
-		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{Root: rootCert, ValidityPeriodStart: rootCert.NotBefore.Add(-time.Minute), URI: s.FulcioURL}},
+		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{Root: rootCert, ValidityPeriodStart: rootCert.NotBefore.Add(-time.Minute),
+			URI: s.FulcioURL}},
 		ctLogs, tsas, map[string]*root.TransparencyLog{rid: rtl})
 	if err != nil {
 		return nil, err
@@ -323,7 +324,8 @@ func (s *Stack) count(name string, delay time.Duration, h http.Handler) http.Han
 func class(p string) string {
 	parts := strings.Split(p, "/")
 	for i, x := range parts {
-		if strings.HasPrefix(x, "sha256") || len(x) > 40 || (len(x) == 36 && strings.Count(x, "-") == 4) || (i > 0 && parts[i-1] == "uploads" && x != "") {
+		if strings.HasPrefix(x, "sha256") || len(x) > 40 || (len(x) == 36 && strings.Count(x, "-") == 4) ||
+			(i > 0 && parts[i-1] == "uploads" && x != "") {
 			parts[i] = "*"
 			if strings.HasSuffix(x, ".sig") {
 				parts[i] = "*.sig"

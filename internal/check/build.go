@@ -56,8 +56,9 @@ func (g *gate) unread(ctx context.Context) ([]string, error) {
 
 func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff) error {
 	if !g.dirs[variant] {
-		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: variant, Message: "the variant has no files in the artifact",
-			Fix: "create it, or take it out of the variants"})
+		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: variant,
+			Message: "the variant has no files in the artifact",
+			Fix:     "create it, or take it out of the variants"})
 		return nil
 	}
 	read, wrong, err := g.closure(ctx, variant)

@@ -95,17 +95,20 @@ func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResM
 	}
 	message := "builds to other objects in the checkout than from the artifact"
 	if err != nil {
-		message = "builds from the artifact but not in the checkout: " + g.redact(kustomize.Innermost(kustomize.Place{Folder: root, Name: g.c.Root}.Hide(err.Error())), read)
+		message = "builds from the artifact but not in the checkout: " +
+			g.redact(kustomize.Innermost(kustomize.Place{Folder: root, Name: g.c.Root}.Hide(err.Error())), read)
 	}
 	if err != nil && len(g.c.Vendored) > 0 {
-		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: variant, Message: message, Fix: "run it again; where a remote base cannot be built a second time, " + keepBase})
+		g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleRemote, File: variant, Message: message,
+			Fix: "run it again; where a remote base cannot be built a second time, " + keepBase})
 		return
 	}
 	fix := "commit what the variant needs, and remove or ignore nothing that it reads"
 	if len(g.c.Vendored) > 0 {
 		fix += "; if the remote base has not just moved, " + keepBase
 	}
-	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleEqual, File: variant, Message: message + g.describe(variant, diff), Fix: fix})
+	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleEqual, File: variant, Message: message + g.describe(variant, diff),
+		Fix: fix})
 }
 
 // buildThere builds a variant in the checkout, where a rendered base is fetched once more.

@@ -93,9 +93,11 @@ func (g *gate) reportSecrets(found []finding.Finding) {
 // checkFilter refuses what a filter left in Git in the place of a file's content, where .gitattributes no longer says that there is one:
 // a pointer of Git LFS (its specification, "The Pointer"), or what git-crypt encrypted.
 func (g *gate) checkFilter(name string, data []byte) {
-	for prefix, filter := range map[string]string{"version https://git-lfs.github.com/spec/": "a Git LFS pointer", "\x00GITCRYPT\x00": "encrypted by git-crypt"} {
+	for prefix, filter := range map[string]string{"version https://git-lfs.github.com/spec/": "a Git LFS pointer",
+		"\x00GITCRYPT\x00": "encrypted by git-crypt"} {
 		if bytes.HasPrefix(data, []byte(prefix)) {
-			g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleFilter, File: name, Message: "this is " + filter + ", not the file's content",
+			g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleFilter, File: name, Message: "this is " + filter +
+				", not the file's content",
 				Fix: "commit the file itself, or keep it out of the artifact (artifact.ignore)"})
 		}
 	}

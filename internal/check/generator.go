@@ -64,9 +64,11 @@ func (g *gate) checkSource(name, label string, r kustomize.Reference) {
 		return
 	}
 	data, err := g.read(file)
-	if err != nil || secret.IsEncryptedFile(data) || secret.IsReferenceOnly(string(data)) || strings.HasPrefix(r.Field, "secretGenerator.env") && secret.AreReferences(data) {
+	if err != nil || secret.IsEncryptedFile(data) || secret.IsReferenceOnly(string(data)) ||
+		strings.HasPrefix(r.Field, "secretGenerator.env") && secret.AreReferences(data) {
 		return
 	}
 	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleSecret, File: file,
-		Message: fmt.Sprintf("%s makes a Secret of this plaintext file (%s:%d)", label, g.workspacePath(name), r.Line), Fix: g.allowFix(secret.EncryptAdvice, file)})
+		Message: fmt.Sprintf("%s makes a Secret of this plaintext file (%s:%d)", label, g.workspacePath(name),
+			r.Line), Fix: g.allowFix(secret.EncryptAdvice, file)})
 }

@@ -68,7 +68,8 @@ func nested(n int) string {
 }
 
 func FuzzRun(f *testing.F) {
-	for _, seed := range []string{configMap, secretYAML("x"), aliasBomb(), everyField("x"), nested(3), "{{", "a: &a [*a]", b64(pem), "? {a: b}\n: c",
+	for _, seed := range []string{configMap, secretYAML("x"), aliasBomb(), everyField("x"), nested(3), "{{", "a: &a [*a]", b64(pem),
+		"? {a: b}\n: c",
 		"<<: &a\n  <<: *a\nkind: Secret\n", "data: {{ .x }}\nkind: Secret", "resources: [.., /, '']"} {
 		f.Add(seed)
 	}

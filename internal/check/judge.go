@@ -126,7 +126,8 @@ func (g *gate) judgeRemote(r kustomize.Reference) (message, fix string) {
 	}
 	message = "is remote: a cluster would build what that place holds on that day"
 	if r.IsBase() {
-		return message, "copy it into the component, or in keos-oci.yaml set artifact: {remoteBases: vendor}, which renders it into the artifact, or {remoteBases: allow}"
+		return message,
+			"copy it into the component, or in keos-oci.yaml set artifact: {remoteBases: vendor}, which renders it into the artifact, or {remoteBases: allow}"
 	}
 	return message, "copy it into the component (only resources can be rendered), or set artifact: {remoteBases: allow} in keos-oci.yaml"
 }

@@ -28,26 +28,36 @@ func forms(value string) map[string]map[string]string {
 	generator := "apiVersion: builtin\nkind: SecretGenerator\nmetadata:\n  name: x\nliterals:\n- password=" + value + "\n"
 	added := `[{"op": "add", "path": "/stringData", "value": {"password": "` + value + `"}}]`
 	return map[string]map[string]string{
-		"literals in another case":         {"staging/kustomization.yaml": "secretGenerator:\n- name: x\n  Literals:\n  - password=" + value + "\n"},
-		"a generator's file":               {"staging/kustomization.yaml": "generators: [g.yaml]\n", "staging/g.yaml": generator},
-		"a generator inline":               {"staging/kustomization.yaml": "generators:\n- |\n" + indented(generator)},
-		"a transformer's file":             shell("transformers: [t.yaml]\n", "t.yaml", "apiVersion: builtin\nkind: PatchTransformer\nmetadata:\n  name: t\npatch: '"+added+"'\ntarget:\n  kind: Secret\n"),
-		"a transformer inline":             shell("transformers:\n- |\n" + indented("apiVersion: builtin\nkind: PatchTransformer\nmetadata:\n  name: t\npatch: '"+added+"'\ntarget:\n  kind: Secret\n")),
+		"literals in another case": {"staging/kustomization.yaml": "secretGenerator:\n- name: x\n  Literals:\n  - password=" + value + "\n"},
+		"a generator's file":       {"staging/kustomization.yaml": "generators: [g.yaml]\n", "staging/g.yaml": generator},
+		"a generator inline":       {"staging/kustomization.yaml": "generators:\n- |\n" + indented(generator)},
+		"a transformer's file": shell("transformers: [t.yaml]\n", "t.yaml",
+			"apiVersion: builtin\nkind: PatchTransformer\nmetadata:\n  name: t\npatch: '"+added+"'\ntarget:\n  kind: Secret\n"),
+		"a transformer inline": shell("transformers:\n- |\n" +
+			indented("apiVersion: builtin\nkind: PatchTransformer\nmetadata:\n  name: t\npatch: '"+added+"'\ntarget:\n  kind: Secret\n")),
 		"a patch whose target has no kind": shell("patches:\n- target: {name: db}\n  patch: '" + added + "'\n"),
-		"a patch's file without a kind":    shell("patches:\n- target: {name: db}\n  path: p.yaml\n", "p.yaml", strings.ReplaceAll(added, `"`, `"`)+"\n"),
-		"a replacement": shell("configMapGenerator:\n- name: plain\n  literals: ['password=" + value + "']\nreplacements:\n- source: {kind: ConfigMap, name: plain, fieldPath: data.password}\n" +
+		"a patch's file without a kind": shell("patches:\n- target: {name: db}\n  path: p.yaml\n", "p.yaml",
+			strings.ReplaceAll(added, `"`, `"`)+"\n"),
+		"a replacement": shell("configMapGenerator:\n- name: plain\n  literals: ['password=" + value +
+			"']\nreplacements:\n- source: {kind: ConfigMap, name: plain, fieldPath: data.password}\n" +
 			"  targets:\n  - select: {kind: Secret}\n    fieldPaths: [stringData.password]\n    options: {create: true}\n"),
-		"a replacement's file": shell("configMapGenerator:\n- name: plain\n  literals: ['password="+value+"']\nreplacements: [{path: r.yaml}]\n", "r.yaml",
+		"a replacement's file": shell("configMapGenerator:\n- name: plain\n  literals: ['password="+value+"']\nreplacements: [{path: r.yaml}]\n",
+			"r.yaml",
 			"source: {kind: ConfigMap, name: plain, fieldPath: data.password}\ntargets:\n- select: {kind: Secret}\n  fieldPaths: [stringData.password]\n  options: {create: true}\n"),
-		"a generator that merges": shell("secretGenerator:\n- name: db\n  behavior: merge\n  LITERALS:\n  - password=" + value + "\ngeneratorOptions: {disableNameSuffixHash: true}\n"),
+		"a generator that merges": shell("secretGenerator:\n- name: db\n  behavior: merge\n  LITERALS:\n  - password=" + value +
+			"\ngeneratorOptions: {disableNameSuffixHash: true}\n"),
 		"a patch of the old kind": shell("patchesStrategicMerge:\n- |\n  apiVersion: v1\n  kind: Secret\n  metadata: {name: db}\n  stringData: {password: \"" + value + "\"}\n"),
 		"a patch of operations":   shell("patchesJson6902:\n- target: {version: v1, kind: Secret, name: db}\n  patch: '" + added + "'\n"),
-		"operations of a plugin": shell("transformers: [t.yaml]\n", "t.yaml", "apiVersion: builtin\nkind: PatchJson6902Transformer\nmetadata:\n  name: t\ntarget: {version: v1, kind: Secret, name: db}\n"+
-			"jsonOp: '"+added+"'\n"),
-		"a merge of a plugin": shell("transformers: [t.yaml]\n", "t.yaml", "apiVersion: builtin\nkind: PatchStrategicMergeTransformer\nmetadata:\n  name: t\npatches: |\n  apiVersion: v1\n  kind: Secret\n"+
-			"  metadata: {name: db}\n  stringData: {password: \""+value+"\"}\n"),
-		"plugins in a folder":  {"staging/kustomization.yaml": "generators: [plugins]\n", "staging/plugins/kustomization.yaml": "resources: [g.yaml]\n", "staging/plugins/g.yaml": generator},
-		"files of assignments": {"staging/kustomization.yaml": "secretGenerator:\n- name: x\n  envs: [login.properties]\n", "staging/login.properties": "password=" + value + "\n"},
+		"operations of a plugin": shell("transformers: [t.yaml]\n", "t.yaml",
+			"apiVersion: builtin\nkind: PatchJson6902Transformer\nmetadata:\n  name: t\ntarget: {version: v1, kind: Secret, name: db}\n"+
+				"jsonOp: '"+added+"'\n"),
+		"a merge of a plugin": shell("transformers: [t.yaml]\n", "t.yaml",
+			"apiVersion: builtin\nkind: PatchStrategicMergeTransformer\nmetadata:\n  name: t\npatches: |\n  apiVersion: v1\n  kind: Secret\n"+
+				"  metadata: {name: db}\n  stringData: {password: \""+value+"\"}\n"),
+		"plugins in a folder": {"staging/kustomization.yaml": "generators: [plugins]\n",
+			"staging/plugins/kustomization.yaml": "resources: [g.yaml]\n", "staging/plugins/g.yaml": generator},
+		"files of assignments": {"staging/kustomization.yaml": "secretGenerator:\n- name: x\n  envs: [login.properties]\n",
+			"staging/login.properties": "password=" + value + "\n"},
 		"files of a plugin": {"staging/kustomization.yaml": "generators: [g.yaml]\n", "staging/login.properties": "password=" + value + "\n",
 			"staging/g.yaml": "apiVersion: builtin\nkind: SecretGenerator\nmetadata:\n  name: x\nenvs: [login.properties]\n"},
 		"a component": {"staging/kustomization.yaml": "components: [c]\n",
@@ -60,7 +70,8 @@ func TestRenderedSecrets(t *testing.T) {
 	for name, files := range forms("hunter2") {
 		t.Run(name, func(t *testing.T) {
 			findings := errorsOf(run(t, component(t, files), Options{}))
-			if len(findings) == 0 || findings[0].Rule != finding.RuleSecret || findings[0].Line == 0 && !strings.HasSuffix(findings[0].File, ".properties") || !strings.HasPrefix(findings[0].File, "components/web/staging/") {
+			if len(findings) == 0 || findings[0].Rule != finding.RuleSecret || findings[0].Line == 0 &&
+				!strings.HasSuffix(findings[0].File, ".properties") || !strings.HasPrefix(findings[0].File, "components/web/staging/") {
 				t.Fatalf("%s", show(findings))
 			}
 			if strings.Contains(show(findings), "hunter2") {
@@ -85,8 +96,8 @@ func TestRenderedHarmless(t *testing.T) {
 	}
 }
 
-// TestRandomSecrets: random compositions of the ways, in any spelling of a key that kustomize takes: what is built with a plaintext value is refused.
-// A failure prints its seed.
+// TestRandomSecrets: random compositions of the ways, in any spelling of a key that kustomize takes: what is built with a
+// plaintext value is refused. A failure prints its seed.
 func TestRandomSecrets(t *testing.T) {
 	const seed = 20261127
 	all := forms("hunter2")
@@ -111,7 +122,8 @@ func TestRandomSecrets(t *testing.T) {
 			continue
 		}
 		leaks++
-		if found := errorsOf(run(t, c, Options{})); !slices.ContainsFunc(found, func(f finding.Finding) bool { return f.Rule == finding.RuleSecret }) {
+		if found := errorsOf(run(t, c, Options{})); !slices.ContainsFunc(found,
+			func(f finding.Finding) bool { return f.Rule == finding.RuleSecret }) {
 			t.Errorf("seed %d, %d: passes:\n%v\n%s", uint64(seed), i, files, objects)
 		}
 	}
@@ -122,7 +134,8 @@ func TestRandomSecrets(t *testing.T) {
 
 // respelled writes some keys of kustomizations in other ways that kustomize's decoder takes: capitals, quotes, escapes.
 func respelled(random *rand.Rand, content string) string {
-	for _, key := range []string{"secretGenerator", "literals", "generators", "transformers", "patches", "patchesJson6902", "replacements", "behavior", "components", "options", "envs"} {
+	for _, key := range []string{"secretGenerator", "literals", "generators", "transformers", "patches", "patchesJson6902", "replacements",
+		"behavior", "components", "options", "envs"} {
 		as := key
 		switch random.IntN(8) {
 		case 0, 1:

@@ -28,10 +28,12 @@ func (g *gate) collectApplier(name string, n *yaml.Node, version, kind string) {
 		g.sources[kind+"/"+label] = append(g.sources[kind+"/"+label], name)
 	}
 	from := manifest.Resolve(orEmpty(plainField(spec, "sourceRef")))
-	if kind != "Kustomization" || !strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") || label == "flux-system" || from.Kind != yaml.MappingNode {
+	if kind != "Kustomization" || !strings.HasPrefix(version, "kustomize.toolkit.fluxcd.io/") || label == "flux-system" ||
+		from.Kind != yaml.MappingNode {
 		return
 	}
-	s := applier{file: name, name: label, line: spec.Line, source: manifest.Text(plainField(from, "kind")) + "/" + manifest.Text(plainField(from, "name"))}
+	s := applier{file: name, name: label, line: spec.Line, source: manifest.Text(plainField(from, "kind")) + "/" +
+		manifest.Text(plainField(from, "name"))}
 	if at := plainField(spec, "path"); at != nil { // else Flux takes the artifact's root
 		s.path, s.line = at.Value, at.Line
 	}
@@ -57,7 +59,8 @@ func (g *gate) checkSelf() {
 		}
 		g.report(finding.Finding{Severity: severity, Rule: finding.RuleSelf, File: s.file, Line: s.line,
 			Message: fmt.Sprintf("Kustomization %s applies %s, in which it lies itself: the folder has no kustomization, so that Flux takes every YAML below it", s.name, cmp.Or(s.path, "./")),
-			Fix:     fmt.Sprintf("add %s that lists what is to be applied, or move this file out of the folder", g.workspacePath(path.Join(folder, "kustomization.yaml")))})
+			Fix: fmt.Sprintf("add %s that lists what is to be applied, or move this file out of the folder",
+				g.workspacePath(path.Join(folder, "kustomization.yaml")))})
 	}
 }
 

@@ -70,9 +70,10 @@ func TestVendor(t *testing.T) {
 	server, asked := elsewhere(t, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: b\n")
 	moving, pinned := repo.URL+"//base?ref=main", repo.URL+"//base?ref="+commit
 	c := component(t, map[string]string{
-		"staging/kustomization.yaml": "# what staging runs\n\nresources:\n- \"" + moving + "\"  # a comment\n-   " + server + "/crd.yaml\n- local.yaml\n\nnamespace: x\n",
-		"staging/local.yaml":         strings.ReplaceAll(configMap, "name: a", "name: local"),
-		"other/kustomization.yaml":   "bases: ['" + pinned + "', '" + server + "/crd.yaml']\n",
+		"staging/kustomization.yaml": "# what staging runs\n\nresources:\n- \"" + moving + "\"  # a comment\n-   " + server +
+			"/crd.yaml\n- local.yaml\n\nnamespace: x\n",
+		"staging/local.yaml":       strings.ReplaceAll(configMap, "name: a", "name: local"),
+		"other/kustomization.yaml": "bases: ['" + pinned + "', '" + server + "/crd.yaml']\n",
 	})
 	c.Variants = []string{"staging", "other"}
 	got := vendor(t, &kustomize.Remotes{}, &c)
@@ -91,7 +92,8 @@ func TestVendor(t *testing.T) {
 	for _, f := range got.Findings {
 		warned = append(warned, short(f))
 	}
-	if w := []string{"warning remote other/kustomization.yaml:1", "warning remote staging/kustomization.yaml:4", "warning remote staging/kustomization.yaml:5"}; !slices.Equal(warned, w) {
+	if w := []string{"warning remote other/kustomization.yaml:1", "warning remote staging/kustomization.yaml:4",
+		"warning remote staging/kustomization.yaml:5"}; !slices.Equal(warned, w) {
 		t.Errorf("got %q, want %q", warned, w) // the pinned one is none of them
 	}
 	for _, b := range got.Bases {
@@ -116,23 +118,30 @@ func TestVendor_refuses(t *testing.T) {
 	server, asked := elsewhere(t, "")
 	host := strings.TrimPrefix(server, "http://")
 	for name, c := range map[string]struct{ text, want, fix string }{
-		"gone":           {"resources: [" + server + "/gone.yaml]\n", "resources: " + server + "/gone.yaml cannot be rendered: HTTP Error: status code 404 (Not Found)", "correct the URL"},
-		"with a login":   {"resources: ['http://me:hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
-		"an odd login":   {"resources: ['http://me:hunter2@hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered", "correct the URL"},
-		"a token":        {"resources: ['" + server + "/gone.yaml?token=hunter2']\n", "resources: " + server + "/gone.yaml?token=… cannot be rendered", "correct the URL"},
+		"gone": {"resources: [" + server + "/gone.yaml]\n", "resources: " + server +
+			"/gone.yaml cannot be rendered: HTTP Error: status code 404 (Not Found)", "correct the URL"},
+		"with a login": {"resources: ['http://me:hunter2@" + host + "/gone.yaml']\n", "resources: " + server + "/gone.yaml cannot be rendered",
+			"correct the URL"},
+		"an odd login": {"resources: ['http://me:hunter2@hunter2@" + host + "/gone.yaml']\n", "resources: " + server +
+			"/gone.yaml cannot be rendered", "correct the URL"},
+		"a token": {"resources: ['" + server + "/gone.yaml?token=hunter2']\n", "resources: " + server +
+			"/gone.yaml?token=… cannot be rendered", "correct the URL"},
 		"a forced login": {"resources: ['git::http://me:hunter2@" + host + "/nope.git']\n", "cannot be rendered", "correct the URL"},
 		"an anchor":      {"resources: [&x " + server + "/crd.yaml]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
-		"an escape":      {"resources: [\"" + server + "/crd\\x2eyaml\"]\n", "cannot be rendered: it is not written plainly", "without an anchor"},
+		"an escape": {"resources: [\"" + server + "/crd\\x2eyaml\"]\n", "cannot be rendered: it is not written plainly",
+			"without an anchor"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked.Store(0)
 			comp := component(t, map[string]string{"staging/kustomization.yaml": c.text})
 			got := vendor(t, &kustomize.Remotes{}, &comp)
-			if len(got.Bases) != 0 || len(got.Contents) != 0 || len(got.Findings) != 1 || short(got.Findings[0]) != "error remote staging/kustomization.yaml:1" {
+			if len(got.Bases) != 0 || len(got.Contents) != 0 || len(got.Findings) != 1 ||
+				short(got.Findings[0]) != "error remote staging/kustomization.yaml:1" {
 				t.Fatalf("%v\n%s", got.Contents, show(got.Findings))
 			}
 			f := got.Findings[0]
-			if !strings.Contains(f.Message, c.want) || !strings.Contains(f.Fix, c.fix) || strings.Contains(f.String(), "hunter2") || strings.Contains(f.String(), os.TempDir()) {
+			if !strings.Contains(f.Message, c.want) || !strings.Contains(f.Fix, c.fix) || strings.Contains(f.String(), "hunter2") ||
+				strings.Contains(f.String(), os.TempDir()) {
 				t.Error(f)
 			}
 			if asked.Load() > 1 {
@@ -145,7 +154,8 @@ func TestVendor_refuses(t *testing.T) {
 // TestVendor_nothing: a base without objects is legal, as an overlay without them is.
 func TestVendor_nothing(t *testing.T) {
 	server, _ := elsewhere(t, "# nothing yet\n")
-	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml, a.yaml]\n", "staging/a.yaml": configMap})
+	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml, a.yaml]\n",
+		"staging/a.yaml": configMap})
 	got := vendor(t, &kustomize.Remotes{}, &c)
 	if findings := errorsOf(append(got.Findings, run(t, c, Options{})...)); len(got.Bases) != 1 || len(findings) != 0 {
 		t.Error(show(findings))
@@ -157,7 +167,8 @@ func TestVendor_unread(t *testing.T) {
 	repo := gittest.Serve(t)
 	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=1]}]\n"})
 	c := component(t, map[string]string{"staging/kustomization.yaml": listsA, "staging/a.yaml": configMap,
-		"spare/kustomization.yaml": "resources:\n- " + repo.URL + "//base?ref=main\nconfigMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
+		"spare/kustomization.yaml": "resources:\n- " + repo.URL +
+			"//base?ref=main\nconfigMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
 	vendor(t, &kustomize.Remotes{}, &c)
 	if findings := errorsOf(run(t, c, Options{})); len(findings) != 1 || short(findings[0]) != "error build spare/kustomization.yaml:0" {
 		t.Error(show(findings))
@@ -167,8 +178,9 @@ func TestVendor_unread(t *testing.T) {
 // TestVendor_hostile: what is fetched may lead no further than the network, and costs no more than the checkout's own files may.
 func TestVendor_hostile(t *testing.T) {
 	repo := gittest.Serve(t)
-	repo.Commit(map[string]string{"disk/kustomization.yaml": "resources: ['file:///srv//s?ref=main']\n", "option/kustomization.yaml": "bases: ['https://example.com/x//y?ref=--upload-pack=x']\n",
-		"cycle/kustomization.yaml": "resources: [a.yaml]\n", "cycle/a.yaml": "a: &a\n  b: *a\n", "itself/kustomization.yaml": "resources: &a\n- *a\n",
+	repo.Commit(map[string]string{"disk/kustomization.yaml": "resources: ['file:///srv//s?ref=main']\n",
+		"option/kustomization.yaml": "bases: ['https://example.com/x//y?ref=--upload-pack=x']\n",
+		"cycle/kustomization.yaml":  "resources: [a.yaml]\n", "cycle/a.yaml": "a: &a\n  b: *a\n", "itself/kustomization.yaml": "resources: &a\n- *a\n",
 		"kustomization.yaml":        "configMapGenerator: [{name: x, files: [cfg=.git/config]}]\n",
 		"secret/kustomization.yaml": "secretGenerator: [{name: s, literals: [hunter2]}]\n"})
 	for base, want := range map[string]string{
@@ -189,7 +201,8 @@ func TestVendor_secret(t *testing.T) {
 	c := component(t, map[string]string{"staging/kustomization.yaml": "# x\nresources:\n- " + server + "/crd.yaml\n"})
 	vendor(t, &kustomize.Remotes{}, &c)
 	findings := errorsOf(run(t, c, Options{}))
-	if len(findings) != 1 || short(findings[0]) != "error secret staging/kustomization.yaml:3" || !strings.Contains(findings[0].Message, server+"/crd.yaml, rendered as remote-base-") {
+	if len(findings) != 1 || short(findings[0]) != "error secret staging/kustomization.yaml:3" ||
+		!strings.Contains(findings[0].Message, server+"/crd.yaml, rendered as remote-base-") {
 		t.Error(show(findings))
 	}
 }
@@ -197,7 +210,8 @@ func TestVendor_secret(t *testing.T) {
 // TestVendor_taken: a file of the repository is not replaced.
 func TestVendor_taken(t *testing.T) {
 	server, _ := elsewhere(t, configMap)
-	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml]\n", "staging/" + kustomize.StandIn(server+"/crd.yaml"): "mine"})
+	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml]\n",
+		"staging/" + kustomize.StandIn(server+"/crd.yaml"): "mine"})
 	got := vendor(t, &kustomize.Remotes{}, &c)
 	if len(got.Contents) != 0 || len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Message, "is there already") {
 		t.Error(got.Contents, show(got.Findings))
@@ -231,7 +245,8 @@ func TestVendor_unequal(t *testing.T) {
 	repo := gittest.Serve(t)
 	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=1]}]\n"})
 	base := "resources:\n- " + repo.URL + "//base?ref=main\n"
-	c := component(t, map[string]string{"staging/kustomization.yaml": base + "configMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
+	c := component(t, map[string]string{"staging/kustomization.yaml": base +
+		"configMapGenerator: [{name: a, behavior: merge, literals: [y=2]}]\n"})
 	vendor(t, &kustomize.Remotes{}, &c)
 	findings := errorsOf(run(t, c, Options{}))
 	if len(findings) != 1 || findings[0].Rule != finding.RuleBuild || !strings.Contains(findings[0].Message, "cannot merge or replace") ||
@@ -242,7 +257,8 @@ func TestVendor_unequal(t *testing.T) {
 	vendor(t, &kustomize.Remotes{}, &c)
 	repo.Commit(map[string]string{"base/kustomization.yaml": "configMapGenerator: [{name: a, literals: [x=2]}]\n"})
 	findings = errorsOf(run(t, c, Options{}))
-	if len(findings) != 1 || findings[0].Rule != finding.RuleEqual || !strings.Contains(findings[0].String(), "components/web/staging/kustomization.yaml (its remote base is rendered in the artifact)") {
+	if len(findings) != 1 || findings[0].Rule != finding.RuleEqual ||
+		!strings.Contains(findings[0].String(), "components/web/staging/kustomization.yaml (its remote base is rendered in the artifact)") {
 		t.Error(show(findings))
 	}
 }

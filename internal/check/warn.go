@@ -14,7 +14,8 @@ import (
 )
 
 func (g *gate) warnEmpty(variant string) {
-	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleEmpty, File: g.kustomizationOf(variant), Message: "builds to no objects"})
+	g.report(finding.Finding{Severity: finding.Warning, Rule: finding.RuleEmpty, File: g.kustomizationOf(variant),
+		Message: "builds to no objects"})
 }
 
 // warnObjects looks at every object of a document, those in lists and templates included.

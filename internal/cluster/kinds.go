@@ -82,8 +82,8 @@ func (k *kinds) addVersion(list *metav1.APIResourceList) {
 	}
 }
 
-// find gives a kind in the version that the cluster prefers. It is false where the cluster does not have the kind. Where the group of the kind
-// gave no answer nobody knows, which is an error.
+// find gives a kind in the version that the cluster prefers. It is false where the cluster does not have the kind. Where the
+// group of the kind gave no answer nobody knows, which is an error.
 func (c *Cluster) find(k *kinds, kind schema.GroupKind) (resource, bool, error) {
 	if r, known := k.served[kind]; known {
 		return r, true, nil

@@ -69,7 +69,8 @@ func (l *loader) complete(drafts []*draft) error {
 		}
 		d.gitTag = d.tagPattern()
 		if l.config.Artifact.Mode == ModeClosure && len(d.variants) == 0 {
-			l.doc.add([]string{"artifact", "mode"}, "closure takes what variants reach, and %s has none: name them with components: {%q: {variants: […]}}", d, d.key)
+			l.doc.add([]string{"artifact", "mode"},
+				"closure takes what variants reach, and %s has none: name them with components: {%q: {variants: […]}}", d, d.key)
 		}
 	}
 	return nil

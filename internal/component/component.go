@@ -160,7 +160,8 @@ func isVersion(text string) bool {
 
 // PacksAs reports whether two definitions make the same artifact of the same files.
 func (c Component) PacksAs(other Component) bool {
-	return c.Root == other.Root && slices.Equal(c.Paths, other.Paths) && slices.Equal(c.Ignore, other.Ignore) && slices.Equal(c.Variants, other.Variants)
+	return c.Root == other.Root && slices.Equal(c.Paths, other.Paths) && slices.Equal(c.Ignore, other.Ignore) &&
+		slices.Equal(c.Variants, other.Variants)
 }
 
 // PacksAs reports whether two settings make the same artifacts of the same files.

@@ -70,7 +70,8 @@ func TestSet_Select(t *testing.T) {
 
 func TestSet_ChangedIn(t *testing.T) {
 	s := named("a", "ab", "b")
-	s = append(s, Component{Name: "wide", Root: "infra", Paths: []string{"infra/x/y", "infra/z.yaml"}, decidedBy: []string{ConfigFile, "infra/kustomization.yaml"}})
+	s = append(s, Component{Name: "wide", Root: "infra", Paths: []string{"infra/x/y", "infra/z.yaml"},
+		decidedBy: []string{ConfigFile, "infra/kustomization.yaml"}})
 	for _, tc := range []struct {
 		files []string
 		want  string

@@ -65,7 +65,8 @@ func TestEnvFirst(t *testing.T) {
 // TestEnvFirst_top: environments may be at the top of a repository; and of two apps of one name, the first can be renamed.
 func TestEnvFirst_top(t *testing.T) {
 	w := paths("base/a/kustomization.yaml", "staging/a/kustomization.yaml", "clusters/x/kustomization.yaml", "more/prod/a/kustomization.yaml").
-		with(ConfigFile, header+"discover: [{layout: envFirst, path: ., environments: [staging]}, {layout: envFirst, path: more}]\ncomponents: {a: {name: first}}\n").load(t)
+		with(ConfigFile,
+			header+"discover: [{layout: envFirst, path: ., environments: [staging]}, {layout: envFirst, path: more}]\ncomponents: {a: {name: first}}\n").load(t)
 	wantComponents(t, w, "a app more [more/prod/a] [prod/a] [] a/v{version}", "first app . [base/a staging/a] [staging/a] [] first/v{version}")
 }
 
@@ -73,9 +74,10 @@ func TestEnvFirst_top(t *testing.T) {
 func TestMonorepo(t *testing.T) {
 	w := layered().with("clusters/one/flux-system/gotk-sync.yaml", "").with("infrastructure/dns/controllers/staging/kustomization.yaml", "").
 		with("infrastructure/dns/configs/staging/kustomization.yaml", "").
-		with(ConfigFile, header+"componentKind: app\ndiscover:\n- {layout: components, path: infrastructure}\n- {layout: envFirst, path: apps, enabledFrom: kustomization}\n"+
-			"components:\n  clusters: {paths: [clusters], root: ., kind: fleet, gitTag: 'v{version}', variants: [clusters/one]}\n  dns: {kind: infra}\n"+
-			"artifact: {mode: closure, external: include}\n").load(t)
+		with(ConfigFile,
+			header+"componentKind: app\ndiscover:\n- {layout: components, path: infrastructure}\n- {layout: envFirst, path: apps, enabledFrom: kustomization}\n"+
+				"components:\n  clusters: {paths: [clusters], root: ., kind: fleet, gitTag: 'v{version}', variants: [clusters/one]}\n  dns: {kind: infra}\n"+
+				"artifact: {mode: closure, external: include}\n").load(t)
 	wantComponents(t, w, "clusters fleet . [clusters] [clusters/one] [] v{version}",
 		"dns infra infrastructure/dns [infrastructure/dns] [configs/staging controllers/staging] [controllers configs] dns/v{version}",
 		"podinfo app apps [apps/base/podinfo apps/production/podinfo apps/staging/podinfo] [production/podinfo staging/podinfo] [] podinfo/v{version}",
@@ -106,7 +108,8 @@ func TestEnvFirst_errors(t *testing.T) {
 		"same name in two layers": {layered().with("infra/base/redis/kustomization.yaml", "").with("infra/staging/redis/kustomization.yaml", "").
 			with(ConfigFile, header+"discover:\n- {layout: envFirst, path: apps}\n- {layout: envFirst, path: infra}\n"),
 			":5: discover[1]: apps/base/redis and infra/base/redis are both named redis: give one of them a name of its own"},
-		"name that no repository has": {paths("apps/staging/S/kustomization.yaml").with(ConfigFile, header+"discover:\n- {layout: envFirst, path: apps}\n"),
+		"name that no repository has": {paths("apps/staging/S/kustomization.yaml").with(ConfigFile,
+			header+"discover:\n- {layout: envFirst, path: apps}\n"),
 			`:4: discover[0]: apps/staging/S cannot be published as "S": the name takes lower case letters`},
 		"none enabled": {paths("apps/staging/a/kustomization.yaml").with("apps/staging/kustomization.yaml", "resources: []\n").
 			with(ConfigFile, header+"discover:\n- {layout: envFirst, path: apps, enabledFrom: kustomization}\n"),
@@ -114,7 +117,8 @@ func TestEnvFirst_errors(t *testing.T) {
 		"enabled by what is no YAML": {paths("apps/staging/a/kustomization.yaml").with("apps/staging/kustomization.yaml", "resources: a: b\n").
 			with(ConfigFile, header+"discover:\n- {layout: envFirst, path: apps, enabledFrom: kustomization}\n"),
 			":4: discover[0]: apps/staging/kustomization.yaml does not say which apps are enabled: yaml: mapping values"},
-		"layer beside its apps": {layered().with(ConfigFile, header+"discover:\n- {layout: layer, path: apps}\n- {layout: envFirst, path: apps, environments: [production]}\n"),
+		"layer beside its apps": {layered().with(ConfigFile,
+			header+"discover:\n- {layout: layer, path: apps}\n- {layout: envFirst, path: apps, environments: [production]}\n"),
 			"overlaps with apps of apps"},
 	} {
 		t.Run(name, func(t *testing.T) {

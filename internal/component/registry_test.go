@@ -90,8 +90,9 @@ func TestLoad_registryRefused(t *testing.T) {
 		option, config, remote, want string
 		err                          error
 	}{
-		"no remote":         {err: no, want: "--registry HOST/PREFIX: no git remote"},
-		"GitHub Enterprise": {remote: "git@github.stratio.com:o/r.git", want: "set registry in keos-oci.yaml or pass --registry HOST/PREFIX: the Git remote is on github.stratio.com"},
+		"no remote": {err: no, want: "--registry HOST/PREFIX: no git remote"},
+		"GitHub Enterprise": {remote: "git@github.stratio.com:o/r.git",
+			want: "set registry in keos-oci.yaml or pass --registry HOST/PREFIX: the Git remote is on github.stratio.com"},
 		"GitLab":            {remote: "https://gitlab.com/a/b/c.git", want: "ghcr.io is for github.com only"},
 		"folder":            {remote: "/srv/git/r.git", want: "the Git remote is not on a server"},
 		"folder with colon": {remote: "./a:b", want: "the Git remote is not on a server"},

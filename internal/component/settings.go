@@ -338,7 +338,8 @@ func (s *settings) identity(base Identity, path []string) Identity {
 	var own Identity
 	s.take(node, &own, path)
 	s.checkIdentity(own, path)
-	own.Issuer, own.Repository, own.RepositoryID = orElse(own.Issuer, base.Issuer), orElse(own.Repository, base.Repository), orElse(own.RepositoryID, base.RepositoryID)
+	own.Issuer, own.Repository, own.RepositoryID = orElse(own.Issuer, base.Issuer), orElse(own.Repository,
+		base.Repository), orElse(own.RepositoryID, base.RepositoryID)
 	if len(own.Triggers) == 0 {
 		own.Triggers = base.Triggers
 	}

@@ -5,8 +5,8 @@ import (
 	"path"
 )
 
-// Standalone is a workspace without a checkout: components that are known by their names alone, with the channels that a workspace has which
-// configures none. registry is HOST/PREFIX, with or without a scheme.
+// Standalone is a workspace without a checkout: components that are known by their names alone, with the channels that a
+// workspace has which configures none. registry is HOST/PREFIX, with or without a scheme.
 func Standalone(registry string, names []string) (*Workspace, error) {
 	s := &settings{doc: &document{file: ConfigFile}, channels: defaultChannels()}
 	s.fill()
@@ -19,7 +19,8 @@ func Standalone(registry string, names []string) (*Workspace, error) {
 		if !isElement(name) {
 			return nil, fmt.Errorf("%w: %q is not the name of a repository", ErrConfig, name)
 		}
-		c := Component{Name: name, Kind: App, Dir: ".", Root: ".", Paths: []string{"."}, GitTag: name + "/v" + versionMark, Signing: s.config.Signing, Channels: s.config.Channels}
+		c := Component{Name: name, Kind: App, Dir: ".", Root: ".", Paths: []string{"."}, GitTag: name + "/v" + versionMark,
+			Signing: s.config.Signing, Channels: s.config.Channels}
 		if c.Repository, err = newRepository(path.Join(prefix, name)); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}

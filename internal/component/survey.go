@@ -160,7 +160,8 @@ func (l *loader) surveyCluster(s *Survey, cluster, repository string) error {
 	for _, file := range l.tree.below(cluster) {
 		if path.Base(file) == "gotk-components.yaml" {
 			s.Bootstrap.Found = true
-			s.Bootstrap.Built = s.Bootstrap.Built || slices.ContainsFunc(l.builds(cluster, objects), func(dir string) bool { return within(dir, file) })
+			s.Bootstrap.Built = s.Bootstrap.Built || slices.ContainsFunc(l.builds(cluster, objects),
+				func(dir string) bool { return within(dir, file) })
 		}
 	}
 	return nil
@@ -178,7 +179,8 @@ func (l *loader) sources(cluster string) (map[fluxSource]string, error) {
 			return nil, fmt.Errorf("look for sources: %w", err)
 		}
 		for _, document := range documents(data) {
-			if !bytes.Contains(document, []byte("source.toolkit.fluxcd.io")) || bytes.Contains(document, []byte("\nkind: CustomResourceDefinition")) {
+			if !bytes.Contains(document, []byte("source.toolkit.fluxcd.io")) ||
+				bytes.Contains(document, []byte("\nkind: CustomResourceDefinition")) {
 				continue
 			}
 			var o struct {

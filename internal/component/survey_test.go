@@ -10,30 +10,37 @@ import (
 )
 
 func TestSurvey(t *testing.T) {
-	o := paths("components/a/x/kustomization.yaml", "components/_T/x/kustomization.yaml", "components/plain/x.yaml", "docs/x.md", "scripts/run.sh",
+	o := paths("components/a/x/kustomization.yaml", "components/_T/x/kustomization.yaml", "components/plain/x.yaml", "docs/x.md",
+		"scripts/run.sh",
 		"apps/base/x/kustomization.yaml", "apps/eu/x/kustomization.yaml", "tools/a/staging/kustomization.yaml", "tools/b/base/kustomization.yaml").
-		with("lone/kustomization.yaml", "resources: ['https://example.com/x.yaml', local, 'github.com/o/r', 'git@example.com:o/r']\nbases: ['x?ref=v1']\n").
+		with("lone/kustomization.yaml",
+			"resources: ['https://example.com/x.yaml', local, 'github.com/o/r', 'git@example.com:o/r']\nbases: ['x?ref=v1']\n").
 		with("clusters/a/gotk-sync.yaml", strings.ReplaceAll(gotkSync, "a/default", "a")).
 		with("clusters/a/1.yaml", kustomization("./apps/eu", "own")).
-		with("clusters/a/2.yaml", "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: pinned}\nspec: {url: 'ssh://git@github.com/o/Repo'}\n---\n"+kustomization("./lone", "pinned")).
+		with("clusters/a/2.yaml",
+			"apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: pinned}\nspec: {url: 'ssh://git@github.com/o/Repo'}\n---\n"+kustomization("./lone", "pinned")).
 		with("clusters/a/3.yaml", kustomization("./lone", "unknown")).options(t)
 	o.RemoteURL = func() (string, error) { return "https://github.com/o/repo.git", nil }
 	s, err := o.Survey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []Build{{"clusters/a", "apps/eu", "GitRepository/own", true}, {"clusters/a", "lone", "GitRepository/pinned", false}}; !slices.Equal(s.Builds, want) {
+	if want := []Build{{"clusters/a", "apps/eu", "GitRepository/own", true},
+		{"clusters/a", "lone", "GitRepository/pinned", false}}; !slices.Equal(s.Builds, want) {
 		t.Errorf("builds = %+v, want %+v", s.Builds, want)
 	}
-	if !slices.Equal(s.Clusters, []string{"clusters/a"}) || !slices.Equal(s.Components, []string{"components/a"}) || !slices.Equal(s.Templates, []string{"components/_T"}) {
+	if !slices.Equal(s.Clusters, []string{"clusters/a"}) || !slices.Equal(s.Components, []string{"components/a"}) ||
+		!slices.Equal(s.Templates, []string{"components/_T"}) {
 		t.Errorf("%+v", s)
 	}
 	want := []Folder{
 		{Path: "apps", Manifests: true, Kustomizations: true, Environments: []string{"base", "eu"}, Apps: true, Variants: []string{"eu/x"},
 			Places: []Place{{Name: "base", Base: true, Apps: []string{"x"}}, {Name: "eu", Apps: []string{"x"}}}},
 		{Path: "docs", Apps: true},
-		{Path: "lone", Manifests: true, Kustomizations: true, Apps: true, Variants: []string{"."}, Remote: []Remote{{"lone/kustomization.yaml", "https://example.com/x.yaml"},
-			{"lone/kustomization.yaml", "github.com/o/r"}, {"lone/kustomization.yaml", "git@example.com:o/r"}, {"lone/kustomization.yaml", "x?ref=v1"}}},
+		{Path: "lone", Manifests: true, Kustomizations: true, Apps: true, Variants: []string{"."},
+			Remote: []Remote{{"lone/kustomization.yaml", "https://example.com/x.yaml"},
+				{"lone/kustomization.yaml", "github.com/o/r"}, {"lone/kustomization.yaml", "git@example.com:o/r"}, {"lone/kustomization.yaml",
+					"x?ref=v1"}}},
 		{Path: "scripts", Apps: true},
 		{Path: "tools", Manifests: true, Kustomizations: true, Others: []string{"a", "b"}, Apps: true, Variants: []string{"a/staging"}},
 	}
@@ -44,9 +51,11 @@ func TestSurvey(t *testing.T) {
 
 // TestSurvey_places: what there is of each environment, and what its own kustomization says.
 func TestSurvey_places(t *testing.T) {
-	o := paths("apps/base/a/kustomization.yaml", "apps/common/labels/kustomization.yaml", "apps/staging/b/sub/kustomization.yaml", "apps/staging/plain/x.yaml",
+	o := paths("apps/base/a/kustomization.yaml", "apps/common/labels/kustomization.yaml", "apps/staging/b/sub/kustomization.yaml",
+		"apps/staging/plain/x.yaml",
 		"apps/production/.gitkeep", "apps/eu/a/kustomization.yaml", "apps/doc/x.md", "apps/_old/a/kustomization.yaml", "staging/top/kustomization.yaml", "any/top/kustomization.yaml").
-		with("apps/staging/kustomization.yaml", "kind: Kustomization\nnamespace: x\npatches: []\nresources: [./b/, ../base/a, plain/x.yaml]\nbases: [missing]\n").
+		with("apps/staging/kustomization.yaml",
+			"kind: Kustomization\nnamespace: x\npatches: []\nresources: [./b/, ../base/a, plain/x.yaml]\nbases: [missing]\n").
 		with("apps/eu/kustomization.yml", "resources: a: b\n").options(t)
 	s, err := o.Survey()
 	if err != nil {
@@ -68,7 +77,8 @@ func TestSurvey_places(t *testing.T) {
 
 // TestSurvey_loose: a base is there to be referred to, and a folder with a kustomization is built by that.
 func TestSurvey_loose(t *testing.T) {
-	s, err := paths("infra/base/x.yaml", "infra/staging/kustomization.yaml", "infra/staging/sub/x.yaml", "infra/crds/a/x.yml", "infra/crds/x.yaml", "infra/.sops.yaml", "infra/notes/x.md").
+	s, err := paths("infra/base/x.yaml", "infra/staging/kustomization.yaml", "infra/staging/sub/x.yaml", "infra/crds/a/x.yml",
+		"infra/crds/x.yaml", "infra/.sops.yaml", "infra/notes/x.md").
 		options(t).Survey()
 	if err != nil || len(s.Folders) != 1 {
 		t.Fatalf("%+v, %v", s, err)

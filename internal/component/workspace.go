@@ -175,7 +175,8 @@ func (w *Workspace) notVersionTag(tag string) error {
 		patterns[i] = c.GitTagOf("X.Y.Z")
 	}
 	if len(w.Missing) > 0 {
-		return fmt.Errorf("%w: %s: the tags of this commit's components are %s; of the config, it lacks: %s", ErrNotVersionTag, tag, enumerate(patterns),
+		return fmt.Errorf("%w: %s: the tags of this commit's components are %s; of the config, it lacks: %s", ErrNotVersionTag, tag,
+			enumerate(patterns),
 			(&ConfigError{w.Missing}).Error())
 	}
 	return fmt.Errorf("%w: %s: the tags of this workspace are %s", ErrNotVersionTag, tag, enumerate(patterns))

@@ -1,5 +1,6 @@
-// Package fileset decides whether a generated file may be written over. It promises that what a person wrote, or changed in a generated file, is
-// not lost, and says what writing over it would lose. Where files are, and what is in them, belongs to others.
+// Package fileset decides whether a generated file may be written over. It promises that what a person wrote, or changed in
+// a generated file, is not lost, and says what writing over it would lose. Where files are, and what is in them, belongs to
+// others.
 package fileset
 
 import (
@@ -61,7 +62,8 @@ func Compare(file, generated []byte) State {
 	return Theirs
 }
 
-// CompareGolden is Compare for files that are to be equal to a reference, byte for byte: they have no line, and one that differs is a person's.
+// CompareGolden is Compare for files that are to be equal to a reference, byte for byte: they have no line, and one that
+// differs is a person's.
 func CompareGolden(file, generated []byte) State {
 	if bytes.Equal(file, generated) {
 		return Same

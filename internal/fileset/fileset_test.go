@@ -61,17 +61,22 @@ func TestCompareTraps(t *testing.T) {
 		file, generated string
 		want            State
 	}{
-		"a separator in a text":                {strings.Replace(block, "\ndata:", "\ndata: # why", 1), block, Kept},
-		"a text edited behind the separator":   {strings.Replace(block, "two", "three", 1), block, Theirs},
-		"a separator with a comment":           {strings.Replace(generated, "---\n", "--- # the second\n", 1), generated, Kept},
-		"a document of comments alone":         {"# mine\n---\n" + generated + "---\n# the end\n", generated, Kept},
-		"objects in another order":             {generated[strings.Index(generated, "---\n")+4:] + "---\n" + generated[:strings.Index(generated, "---\n")], generated, Kept},
-		"an object of that name twice":         {generated + "---\n" + strings.Replace(generated[:strings.Index(generated, "---\n")], `"1"`, `"7"`, 1), generated, Theirs},
-		"a key twice":                          {strings.Replace(generated, "\ndata:\n", "\ndata:\n  x: \"7\"\n", 1), generated, Theirs},
-		"an anchor and a merge":                {strings.Replace(generated, "data:\n  x: \"1\"\n", "mine: &m {x: \"1\"}\ndata:\n  <<: *m\n", 1), generated, Kept},
-		"a merge of another value":             {strings.Replace(generated, "data:\n  x: \"1\"\n", "mine: &m {x: \"7\"}\ndata:\n  <<: *m\n", 1), generated, Theirs},
-		"items of a List":                      {"kind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: \"1\", list: \"2\"}}\n- {apiVersion: v1, kind: Thing, metadata: {name: b}, spec: {items: [1, 2]}}\n", generated, Kept},
-		"an object of another group":           {strings.Replace(generated, "apiVersion: v1\nkind: Thing", "apiVersion: other/v1\nkind: Thing", 1), generated, Theirs},
+		"a separator in a text":              {strings.Replace(block, "\ndata:", "\ndata: # why", 1), block, Kept},
+		"a text edited behind the separator": {strings.Replace(block, "two", "three", 1), block, Theirs},
+		"a separator with a comment":         {strings.Replace(generated, "---\n", "--- # the second\n", 1), generated, Kept},
+		"a document of comments alone":       {"# mine\n---\n" + generated + "---\n# the end\n", generated, Kept},
+		"objects in another order": {generated[strings.Index(generated, "---\n")+4:] + "---\n" +
+			generated[:strings.Index(generated, "---\n")], generated, Kept},
+		"an object of that name twice": {generated + "---\n" + strings.Replace(generated[:strings.Index(generated, "---\n")], `"1"`,
+			`"7"`, 1), generated, Theirs},
+		"a key twice": {strings.Replace(generated, "\ndata:\n", "\ndata:\n  x: \"7\"\n", 1), generated, Theirs},
+		"an anchor and a merge": {strings.Replace(generated, "data:\n  x: \"1\"\n", "mine: &m {x: \"1\"}\ndata:\n  <<: *m\n", 1),
+			generated, Kept},
+		"a merge of another value": {strings.Replace(generated, "data:\n  x: \"1\"\n", "mine: &m {x: \"7\"}\ndata:\n  <<: *m\n", 1),
+			generated, Theirs},
+		"items of a List": {"kind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: \"1\", list: \"2\"}}\n- {apiVersion: v1, kind: Thing, metadata: {name: b}, spec: {items: [1, 2]}}\n", generated, Kept},
+		"an object of another group": {strings.Replace(generated, "apiVersion: v1\nkind: Thing", "apiVersion: other/v1\nkind: Thing",
+			1), generated, Theirs},
 		"quotes without which it is a boolean": {strings.Replace(switched, `"on"`, "on # no quotes", 1), switched, Theirs},
 		"a number that was a text":             {strings.Replace(generated, `x: "1"`, "x: 1", 1), generated, Theirs},
 		"a null where a value was":             {strings.Replace(generated, `x: "1"`, "x:", 1), generated, Theirs},
@@ -174,8 +179,8 @@ spec:
 	}
 }
 
-// TestAdded: fields, comments, documents and list elements that somebody adds at random to a generated file are never written over, whatever is
-// generated next.
+// TestAdded: fields, comments, documents and list elements that somebody adds at random to a generated file are never
+// written over, whatever is generated next.
 func TestAdded(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -24,8 +24,9 @@ func (l Loss) String() string {
 	return strings.Join(l.Fields, ", ") + " of " + l.Object
 }
 
-// Lost lists the objects and fields of a file that the generated text lacks, in the file's order of objects. A value that is merely another one is
-// not among them, but words of a text and elements of a list are. Of a file that is no YAML nothing is known.
+// Lost lists the objects and fields of a file that the generated text lacks, in the file's order of objects. A value that is
+// merely another one is not among them, but words of a text and elements of a list are. Of a file that is no YAML nothing is
+// known.
 func Lost(file, generated []byte) []Loss {
 	body, _, _ := Body(file)
 	have, err := objects(body)

@@ -25,8 +25,8 @@ func (i identity) String() string {
 	return strings.TrimSpace(i.kind + " " + name)
 }
 
-// objects reads all documents of a text. The parser is one of YAML 1.1, as Kubernetes' is, so that on and "on" differ. A key that is there twice
-// is an error: tools take one or the other.
+// objects reads all documents of a text. The parser is one of YAML 1.1, as Kubernetes' is, so that on and "on" differ. A key
+// that is there twice is an error: tools take one or the other.
 func objects(text []byte) ([]object, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.SetStrict(true)

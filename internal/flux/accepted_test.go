@@ -152,54 +152,80 @@ func TestTenantsAreAccepted(t *testing.T) {
 		objects int
 		refused string
 	}{
-		"apps":            {Tenants{Kind: component.App, Follow: two, Access: Access{PullSecret: "ghcr-auth"}, DependsOn: []string{"resourceset/infra"}}, 14, ""},
+		"apps": {Tenants{Kind: component.App, Follow: two, Access: Access{PullSecret: "ghcr-auth"},
+			DependsOn: []string{"resourceset/infra"}}, 14, ""},
 		"without a login": {Tenants{Kind: component.App, Follow: two}, 12, ""},
-		"infra":           {Tenants{Kind: component.Infra, Follow: []Follow{infra("ingress"), infra("dns")}, Access: Access{PullSecret: "x"}, DependsOn: []string{"kustomization/dns/infra-configs"}}, 16, ""},
-		"infra as one":    {Tenants{Kind: component.Infra, Follow: []Follow{follow(t, component.Infra, "ingress", "production", "staging")}}, 6, ""},
+		"infra": {Tenants{Kind: component.Infra, Follow: []Follow{infra("ingress"), infra("dns")}, Access: Access{PullSecret: "x"},
+			DependsOn: []string{"kustomization/dns/infra-configs"}}, 16, ""},
+		"infra as one": {Tenants{Kind: component.Infra, Follow: []Follow{follow(t, component.Infra, "ingress", "production", "staging")}}, 6, ""},
 		"phases that differ": {Tenants{Kind: component.Infra, Follow: []Follow{infra("ingress"),
-			follow(t, component.Infra, "crds", "controllers/production", "controllers/staging"), follow(t, component.Infra, "dns", "production", "staging")}}, 19, ""},
-		"phases that differ, and dependencies": {Tenants{Kind: component.Infra, Follow: []Follow{with(infra("ingress"), func(f *Follow) { f.DependsOn = []string{"dns"} }),
-			follow(t, component.Infra, "dns", "configs/production", "configs/staging")}}, 13, ""},
+			follow(t, component.Infra, "crds", "controllers/production", "controllers/staging"), follow(t, component.Infra, "dns", "production",
+				"staging")}}, 19, ""},
+		"phases that differ, and dependencies": {Tenants{Kind: component.Infra,
+			Follow: []Follow{with(infra("ingress"), func(f *Follow) { f.DependsOn = []string{"dns"} }),
+				follow(t, component.Infra, "dns", "configs/production", "configs/staging")}}, 13, ""},
 		"signers of each component":               {Tenants{Kind: component.App, Follow: two, Signer: SignerComponent}, 12, ""},
 		"names that are no texts":                 {Tenants{Kind: component.App, Follow: []Follow{app(t, "1e3"), app(t, "on"), app(t, "007")}}, 18, ""},
 		"names that are no texts, with providers": {Tenants{Kind: component.App, Follow: []Follow{app(t, "1e3"), app(t, "on")}, Providers: true}, 12, ""},
 		"pins": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Tag = "v1.2.3" }),
-			with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) }), app(t, "d")}}, 24, ""},
-		"pins with signers of each": {Tenants{Kind: component.App, Signer: SignerComponent, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Tag = "latest" }),
-			with(app(t, "b"), func(f *Follow) { f.Pin.Semver = "1.x" }), app(t, "d")}}, 18, ""},
+			with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"),
+				func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) }), app(t, "d")}}, 24, ""},
+		"pins with signers of each": {Tenants{Kind: component.App, Signer: SignerComponent,
+			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Tag = "latest" }),
+				with(app(t, "b"), func(f *Follow) { f.Pin.Semver = "1.x" }), app(t, "d")}}, 18, ""},
 		"pins of clusters":                      {Tenants{Kind: component.App, Follow: two, ClusterPins: true}, 12, ""},
 		"pins of clusters with signers of each": {Tenants{Kind: component.App, Follow: two, ClusterPins: true, Signer: SignerComponent}, 12, ""},
-		"dependencies and literal content": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "frontend"), func(f *Follow) { f.DependsOn = []string{"backend"} }),
-			with(app(t, "backend"), func(f *Follow) { f.NoSubstitute = true })}}, 12, ""},
-		"providers":                  {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{PullSecret: "login", CertSecret: "ca"}}, 16, ""},
-		"providers with signers":     {Tenants{Kind: component.App, Follow: two, Providers: true, Signer: SignerComponent}, 12, ""},
-		"providers of a cloud":       {Tenants{Kind: component.App, Follow: two, Providers: true, Access: Access{Provider: "aws", ServiceAccount: "ecr"}}, 12, ""},
-		"providers with ranges":      {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"), func(f *Follow) { f.Pin.Tag = "v1.0.0" })}, Providers: true}, 12, ""},
-		"a private registry":         {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "registry.example.com:11443/keos/apps", PullSecret: "p", CertSecret: "c", Insecure: true}, Trust: Trust{Root: "sigstore"}}, 18, ""},
+		"dependencies and literal content": {Tenants{Kind: component.App,
+			Follow: []Follow{with(app(t, "frontend"), func(f *Follow) { f.DependsOn = []string{"backend"} }),
+				with(app(t, "backend"), func(f *Follow) { f.NoSubstitute = true })}}, 12, ""},
+		"providers": {Tenants{Kind: component.App, Follow: two, Providers: true,
+			Access: Access{PullSecret: "login", CertSecret: "ca"}}, 16, ""},
+		"providers with signers": {Tenants{Kind: component.App, Follow: two, Providers: true, Signer: SignerComponent}, 12, ""},
+		"providers of a cloud": {Tenants{Kind: component.App, Follow: two, Providers: true,
+			Access: Access{Provider: "aws", ServiceAccount: "ecr"}}, 12, ""},
+		"providers with ranges": {Tenants{Kind: component.App,
+			Follow: []Follow{with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }),
+				with(app(t, "c"), func(f *Follow) { f.Pin.Tag = "v1.0.0" })}, Providers: true}, 12, ""},
+		"a private registry": {Tenants{Kind: component.App, Follow: two,
+			Access: Access{Registry: "registry.example.com:11443/keos/apps", PullSecret: "p", CertSecret: "c", Insecure: true},
+			Trust:  Trust{Root: "sigstore"}}, 18, ""},
 		"a registry of each cluster": {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "${CLUSTER_DOMAIN}:5000/apps"}}, 12, ""},
 		"two registries": {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), with(app(t, "b"), func(f *Follow) {
 			f.Component.Repository = name.MustParseReference("registry.example.com:5000/other/b").Context()
 		})}}, 12, ""},
-		"a cloud":                     {Tenants{Kind: component.App, Follow: two, Access: Access{Provider: "azure"}}, 12, ""},
-		"one environment":             {Tenants{Kind: component.App, Follow: two, Environment: "staging"}, 12, ""},
-		"folders of another depth":    {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "apps/production/pod", "apps/staging/pod"), follow(t, component.App, "flat", ".")}}, 12, ""},
-		"one app of an environment":   {Tenants{Kind: component.App, Follow: []Follow{with(follow(t, component.App, "pod", "staging/pod"), func(f *Follow) { f.Component.Dir = "apps/base/pod" })}}, 6, ""},
-		"folders of no pattern":       {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "a/b", "c/d")}}, 0, "cannot tell which part of its variants (a/b, c/d)"},
-		"a name that is too long":     {Tenants{Kind: component.App, Follow: []Follow{app(t, strings.Repeat("a", 64))}}, 0, "at most 63"},
-		"a key pair without a Secret": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "--key-secret"},
+		"a cloud":         {Tenants{Kind: component.App, Follow: two, Access: Access{Provider: "azure"}}, 12, ""},
+		"one environment": {Tenants{Kind: component.App, Follow: two, Environment: "staging"}, 12, ""},
+		"folders of another depth": {Tenants{Kind: component.App,
+			Follow: []Follow{follow(t, component.App, "pod", "apps/production/pod", "apps/staging/pod"), follow(t, component.App, "flat", ".")}}, 12, ""},
+		"one app of an environment": {Tenants{Kind: component.App,
+			Follow: []Follow{with(follow(t, component.App, "pod", "staging/pod"), func(f *Follow) { f.Component.Dir = "apps/base/pod" })}}, 6, ""},
+		"folders of no pattern": {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "a/b", "c/d")}}, 0,
+			"cannot tell which part of its variants (a/b, c/d)"},
+		"a name that is too long": {Tenants{Kind: component.App, Follow: []Follow{app(t, strings.Repeat("a", 64))}}, 0, "at most 63"},
+		"a key pair without a Secret": {Tenants{Kind: component.App,
+			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "--key-secret"},
 		"a Secret without a key pair": {Tenants{Kind: component.App, Follow: two, Trust: Trust{Key: "k"}}, 0, "keyless"},
-		"a key and certificates":      {Tenants{Kind: component.App, Trust: Trust{Key: "k"}, Follow: []Follow{app(t, "b"), with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "keyless"},
-		"encrypted content": {Tenants{Kind: component.App, Decryption: "sops-age", Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Encrypted = "x.yaml" }),
-			with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 14, ""},
+		"a key and certificates": {Tenants{Kind: component.App, Trust: Trust{Key: "k"},
+			Follow: []Follow{app(t, "b"), with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "keyless"},
+		"encrypted content": {Tenants{Kind: component.App, Decryption: "sops-age",
+			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Encrypted = "x.yaml" }),
+				with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 14, ""},
 		"content of which some is encrypted": {Tenants{Kind: component.App, Decryption: "sops-age", Follow: []Follow{app(t, "a"),
 			with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 13, ""},
-		"encrypted content without a key": {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 0, "component b has the file y.yaml, which SOPS encrypted"},
-		"a key pair":                      {Tenants{Kind: component.App, Trust: Trust{Key: "cosign"}, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}, "latest-stable": {Key: "k"}} })}}, 7, ""},
-		"twice the same name":             {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), app(t, "a")}}, 0, "two components are named a"},
-		"a digest that is looked up":      {Tenants{Kind: component.App, Providers: true, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) })}}, 0, "cannot find"},
-		"no such environment":             {Tenants{Kind: component.App, Follow: two, Environment: "test"}, 0, "has no test"},
-		"an environment that is none":     {Tenants{Kind: component.App, Follow: two, Environment: "on"}, 0, "does not read it as a text"},
-		"not GitHub, by the cluster":      {Tenants{Kind: component.App, Signer: SignerCluster, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b"}} })}}, 0, "workflows of one GitHub repository"},
+		"encrypted content without a key": {Tenants{Kind: component.App,
+			Follow: []Follow{app(t, "a"), with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 0,
+			"component b has the file y.yaml, which SOPS encrypted"},
+		"a key pair": {Tenants{Kind: component.App, Trust: Trust{Key: "cosign"},
+			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}, "latest-stable": {Key: "k"}} })}}, 7, ""},
+		"twice the same name": {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), app(t, "a")}}, 0,
+			"two components are named a"},
+		"a digest that is looked up": {Tenants{Kind: component.App, Providers: true,
+			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) })}}, 0, "cannot find"},
+		"no such environment":         {Tenants{Kind: component.App, Follow: two, Environment: "test"}, 0, "has no test"},
+		"an environment that is none": {Tenants{Kind: component.App, Follow: two, Environment: "on"}, 0, "does not read it as a text"},
+		"not GitHub, by the cluster": {Tenants{Kind: component.App, Signer: SignerCluster,
+			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b"}} })}}, 0,
+			"workflows of one GitHub repository"},
 		"one identity for all": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) {
 			f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b+c@d.e"}, "latest-stable": {Issuer: "https://a", Subject: "b+c@d.e"}}
 		})}}, 6, ""},
@@ -258,7 +284,8 @@ func TestSignersAndPins(t *testing.T) {
 		pin           Pin
 		key, followed string
 	}{
-		"none": {Pin{}, "tag", "latest"}, "version": {Pin{Tag: "v1.2.3"}, "tag", "v1.2.3"}, "range": {Pin{Semver: ">=1.0.0 <2.0.0"}, "semver", ">=1.0.0 <2.0.0"}, "digest": {Pin{Digest: digest}, "digest", digest},
+		"none": {Pin{}, "tag", "latest"}, "version": {Pin{Tag: "v1.2.3"}, "tag", "v1.2.3"}, "range": {Pin{Semver: ">=1.0.0 <2.0.0"}, "semver",
+			">=1.0.0 <2.0.0"}, "digest": {Pin{Digest: digest}, "digest", digest},
 	} {
 		for _, signer := range []Signer{SignerCluster, SignerComponent} {
 			t.Run(fmt.Sprint(pin, " ", signer), func(t *testing.T) {
@@ -292,7 +319,8 @@ func TestSignersAndPins(t *testing.T) {
 		t.Fatal(err)
 	}
 	objects := rendered(t, v, own.Content, production)
-	if got := subjectOf(find(t, objects, "OCIRepository", "frontend", "apps")); got != `^https://github[.]com/org/apps/[.]github/workflows/[^/@]+@refs/tags/frontend/v[0-9]+[.][0-9]+[.][0-9]+$` {
+	if got := subjectOf(find(t, objects, "OCIRepository", "frontend",
+		"apps")); got != `^https://github[.]com/org/apps/[.]github/workflows/[^/@]+@refs/tags/frontend/v[0-9]+[.][0-9]+[.][0-9]+$` {
 		t.Errorf("on production, frontend is signed by %v", got)
 	}
 }
@@ -318,10 +346,12 @@ func TestTemplatesFailClosed(t *testing.T) {
 func TestClustersAreAccepted(t *testing.T) {
 	v := fluxtest.CRDs(t)
 	full := cluster(t, "production", "latest-stable")
-	full.Access = Access{PullSecret: "login", CertSecret: "ca", Insecure: true, Provider: "aws", ServiceAccount: "sa", Registry: "registry.example.com:5000/x"}
+	full.Access = Access{PullSecret: "login", CertSecret: "ca", Insecure: true, Provider: "aws", ServiceAccount: "sa",
+		Registry: "registry.example.com:5000/x"}
 	full.Trust = Trust{Root: "sigstore"}
 	full.Settings = []Setting{{"CONTAINER_REGISTRY_URL", "registry.example.com:11443"}, {"STRATIO_SIZE", "S"}, {"EMPTY", ""}, {"NUMBER", "7"}}
-	full.Flux = Distribution{Chart: "oci://registry.example.com/charts/flux-operator", ChartSecret: "c", PullSecret: "f", Type: "aws", Size: "large"}
+	full.Flux = Distribution{Chart: "oci://registry.example.com/charts/flux-operator", ChartSecret: "c", PullSecret: "f", Type: "aws",
+		Size: "large"}
 	keyed := cluster(t, "staging", "latest")
 	keyed.Fleet.Policies, keyed.Trust.Key = Policies{"latest": sign.Policy{Key: "k"}, "latest-stable": {Key: "k"}}, "cosign"
 	for what, c := range map[string]Cluster{"plain": cluster(t, "staging", "latest"), "full": full, "keyed": keyed} {
@@ -352,8 +382,10 @@ func synced(t testing.TB, v *fluxtest.Validator, c Cluster, files []File) {
 	i := slices.IndexFunc(files, func(f File) bool { return strings.HasSuffix(f.Path, "flux-instance.yaml") })
 	instance := documents(t, files[i].Content)[0]
 	patch, _ := at(instance, "spec", "kustomize", "patches", 0, "patch").(string)
-	spec := map[string]any{"interval": "1m", "url": at(instance, "spec", "sync", "url"), "ref": map[string]any{"tag": at(instance, "spec", "sync", "ref")}}
-	source := map[string]any{"apiVersion": sourceAPI, "kind": "OCIRepository", "metadata": map[string]any{"name": "flux-system", "namespace": "flux-system"}, "spec": spec}
+	spec := map[string]any{"interval": "1m", "url": at(instance, "spec", "sync", "url"),
+		"ref": map[string]any{"tag": at(instance, "spec", "sync", "ref")}}
+	source := map[string]any{"apiVersion": sourceAPI, "kind": "OCIRepository",
+		"metadata": map[string]any{"name": "flux-system", "namespace": "flux-system"}, "spec": spec}
 	var operations []any
 	if err := json.Unmarshal(toJSON(t, patch), &operations); err != nil {
 		t.Fatal(err)
@@ -376,7 +408,8 @@ func TestPairsAreAccepted(t *testing.T) {
 	infra := follow(t, component.Infra, "ingress", "configs/production", "controllers/production")
 	frontend := app(t, "frontend")
 	frontend.DependsOn, frontend.Pin = []string{"ingress"}, Pin{Semver: ">=1.0.0"}
-	files, err := Pairs{Follow: []Follow{infra, frontend}, Channel: "latest-stable", Environment: "production", TargetNamespace: "web", KustomizeAs: "flux",
+	files, err := Pairs{Follow: []Follow{infra, frontend}, Channel: "latest-stable", Environment: "production", TargetNamespace: "web",
+		KustomizeAs:    "flux",
 		SubstituteFrom: "settings", Access: Access{PullSecret: "p", CertSecret: "c", Provider: "generic"}, Trust: Trust{Root: "r"}}.Files()
 	if err != nil {
 		t.Fatal(err)
@@ -434,7 +467,8 @@ func TestPoliciesAreAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	objects := rendered(t, v, file.Content, nil)
-	if len(objects) != 3 || at(find(t, objects, "ConfigMap", "flux-system", "flux-allowlist"), "data", "sources") != "oci://ghcr.io/org/ https://github.com/org/" {
+	if len(objects) != 3 || at(find(t, objects, "ConfigMap", "flux-system", "flux-allowlist"), "data",
+		"sources") != "oci://ghcr.io/org/ https://github.com/org/" {
 		t.Errorf("%v", objects)
 	}
 }

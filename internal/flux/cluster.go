@@ -265,7 +265,9 @@ func addSettings(all *[]Setting, more []Setting) error {
 		case seen[s.Key]:
 			faults = append(faults, fmt.Errorf("%w: setting %s is given twice, or is one that generate writes itself", ErrInput, s.Key))
 		case strings.ContainsAny(s.Value, "\\\"\r\n"):
-			faults = append(faults, fmt.Errorf("%w: setting %s: %q holds a backslash, a quote or a line break, which breaks YAML where it replaces ${%s}", ErrInput, s.Key, s.Value, s.Key))
+			faults = append(faults,
+				fmt.Errorf("%w: setting %s: %q holds a backslash, a quote or a line break, which breaks YAML where it replaces ${%s}", ErrInput, s.Key,
+					s.Value, s.Key))
 		}
 		seen[s.Key] = true
 	}

@@ -405,7 +405,8 @@ func (d *inputsDocument) fill(node *yaml.Node, key, name string, own *yaml.Node)
 // pin puts a component's pin into its input, in place of another one.
 func (d *inputsDocument) pin(node *yaml.Node, f Follow, own *yaml.Node) error {
 	if f.Pin.Semver+f.Pin.Digest != "" && !slices.Contains(d.mentions, "semver") {
-		return fmt.Errorf("%w: the resources do not know inputs.semver and inputs.digest: write the file anew with generate resourceset --pin", ErrInput)
+		return fmt.Errorf("%w: the resources do not know inputs.semver and inputs.digest: write the file anew with generate resourceset --pin",
+			ErrInput)
 	}
 	for key := range pinKeys {
 		remove(node, key)

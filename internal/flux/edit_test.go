@@ -68,9 +68,11 @@ func TestEditAddsWhatIsMissing(t *testing.T) {
 		edit          Edit
 	}{
 		"like its neighbours, with comments, blank lines and quotes kept": {
-			before: d2Head + "  inputs:\n    # the shop window\n    - tenant: 'frontend'   # first\n      tag: \"${ARTIFACT_TAG}\"\n\n      team: blue\n    - tenant: 'backend'\n      tag: \"${ARTIFACT_TAG}\" # as all\n      team: blue\n\n" + d2Tail,
-			after:  d2Head + "  inputs:\n    # the shop window\n    - tenant: 'frontend'   # first\n      tag: \"${ARTIFACT_TAG}\"\n\n      team: blue\n    - tenant: 'backend'\n      tag: \"${ARTIFACT_TAG}\" # as all\n      team: blue\n    - tenant: 'cart'\n      tag: \"${ARTIFACT_TAG}\"\n      team: blue\n\n" + d2Tail,
-			edit:   apps(t, "backend", "cart", "frontend"),
+			before: d2Head +
+				"  inputs:\n    # the shop window\n    - tenant: 'frontend'   # first\n      tag: \"${ARTIFACT_TAG}\"\n\n      team: blue\n    - tenant: 'backend'\n      tag: \"${ARTIFACT_TAG}\" # as all\n      team: blue\n\n" + d2Tail,
+			after: d2Head +
+				"  inputs:\n    # the shop window\n    - tenant: 'frontend'   # first\n      tag: \"${ARTIFACT_TAG}\"\n\n      team: blue\n    - tenant: 'backend'\n      tag: \"${ARTIFACT_TAG}\" # as all\n      team: blue\n    - tenant: 'cart'\n      tag: \"${ARTIFACT_TAG}\"\n      team: blue\n\n" + d2Tail,
+			edit: apps(t, "backend", "cart", "frontend"),
 		},
 		"in the columns of its neighbours": {
 			before: d2Head + "  inputs:\n  -   tenant: frontend\n      tag: latest\n" + d2Tail,
@@ -78,19 +80,24 @@ func TestEditAddsWhatIsMissing(t *testing.T) {
 			edit:   apps(t, "cart"),
 		},
 		"with its own name in other values": {
-			before: d2Head + "  inputs:\n    - tenant: frontend\n      tag: latest\n      url: oci://registry.example.com/frontend-team/frontend\n      owner: {name: frontend, room: 7}\n" + d2Tail,
-			after:  d2Head + "  inputs:\n    - tenant: frontend\n      tag: latest\n      url: oci://registry.example.com/frontend-team/frontend\n      owner: {name: frontend, room: 7}\n    - tenant: cart\n      tag: latest\n      url: oci://registry.example.com/frontend-team/cart\n      owner: {name: cart, room: 7}\n" + d2Tail,
-			edit:   apps(t, "cart"),
+			before: d2Head +
+				"  inputs:\n    - tenant: frontend\n      tag: latest\n      url: oci://registry.example.com/frontend-team/frontend\n      owner: {name: frontend, room: 7}\n" + d2Tail,
+			after: d2Head +
+				"  inputs:\n    - tenant: frontend\n      tag: latest\n      url: oci://registry.example.com/frontend-team/frontend\n      owner: {name: frontend, room: 7}\n    - tenant: cart\n      tag: latest\n      url: oci://registry.example.com/frontend-team/cart\n      owner: {name: cart, room: 7}\n" + d2Tail,
+			edit: apps(t, "cart"),
 		},
 		"without a neighbour's pin": {
 			before: d2Head + "  inputs:\n    - tenant: a\n      tag: \"${ARTIFACT_TAG}\"\n    - tenant: b\n      tag: v1.0.0\n" + d2Tail,
-			after:  d2Head + "  inputs:\n    - tenant: a\n      tag: \"${ARTIFACT_TAG}\"\n    - tenant: b\n      tag: v1.0.0\n    - tenant: cart\n      tag: \"${ARTIFACT_TAG}\"\n" + d2Tail,
-			edit:   apps(t, "cart"),
+			after: d2Head +
+				"  inputs:\n    - tenant: a\n      tag: \"${ARTIFACT_TAG}\"\n    - tenant: b\n      tag: v1.0.0\n    - tenant: cart\n      tag: \"${ARTIFACT_TAG}\"\n" + d2Tail,
+			edit: apps(t, "cart"),
 		},
 		"at the end of the file, without a line end": {
-			before: d2Head + "  resources:\n    - {apiVersion: v1, kind: Namespace, metadata: {name: << inputs.tenant >>}}\n  inputs:\n    - tenant: a",
-			after:  d2Head + "  resources:\n    - {apiVersion: v1, kind: Namespace, metadata: {name: << inputs.tenant >>}}\n  inputs:\n    - tenant: a\n    - tenant: cart\n",
-			edit:   apps(t, "cart"),
+			before: d2Head +
+				"  resources:\n    - {apiVersion: v1, kind: Namespace, metadata: {name: << inputs.tenant >>}}\n  inputs:\n    - tenant: a",
+			after: d2Head +
+				"  resources:\n    - {apiVersion: v1, kind: Namespace, metadata: {name: << inputs.tenant >>}}\n  inputs:\n    - tenant: a\n    - tenant: cart\n",
+			edit: apps(t, "cart"),
 		},
 		"with Windows' line ends": {
 			before: strings.ReplaceAll(d2Head+"  inputs:\n    - tenant: a\n      tag: x\n"+d2Tail, "\n", "\r\n"),
@@ -99,13 +106,15 @@ func TestEditAddsWhatIsMissing(t *testing.T) {
 		},
 		"to an empty list": {
 			before: d2Head + "  inputs: []\n" + d2Tail,
-			after:  d2Head + "  inputs:\n    - tenant: \"cart\"\n      tag: \"${ARTIFACT_TAG}\"\n      environment: \"${ENVIRONMENT}\"\n      artifactSubjectWorkflow: \"${ARTIFACT_SUBJECT_WORKFLOW}\"\n      artifactSubjectGitRef: \"${ARTIFACT_SUBJECT_GIT_REF}\"\n" + d2Tail,
-			edit:   apps(t, "cart"),
+			after: d2Head +
+				"  inputs:\n    - tenant: \"cart\"\n      tag: \"${ARTIFACT_TAG}\"\n      environment: \"${ENVIRONMENT}\"\n      artifactSubjectWorkflow: \"${ARTIFACT_SUBJECT_WORKFLOW}\"\n      artifactSubjectGitRef: \"${ARTIFACT_SUBJECT_GIT_REF}\"\n" + d2Tail,
+			edit: apps(t, "cart"),
 		},
 		"where there are no inputs yet": {
 			before: d2Head + d2Tail,
-			after:  d2Head + "  inputs:\n    - tenant: \"cart\"\n      tag: \"${ARTIFACT_TAG}\"\n      environment: \"${ENVIRONMENT}\"\n      artifactSubjectWorkflow: \"${ARTIFACT_SUBJECT_WORKFLOW}\"\n      artifactSubjectGitRef: \"${ARTIFACT_SUBJECT_GIT_REF}\"\n" + d2Tail,
-			edit:   apps(t, "cart"),
+			after: d2Head +
+				"  inputs:\n    - tenant: \"cart\"\n      tag: \"${ARTIFACT_TAG}\"\n      environment: \"${ENVIRONMENT}\"\n      artifactSubjectWorkflow: \"${ARTIFACT_SUBJECT_WORKFLOW}\"\n      artifactSubjectGitRef: \"${ARTIFACT_SUBJECT_GIT_REF}\"\n" + d2Tail,
+			edit: apps(t, "cart"),
 		},
 		"keys that the resources need": {
 			before: d2Head + "  inputs:\n    - tenant: a\n      tag: x # pinned by hand\n    - tenant: cart\n\n" + d2Tail,
@@ -119,8 +128,9 @@ func TestEditAddsWhatIsMissing(t *testing.T) {
 		},
 		"named by another key": {
 			before: d2Head + "  inputs:\n    - app: a\n      tag: x\n" + strings.ReplaceAll(d2Tail, "inputs.tenant", "inputs.app"),
-			after:  d2Head + "  inputs:\n    - app: a\n      tag: x\n    - app: cart\n      tag: x\n" + strings.ReplaceAll(d2Tail, "inputs.tenant", "inputs.app"),
-			edit:   apps(t, "cart"),
+			after: d2Head + "  inputs:\n    - app: a\n      tag: x\n    - app: cart\n      tag: x\n" +
+				strings.ReplaceAll(d2Tail, "inputs.tenant", "inputs.app"),
+			edit: apps(t, "cart"),
 		},
 		"names that YAML would read as something else": {
 			before: d2Head + "  inputs:\n    - tenant: a\n      tag: x\n" + d2Tail,
@@ -128,9 +138,11 @@ func TestEditAddsWhatIsMissing(t *testing.T) {
 			edit:   apps(t, "1e3", "on"),
 		},
 		"beside other documents": {
-			before: "kind: Namespace\napiVersion: v1\nmetadata: {name: x}\n---\n" + d2Head + "  inputs:\n    - tenant: a\n      tag: x\n" + d2Tail + "---\n# nothing but a comment\n",
-			after:  "kind: Namespace\napiVersion: v1\nmetadata: {name: x}\n---\n" + d2Head + "  inputs:\n    - tenant: a\n      tag: x\n    - tenant: cart\n      tag: x\n" + d2Tail + "---\n# nothing but a comment\n",
-			edit:   apps(t, "cart"),
+			before: "kind: Namespace\napiVersion: v1\nmetadata: {name: x}\n---\n" + d2Head + "  inputs:\n    - tenant: a\n      tag: x\n" + d2Tail +
+				"---\n# nothing but a comment\n",
+			after: "kind: Namespace\napiVersion: v1\nmetadata: {name: x}\n---\n" + d2Head +
+				"  inputs:\n    - tenant: a\n      tag: x\n    - tenant: cart\n      tag: x\n" + d2Tail + "---\n# nothing but a comment\n",
+			edit: apps(t, "cart"),
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -150,7 +162,8 @@ func TestEditAddsWhatIsMissing(t *testing.T) {
 }
 
 func TestEditPrunesOnlyWhenAsked(t *testing.T) {
-	before := d2Head + "  inputs:\n    # about a\n    - tenant: a\n      tag: x\n    # about b,\n    # on two lines\n    - tenant: b\n      tag: x\n    # about c\n    - tenant: c\n      tag: x\n" + d2Tail
+	before := d2Head +
+		"  inputs:\n    # about a\n    - tenant: a\n      tag: x\n    # about b,\n    # on two lines\n    - tenant: b\n      tag: x\n    # about c\n    - tenant: c\n      tag: x\n" + d2Tail
 	e := apps(t, "a", "d")
 	kept, err := e.Apply([]byte(before))
 	if err != nil || !strings.Contains(string(kept.Content), "- tenant: b") || !slices.Equal(kept.Added, []string{"d"}) {
@@ -169,7 +182,8 @@ func TestEditPrunesOnlyWhenAsked(t *testing.T) {
 }
 
 func TestEditPinsInPlace(t *testing.T) {
-	before := d2Head + "  inputs:\n    - tenant: a\n      tag: \"${ARTIFACT_TAG}\"   # the cluster's\n      environment: e\n    - tenant: b\n      tag: \"${ARTIFACT_TAG}\"\n" + d2Tail
+	before := d2Head +
+		"  inputs:\n    - tenant: a\n      tag: \"${ARTIFACT_TAG}\"   # the cluster's\n      environment: e\n    - tenant: b\n      tag: \"${ARTIFACT_TAG}\"\n" + d2Tail
 	pinned := strings.Replace(before, "\"${ARTIFACT_TAG}\"   # the cluster's", "\"v1.2.3\" # the cluster's", 1)
 	e := apps(t, "a")
 	pin := func(text, on string) (string, error) {
@@ -192,7 +206,8 @@ func TestEditPinsInPlace(t *testing.T) {
 	if _, err := pin(">=1.0.0 <2.0.0", before); !errors.Is(err, ErrInput) {
 		t.Errorf("resources that know no range: %v", err)
 	}
-	knows := strings.Replace(before, "ref: {tag: << inputs.tag >>}", `ref: {tag: << inputs.tag >>, semver: '<< get inputs "semver" >>', digest: '<< get inputs "digest" >>'}`, 1)
+	knows := strings.Replace(before, "ref: {tag: << inputs.tag >>}",
+		`ref: {tag: << inputs.tag >>, semver: '<< get inputs "semver" >>', digest: '<< get inputs "digest" >>'}`, 1)
 	ranged, err := pin(">=1.0.0 <2.0.0", knows)
 	if err != nil || !strings.Contains(ranged, "      environment: e\n      semver: \">=1.0.0 <2.0.0\"\n    - tenant: b") {
 		t.Errorf("%v\n%s", err, ranged)
@@ -212,17 +227,21 @@ func TestEditPinsInPlace(t *testing.T) {
 
 func TestEditRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for what, c := range map[string]struct{ content, want string }{
-		"another kind":         {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", "holds no ResourceSet of fluxcd.controlplane.io, only ConfigMap"},
-		"no YAML":              {"{", "apps.yaml: "},
-		"an empty file":        {"", "holds no ResourceSet"},
-		"another group":        {strings.Replace(d2Head, "fluxcd.controlplane.io/v1", "example.com/v1", 1) + d2Tail, "holds no ResourceSet"},
-		"two ResourceSets":     {d2Head + d2Tail + "---\n" + d2Head + d2Tail, "apps.yaml:14: a second ResourceSet"},
-		"providers":            {d2Head + "  inputsFrom:\n    - {kind: ResourceSetInputProvider, name: x}\n" + d2Tail, "apps.yaml:7: the inputs come from providers"},
+		"another kind": {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
+			"holds no ResourceSet of fluxcd.controlplane.io, only ConfigMap"},
+		"no YAML":          {"{", "apps.yaml: "},
+		"an empty file":    {"", "holds no ResourceSet"},
+		"another group":    {strings.Replace(d2Head, "fluxcd.controlplane.io/v1", "example.com/v1", 1) + d2Tail, "holds no ResourceSet"},
+		"two ResourceSets": {d2Head + d2Tail + "---\n" + d2Head + d2Tail, "apps.yaml:14: a second ResourceSet"},
+		"providers": {d2Head + "  inputsFrom:\n    - {kind: ResourceSetInputProvider, name: x}\n" + d2Tail,
+			"apps.yaml:7: the inputs come from providers"},
 		"a flow list":          {d2Head + "  inputs: [{tenant: a}]\n" + d2Tail, "apps.yaml:6: inputs is not written with one item on each line"},
 		"inputs of no name":    {d2Head + "  inputs:\n    - tag: x\n" + d2Tail, "do not all have one of the keys tenant"},
 		"an input of one word": {d2Head + "  inputs:\n    - x\n" + d2Tail, "apps.yaml:7: an input that is not a mapping"},
 		"a dash alone":         {d2Head + "  inputs:\n    -\n      tenant: x\n" + d2Tail, "does not begin right after its dash"},
-		"an unknown need":      {d2Head + "  inputs:\n    - tenant: a\n      tag: x\n" + strings.Replace(d2Tail, "interval: 5m", "interval: << inputs.every >>", 1), "the resources use inputs.every, and nothing says what it is for cart"},
+		"an unknown need": {d2Head + "  inputs:\n    - tenant: a\n      tag: x\n" +
+			strings.Replace(d2Tail, "interval: 5m", "interval: << inputs.every >>", 1),
+			"the resources use inputs.every, and nothing says what it is for cart"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			_, err := apps(t, "cart").Apply([]byte(c.content))

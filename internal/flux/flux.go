@@ -213,7 +213,8 @@ func noVariant(c component.Component, phase, environment string, fit []string) e
 	case len(c.Variants) == 0:
 		return fmt.Errorf("%w: component %s has no %s, nor any folder that a cluster could build", ErrVariant, c.Name, what)
 	}
-	return fmt.Errorf("%w: component %s has no %s, which is what the cluster selects: it has %s", ErrVariant, c.Name, what, strings.Join(c.Variants, ", "))
+	return fmt.Errorf("%w: component %s has no %s, which is what the cluster selects: it has %s", ErrVariant, c.Name, what,
+		strings.Join(c.Variants, ", "))
 }
 
 // Selects checks that a cluster of an environment finds what it would build of each component.

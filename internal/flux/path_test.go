@@ -15,10 +15,12 @@ func TestPaths(t *testing.T) {
 		production, anyOfThem string
 	}{
 		{[]string{"production", "staging"}, "components/a", "", "./production", "./${ENVIRONMENT}"},
-		{[]string{"controllers/production", "controllers/staging"}, "components/a", "controllers", "./controllers/production", "./controllers/${ENVIRONMENT}"},
+		{[]string{"controllers/production", "controllers/staging"}, "components/a", "controllers", "./controllers/production",
+			"./controllers/${ENVIRONMENT}"},
 		{[]string{"production/podinfo", "staging/podinfo"}, "apps/base/podinfo", "", "./production/podinfo", "./${ENVIRONMENT}/podinfo"},
 		{[]string{"production/podinfo"}, "apps/production/podinfo", "", "./production/podinfo", "./${ENVIRONMENT}/podinfo"},
-		{[]string{"apps/production/podinfo", "apps/staging/podinfo"}, "apps/base/podinfo", "", "./apps/production/podinfo", "./apps/${ENVIRONMENT}/podinfo"},
+		{[]string{"apps/production/podinfo", "apps/staging/podinfo"}, "apps/base/podinfo", "", "./apps/production/podinfo",
+			"./apps/${ENVIRONMENT}/podinfo"},
 		{[]string{"apps/production/podinfo"}, "apps/base/podinfo", "", "./apps/production/podinfo", "./apps/${ENVIRONMENT}/podinfo"},
 		{[]string{"."}, "components/a", "", ".", "."},
 		{[]string{"production/b", "staging/c"}, "a", "", "./production/b", "./${ENVIRONMENT}"},

@@ -31,7 +31,8 @@ func (a Allowlist) validate() error {
 	}
 	for i, s := range a.Sources {
 		scheme, rest, ok := strings.Cut(s, "://")
-		if !ok || rest == "" || scheme != "oci" && scheme != "https" && scheme != "http" && scheme != "ssh" || strings.ContainsAny(s, " \t\n'\"\\$#,") {
+		if !ok || rest == "" || scheme != "oci" && scheme != "https" && scheme != "http" && scheme != "ssh" ||
+			strings.ContainsAny(s, " \t\n'\"\\$#,") {
 			return fmt.Errorf("%w: source %q: want the beginning of a URL, such as oci://ghcr.io/stratio/", ErrInput, s)
 		}
 		if !strings.HasSuffix(s, "/") {
@@ -39,7 +40,8 @@ func (a Allowlist) validate() error {
 		}
 		for _, other := range a.Sources[:i] {
 			if strings.HasPrefix(s, other) || strings.HasPrefix(other, s) {
-				return fmt.Errorf("%w: of the sources %s and %s one holds the other, and the policy wants exactly one that fits: drop the longer one", ErrInput, other, s)
+				return fmt.Errorf("%w: of the sources %s and %s one holds the other, and the policy wants exactly one that fits: drop the longer one",
+					ErrInput, other, s)
 			}
 		}
 	}

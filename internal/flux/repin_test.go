@@ -37,7 +37,8 @@ func TestRepinMovesOneCluster(t *testing.T) {
 	mine = "# Everything for the demo cluster.\n" + strings.Replace(mine, "  interval: 5m\n", "  interval: 1m   # hurry\n\n", 1)
 
 	after, changed, err := infrastructure(t, Pin{Tag: "v0.2.0"}).Repin("infrastructure.yaml", []byte(mine))
-	if want := strings.Replace(mine, "    tag: v0.1.0 # approved in CHG-1\n", "    tag: v0.2.0\n", 1); err != nil || string(after) != want || len(changed) != 1 {
+	if want := strings.Replace(mine, "    tag: v0.1.0 # approved in CHG-1\n", "    tag: v0.2.0\n", 1); err != nil || string(after) != want ||
+		len(changed) != 1 {
 		t.Fatalf("%v %v\n%s", err, changed, after)
 	}
 	again, changed, err := infrastructure(t, Pin{Tag: "v0.2.0"}).Repin("infrastructure.yaml", after)
@@ -49,7 +50,8 @@ func TestRepinMovesOneCluster(t *testing.T) {
 		t.Errorf("back: %v\n%s", err, back)
 	}
 	branch, _, err := infrastructure(t, Pin{Tag: "latest"}).Repin("infrastructure.yaml", after)
-	if err != nil || !strings.Contains(string(branch), "    tag: latest\n") || !strings.Contains(string(branch), "@refs/heads/main$") || strings.Contains(string(branch), "refs/tags") {
+	if err != nil || !strings.Contains(string(branch), "    tag: latest\n") || !strings.Contains(string(branch), "@refs/heads/main$") ||
+		strings.Contains(string(branch), "refs/tags") {
 		t.Errorf("a cluster for tests, whose signer is another: %v\n%s", err, branch)
 	}
 	for _, err := range v.YAML(branch) {
@@ -85,7 +87,8 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	infra.Health = []Health{check}
-	files, err := Pairs{Follow: []Follow{infra, layer("system", "infra"), layer("apps", "system"), layer("3rd", "system")}, Channel: "latest", Environment: "production"}.Files()
+	files, err := Pairs{Follow: []Follow{infra, layer("system", "infra"), layer("apps", "system"), layer("3rd", "system")}, Channel: "latest",
+		Environment: "production"}.Files()
 	if err != nil {
 		t.Fatal(err)
 	}

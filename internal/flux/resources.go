@@ -63,7 +63,8 @@ func (p *tenantsPlan) settings() copied {
 func (p *tenantsPlan) secrets() []copied {
 	var all []copied
 	for _, s := range []struct{ name, kind string }{
-		{p.Access.PullSecret, "kubernetes.io/dockerconfigjson"}, {p.Access.CertSecret, "Opaque"}, {p.Trust.Key, "Opaque"}, {p.Trust.Root, "Opaque"},
+		{p.Access.PullSecret, "kubernetes.io/dockerconfigjson"}, {p.Access.CertSecret, "Opaque"}, {p.Trust.Key, "Opaque"}, {p.Trust.Root,
+			"Opaque"},
 	} {
 		if s.name == "" {
 			continue
@@ -111,7 +112,8 @@ func (p *tenantsPlan) serviceAccount() serviceAccount {
 func (p *tenantsPlan) rights() roleBinding {
 	who := []subject{{"ServiceAccount", tenantAccount, p.tenantName()}}
 	if p.Kind == component.Infra {
-		return roleBinding{object{rbacAPI, "ClusterRoleBinding", metadata{Name: "flux-infra-" + tenant}}, roleRef{rbacGroup, "ClusterRole", "cluster-admin"}, who}
+		return roleBinding{object{rbacAPI, "ClusterRoleBinding", metadata{Name: "flux-infra-" + tenant}},
+			roleRef{rbacGroup, "ClusterRole", "cluster-admin"}, who}
 	}
 	return roleBinding{object{rbacAPI, "RoleBinding", p.metadata(tenantAccount)}, roleRef{rbacGroup, "ClusterRole", "admin"}, who}
 }
@@ -249,7 +251,8 @@ func (p *tenantsPlan) rareInput(f Follow) fields {
 	case f.Pin.Digest != "":
 		in = append(in, entry{"digest", quoted(f.Pin.Digest)})
 	case p.ClusterPins:
-		in = append(in, entry{"semver", quoted("${" + setting(c.Name, "SEMVER") + ":=}")}, entry{"digest", quoted("${" + setting(c.Name, "DIGEST") + ":=}")})
+		in = append(in, entry{"semver", quoted("${" + setting(c.Name, "SEMVER") + ":=}")},
+			entry{"digest", quoted("${" + setting(c.Name, "DIGEST") + ":=}")})
 	}
 	if len(f.DependsOn) > 0 {
 		var after []dependency

@@ -21,8 +21,8 @@ func valueAt(object map[string]any, keys ...string) any {
 	return v
 }
 
-// TestShared: one file serves clusters on different channels. With the settings of a channel, the source has its tag and accepts exactly who
-// signs for it; without settings, nothing.
+// TestShared: one file serves clusters on different channels. With the settings of a channel, the source has its tag and
+// accepts exactly who signs for it; without settings, nothing.
 func TestShared(t *testing.T) {
 	cart, shop := app(t, "cart"), app(t, "shop")
 	s := Shared{Follow: []Follow{cart, shop}, Access: Access{PullSecret: "login"}}
@@ -33,7 +33,8 @@ func TestShared(t *testing.T) {
 	const workflows = "https://github.com/org/apps/.github/workflows/release.yaml@"
 	subjects := map[string]string{
 		"main": workflows + "refs/heads/main", "release": workflows + "refs/tags/shop/v1.2.3",
-		"another": workflows + "refs/tags/cart/v1.2.3", "elsewhere": "https://github.com/evil/apps/.github/workflows/release.yaml@refs/heads/main",
+		"another": workflows +
+			"refs/tags/cart/v1.2.3", "elsewhere": "https://github.com/evil/apps/.github/workflows/release.yaml@refs/heads/main",
 	}
 	for channel, accepted := range map[string]string{"latest": "main", "latest-stable": "release", "": ""} {
 		values := map[string]string{settingWorkflow: "", settingGitRef: ""} // as Flux takes variables that are not there
@@ -102,7 +103,8 @@ func TestSharedRefuses(t *testing.T) {
 		t.Error(err)
 	}
 	other := app(t, "other")
-	other.Policies["latest"] = sign.Policy{Issuer: "https://token.actions.githubusercontent.com", SubjectPattern: `https://github\.com/org/apps/\.github/workflows/other\.yaml@refs/heads/main`}
+	other.Policies["latest"] = sign.Policy{Issuer: "https://token.actions.githubusercontent.com",
+		SubjectPattern: `https://github\.com/org/apps/\.github/workflows/other\.yaml@refs/heads/main`}
 	if _, err := (Shared{Follow: []Follow{app(t, "shop"), other}}).Settings("latest"); !errors.Is(err, ErrInput) {
 		t.Error(err)
 	}

@@ -47,7 +47,8 @@ func (t Tenants) signing() (signing, error) {
 			return s, nil
 		}
 		if t.Signer == SignerCluster {
-			return signing{}, fmt.Errorf("%w: the settings of a cluster can name the signer only where all components are signed by workflows of one GitHub repository", ErrInput)
+			return signing{},
+				fmt.Errorf("%w: the settings of a cluster can name the signer only where all components are signed by workflows of one GitHub repository", ErrInput)
 		}
 	}
 	return t.byComponent(all)
@@ -154,7 +155,8 @@ func (t Tenants) signerTemplate(field string) string {
 	versions := `(index inputs.signers "` + AnyVersion + `")`
 	byTag := `(get inputs.signers (toString inputs.tag) | default ` + versions + `)`
 	if t.ClusterPins {
-		return `<< (ternary ` + versions + ` ` + byTag + ` (or (get inputs "digest") (get inputs "semver") | empty | not)).` + field + ` | toJson >>`
+		return `<< (ternary ` + versions + ` ` + byTag + ` (or (get inputs "digest") (get inputs "semver") | empty | not)).` + field +
+			` | toJson >>`
 	}
 	return `<< ` + byTag + `.` + field + ` | toJson >>`
 }

@@ -295,7 +295,8 @@ func parseWaitFor(text string) (waitFor, error) {
 	var w waitFor
 	switch {
 	case parts[0] == "resourceset" && len(parts) == 2:
-		w = waitFor{operatorAPI, "ResourceSet", parts[1], systemNamespace, true, "status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True')"}
+		w = waitFor{operatorAPI, "ResourceSet", parts[1], systemNamespace, true,
+			"status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True')"}
 	case parts[0] == "kustomization" && len(parts) == 3:
 		w = waitFor{kustomizeAPI, "Kustomization", parts[2], parts[1], true, "status.observedGeneration >= 0"}
 	default:

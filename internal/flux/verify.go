@@ -117,7 +117,8 @@ func withoutBackslash(pattern string) (string, error) {
 		case literal.MatchString(c):
 			return "[" + c + "]"
 		}
-		fault = fmt.Errorf("%w: %q in the regular expression %q does not survive in a cluster's settings: write it without a backslash", ErrInput, s, pattern)
+		fault = fmt.Errorf("%w: %q in the regular expression %q does not survive in a cluster's settings: write it without a backslash", ErrInput,
+			s, pattern)
 		return s
 	})
 	return out, fault

@@ -179,7 +179,8 @@ func (c *Checkout) ChangedBetween(ctx context.Context, from, to string) ([]strin
 
 // diff lists the files that differ between revisions, or between one and the work tree; rev is how the first was given.
 func (c *Checkout) diff(ctx context.Context, rev string, revisions ...string) ([]string, error) {
-	args := []string{"diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=dirty", "--end-of-options"}
+	args := []string{"diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative",
+		"--ignore-submodules=dirty", "--end-of-options"}
 	out, err := c.git(ctx, append(append(args, revisions...), "--")...)
 	if err != nil {
 		return nil, c.revisionError(rev, err)

@@ -215,7 +215,8 @@ func Confine() error {
 			errs = append(errs, os.Unsetenv(name))
 		}
 	}
-	return errors.Join(append(errs, os.Setenv("GIT_ALLOW_PROTOCOL", cmp.Or(strings.Join(protocols, ":"), "none")), os.Setenv("GIT_TERMINAL_PROMPT", "0"))...)
+	return errors.Join(append(errs, os.Setenv("GIT_ALLOW_PROTOCOL", cmp.Or(strings.Join(protocols, ":"), "none")),
+		os.Setenv("GIT_TERMINAL_PROMPT", "0"))...)
 }
 
 // fields splits what git prints with -z.

@@ -381,7 +381,8 @@ func TestLastCommit(t *testing.T) {
 	for _, tc := range []struct {
 		paths []string
 		want  string
-	}{{[]string{"a"}, first}, {[]string{"a/f"}, first}, {[]string{"b"}, second}, {[]string{"a", "b"}, second}, {nil, second}, {[]string{"."}, second}} {
+	}{{[]string{"a"}, first}, {[]string{"a/f"}, first}, {[]string{"b"}, second}, {[]string{"a", "b"}, second}, {nil, second}, {[]string{"."},
+		second}} {
 		commit, err := c.LastCommit(t.Context(), "HEAD", tc.paths...)
 		if err != nil || commit.Hash != tc.want {
 			t.Errorf("LastCommit(HEAD, %q) = %v, %v, want %s", tc.paths, commit, err, tc.want)
@@ -563,7 +564,8 @@ func TestNoNetwork(t *testing.T) {
 func BenchmarkPublishQuestions(b *testing.B) {
 	b.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	dir := b.TempDir()
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"}} {
+	for _, args := range [][]string{{"init", "-q", "-b", "main"},
+		{"-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"}} {
 		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
 			b.Fatalf("%v: %s", err, out)
 		}

@@ -211,7 +211,8 @@ func TestFilters(t *testing.T) {
 		s    *sandbox
 		rev  string
 		want []string
-	}{{s, "main~1", []string{"a.bin=lfs", "dir/c=git-crypt"}}, {bare, "main~1", []string{"a.bin=lfs", "dir/c=git-crypt"}}, {s, "", []string{"dir/c=git-crypt"}}} {
+	}{{s, "main~1", []string{"a.bin=lfs", "dir/c=git-crypt"}}, {bare, "main~1", []string{"a.bin=lfs", "dir/c=git-crypt"}}, {s, "",
+		[]string{"dir/c=git-crypt"}}} {
 		filters, err := tc.s.tree(tc.rev).Filters(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -113,8 +113,8 @@ func (a *Anchor) put(l *Journal, h Head) {
 	a.changed = true
 }
 
-// Check says whether the journal still has what the anchor holds of it. The error is ErrCut or ErrAnchor when it does not. A channel that the
-// anchor does not know is as it should be.
+// Check says whether the journal still has what the anchor holds of it. The error is ErrCut or ErrAnchor when it does not. A
+// channel that the anchor does not know is as it should be.
 func (a *Anchor) Check(ctx context.Context, l *Journal, j tag.Journal) error {
 	h, known := a.of(l)
 	if !known {
@@ -133,7 +133,8 @@ func (a *Anchor) Check(ctx context.Context, l *Journal, j tag.Journal) error {
 			ErrCut, e.Tag, l.o.Channel, e.Sequence, e.Action, cmp.Or(e.Version, e.To.String()))
 	}
 	if newest, ok := j.Newest(); !ok || newest.Sequence < e.Sequence {
-		return fmt.Errorf("%w: the newest valid record of %s has number %d, and the anchor has number %d", ErrCut, l.o.Channel, newest.Sequence, e.Sequence)
+		return fmt.Errorf("%w: the newest valid record of %s has number %d, and the anchor has number %d", ErrCut, l.o.Channel, newest.Sequence,
+			e.Sequence)
 	}
 	return nil
 }
@@ -147,7 +148,8 @@ func (l *Journal) anchored(h Head) (tag.Entry, error) {
 	case f.Err != nil:
 		return f.Entry, fmt.Errorf("%w: its record of %s does not count: %w", ErrAnchor, l.o.Channel, f.Err)
 	case f.Digest != h.Digest || f.Sequence != h.Sequence:
-		return f.Entry, fmt.Errorf("%w: its record of %s is number %d (%s), and it says number %d (%s)", ErrAnchor, l.o.Channel, f.Sequence, f.Digest, h.Sequence, h.Digest)
+		return f.Entry, fmt.Errorf("%w: its record of %s is number %d (%s), and it says number %d (%s)", ErrAnchor, l.o.Channel, f.Sequence,
+			f.Digest, h.Sequence, h.Digest)
 	}
 	return f.Entry, nil
 }
@@ -173,7 +175,8 @@ func (a *Anchor) Keep(ctx context.Context, l *Journal, j tag.Journal) error {
 func (a *Anchor) KeepSigned(l *Journal, s Signed) { a.put(l, l.head(s.Entry, s.raw)) }
 
 func (l *Journal) head(e tag.Entry, raw []byte) Head {
-	return Head{Component: l.o.Component, Repository: l.o.Names[0], Channel: l.o.Channel, Sequence: e.Sequence, Tag: e.Tag, Digest: e.Digest, Record: raw}
+	return Head{Component: l.o.Component, Repository: l.o.Names[0], Channel: l.o.Channel, Sequence: e.Sequence, Tag: e.Tag, Digest: e.Digest,
+		Record: raw}
 }
 
 // parse is the record in a manifest.

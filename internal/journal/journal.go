@@ -67,7 +67,8 @@ type Tags struct {
 // Has reports whether a record was there when the tags were listed. Of what is older than the list, it assumes so.
 func (t Tags) Has(record string) bool { return record <= t.After || t.set[record] }
 
-// Tags lists the tags of the records of the last 30 days. What a registry has beside them costs nothing, where it begins lists as it is asked to.
+// Tags lists the tags of the records of the last 30 days. What a registry has beside them costs nothing, where it begins
+// lists as it is asked to.
 func (l *Journal) Tags(ctx context.Context) (Tags, error) {
 	return l.list(ctx, tag.RecordsAfter(l.o.Channel, l.o.Now().Add(-recent)))
 }
@@ -153,8 +154,9 @@ type found struct {
 	claim *tag.Entry
 }
 
-// chain is the records that valid ones name as those before them, with their sequence numbers. Their writers checked them, and a digest names the
-// very bytes. So they count, even if their signer may not move the channel any more, or their key is not at hand.
+// chain is the records that valid ones name as those before them, with their sequence numbers. Their writers checked them,
+// and a digest names the very bytes. So they count, even if their signer may not move the channel any more, or their key is
+// not at hand.
 type chain map[digest.Digest]int
 
 // vouch takes the next records, newest first.
@@ -384,7 +386,8 @@ func (l *Journal) MarkRead(ctx context.Context, e tag.Entry) error {
 }
 
 // sign makes the manifest of a record.
-func (l *Journal) sign(ctx context.Context, meaning string, subject digest.Digest, predicate any, at time.Time, title string) (ocispec.Descriptor, []byte, sign.Signed, error) {
+func (l *Journal) sign(ctx context.Context, meaning string, subject digest.Digest, predicate any, at time.Time,
+	title string) (ocispec.Descriptor, []byte, sign.Signed, error) {
 	none := ocispec.Descriptor{}
 	stated, err := asMap(predicate)
 	if err != nil {
@@ -397,7 +400,8 @@ func (l *Journal) sign(ctx context.Context, meaning string, subject digest.Diges
 	if err := l.MayMove(id); err != nil { // before anything of a stranger is signed, and logged
 		return none, nil, id, err
 	}
-	bundle, id, err := l.o.Signer.SignStatement(ctx, sign.Statement{Repository: l.o.Names[0], Subject: subject, Type: meaning, Predicate: stated})
+	bundle, id, err := l.o.Signer.SignStatement(ctx, sign.Statement{Repository: l.o.Names[0], Subject: subject, Type: meaning,
+		Predicate: stated})
 	if err != nil {
 		return none, nil, id, fmt.Errorf("sign the record: %w", err)
 	}
@@ -414,7 +418,8 @@ func (l *Journal) sign(ctx context.Context, meaning string, subject digest.Diges
 }
 
 func empty() ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size}
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest,
+		Size: ocispec.DescriptorEmptyJSON.Size}
 }
 
 // store writes a record. The empty blob is there wherever keos-oci published; elsewhere the registry misses it.

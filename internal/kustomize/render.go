@@ -93,7 +93,8 @@ func inTurn(ctx context.Context, build func() (resmap.ResMap, error)) (resmap.Re
 	}
 }
 
-// quietly keeps kustomize from writing about deprecated fields to the process's stderr, over and over: they are a finding. One build runs at a time.
+// quietly keeps kustomize from writing about deprecated fields to the process's stderr, over and over: they are a finding.
+// One build runs at a time.
 func quietly(build func() (resmap.ResMap, error)) (resmap.ResMap, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {

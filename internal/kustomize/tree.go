@@ -79,7 +79,8 @@ func (t *Tree) Below(dir string) []string {
 
 // Holds reports whether a file belongs to the component.
 func (t *Tree) Holds(file string) bool {
-	return len(t.Paths) == 0 || slices.ContainsFunc(t.Paths, func(p string) bool { return p == "." || p == file || strings.HasPrefix(file, p+"/") })
+	return len(t.Paths) == 0 ||
+		slices.ContainsFunc(t.Paths, func(p string) bool { return p == "." || p == file || strings.HasPrefix(file, p+"/") })
 }
 
 // Folders are those of the component with a kustomization, sorted.

@@ -52,8 +52,10 @@ func isInline(text string) bool {
 
 // pathsOf is what kustomize takes for paths and nothing else.
 func pathsOf(k types.Kustomization) []string {
-	paths := slices.Concat(k.Resources, k.Bases, k.Components, k.Crds, k.Configurations) //nolint:staticcheck // kustomize reads what it has deprecated
-	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {                      //nolint:staticcheck // kustomize reads what it has deprecated
+	paths := slices.Concat(k.Resources, k.Bases, k.Components, k.Crds,
+		k.Configurations) //nolint:staticcheck // kustomize reads what it has deprecated
+	for _, p := range slices.Concat(k.Patches,
+		k.PatchesJson6902) { //nolint:staticcheck // kustomize reads what it has deprecated
 		paths = append(paths, p.Path)
 	}
 	for _, r := range k.Replacements {
@@ -116,7 +118,8 @@ func strange(key string, before []string, value *yaml.Node, plugin bool) string 
 		return "merges mappings"
 	}
 	for _, other := range before {
-		if other != key && strings.EqualFold(other, key) && slices.ContainsFunc(followed(), func(f string) bool { return strings.EqualFold(f, key) }) {
+		if other != key && strings.EqualFold(other, key) &&
+			slices.ContainsFunc(followed(), func(f string) bool { return strings.EqualFold(f, key) }) {
 			return "has the keys " + other + " and " + key
 		}
 	}

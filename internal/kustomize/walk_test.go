@@ -127,7 +127,8 @@ func TestWalk(t *testing.T) {
 		})
 	}
 	reached := walk(t, repository, true, "apps/web")
-	for file, want := range map[string]bool{"apps/base/b.yaml": true, "apps/gone/kustomization.yaml": true, "apps/gone": true, "apps/gone2/x": false,
+	for file, want := range map[string]bool{"apps/base/b.yaml": true, "apps/gone/kustomization.yaml": true, "apps/gone": true,
+		"apps/gone2/x":         false,
 		"apps/web/unused.yaml": false, "apps/.sourceignore": true, ".sourceignore": true, "apps/base/.sourceignore": true, "apps/kept/.sourceignore": false} {
 		if reached.Concerns(file) != want {
 			t.Errorf("Concerns(%s) = %v", file, !want)
@@ -138,7 +139,8 @@ func TestWalk(t *testing.T) {
 // TestWalk_unreadable: a tracked file that is no longer there leads nowhere; one that cannot be read is an error.
 func TestWalk_unreadable(t *testing.T) {
 	dir := write(t, map[string]string{"apps/web/kustomization.yaml/x": ""})
-	tree := &Tree{Read: InFolder(os.DirFS(dir)), Root: "apps", Paths: []string{"apps"}, Files: []string{"apps/gone/kustomization.yaml", "apps/web/kustomization.yaml"}}
+	tree := &Tree{Read: InFolder(os.DirFS(dir)), Root: "apps", Paths: []string{"apps"},
+		Files: []string{"apps/gone/kustomization.yaml", "apps/web/kustomization.yaml"}}
 	if got, err := tree.Walk(t.Context(), "apps/gone"); err != nil || len(got.Files) != 1 {
 		t.Errorf("Walk = %v, %v", got, err)
 	}

@@ -209,7 +209,8 @@ func (a *adopter) bring(e *edits) error {
 	}
 	list := a.listing()
 	if list == "" {
-		a.refuse(a.old[0].place, "place", fmt.Sprintf("Flux applies all files of %s, which has no kustomization.yaml for the new owners", a.folder),
+		a.refuse(a.old[0].place, "place", fmt.Sprintf("Flux applies all files of %s, which has no kustomization.yaml for the new owners",
+			a.folder),
 			fmt.Sprintf("move them there: git mv %s %s/; commit, and run it again with --new where they are then", strings.Join(a.New, " "),
 				path.Dir(a.old[0].File)))
 		return nil

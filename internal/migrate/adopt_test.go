@@ -130,8 +130,8 @@ func TestAdoptBack(t *testing.T) {
 	}
 }
 
-// TestAdoptBackIsCompleted: a run of the way back that ended after any of its files is completed by the next run, and the way goes on to the
-// bytes from before.
+// TestAdoptBackIsCompleted: a run of the way back that ended after any of its files is completed by the next run, and the
+// way goes on to the bytes from before.
 func TestAdoptBackIsCompleted(t *testing.T) {
 	killed := 0
 	for steps := range 3 {

@@ -36,8 +36,8 @@ func movedRequest(t *testing.T, landscape string, clusters []string, fleet bool)
 	return all
 }
 
-// TestCleanup: when nothing follows Git any more, patches, marks, sources of Git and the variables of branches go, and each cluster gets the
-// same Kustomizations. Another run has nothing to do.
+// TestCleanup: when nothing follows Git any more, patches, marks, sources of Git and the variables of branches go, and each
+// cluster gets the same Kustomizations. Another run has nothing to do.
 func TestCleanup(t *testing.T) {
 	for landscape, c := range map[string]struct {
 		clusters []string

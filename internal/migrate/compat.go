@@ -96,7 +96,8 @@ func (l *landscape) checkVersion(o applied, version, kind string) {
 	}
 }
 
-// checkReference stops at a source in another namespace, where the cluster's Flux refuses those. Sources of what moves come to lie beside it.
+// checkReference stops at a source in another namespace, where the cluster's Flux refuses those. Sources of what moves come
+// to lie beside it.
 func (l *landscape) checkReference(o applied, kind string) {
 	if !l.lockedDown {
 		return

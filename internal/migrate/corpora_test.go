@@ -128,8 +128,8 @@ func TestPlanStopsAtBranches(t *testing.T) {
 	}
 }
 
-// TestPhasesOfRealRepositories moves the cluster of KEOS that runs: components, the fleet, cleanup. After each phase each cluster has the same
-// Kustomizations but for their sources.
+// TestPhasesOfRealRepositories moves the cluster of KEOS that runs: components, the fleet, cleanup. After each phase each
+// cluster has the same Kustomizations but for their sources.
 func TestPhasesOfRealRepositories(t *testing.T) {
 	req := keos(t, map[string]string{"main": "latest"})
 	dir := copyOf(t, req.Fleet.Dir)

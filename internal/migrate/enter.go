@@ -24,8 +24,9 @@ type entries struct {
 	artifacts map[name]artifact
 }
 
-// enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, else the objects of gotk-sync.yaml, else a Kustomization
-// that applies the cluster's folder. The settings that are written anywhere in that folder are known from the start.
+// enter finds what makes the cluster follow the fleet: a FluxInstance that syncs it, else the objects of gotk-sync.yaml,
+// else a Kustomization that applies the cluster's folder. The settings that are written anywhere in that folder are known
+// from the start.
 func (l *landscape) enter(ctx context.Context) error {
 	found := entries{sources: map[name]source{}, artifacts: map[name]artifact{}}
 	for _, file := range l.fleet.below(l.folder) {

@@ -237,7 +237,8 @@ func TestBackKeepsEdits(t *testing.T) {
 	_, plan, changes, err = BackFleet(t.Context(), back)
 	do(t, back.Fleet, plan, changes, err)
 	after := contents(t, fleetOf(t, req.Fleet.Dir))[folder+"entry.yaml"]
-	if !strings.Contains(before, "fleet of staging") || strings.Contains(after, "fleet of staging") || !strings.Contains(after, "retryInterval: 3m") ||
+	if !strings.Contains(before, "fleet of staging") || strings.Contains(after, "fleet of staging") ||
+		!strings.Contains(after, "retryInterval: 3m") ||
 		strings.Contains(after, "    kind: OCIRepository") {
 		t.Errorf("%s", after)
 	}

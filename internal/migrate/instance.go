@@ -15,8 +15,8 @@ import (
 	"github.com/stratio/keos-oci/internal/manifest"
 )
 
-// instanceAfter is the file of a FluxInstance that follows the artifact. Flux Operator takes the GitRepository away then, so that nothing else
-// may need it.
+// instanceAfter is the file of a FluxInstance that follows the artifact. Flux Operator takes the GitRepository away then, so
+// that nothing else may need it.
 func (s *fleetStep) instanceAfter(file []byte, with FleetSources) ([]byte, error) {
 	for _, u := range s.uses {
 		if u.source == s.own {
@@ -52,7 +52,8 @@ func follow(doc *yaml.RNode, source string, sync flux.Sync) error {
 	}
 	patch := yaml.NewRNode(&yaml.Node{Kind: yaml.MappingNode})
 	target := yaml.NewRNode(&yaml.Node{Kind: yaml.MappingNode})
-	err = errors.Join(err, target.PipeE(yaml.SetField("kind", yaml.NewStringRNode(ociRepository))), target.PipeE(yaml.SetField("name", yaml.NewStringRNode(source))))
+	err = errors.Join(err, target.PipeE(yaml.SetField("kind", yaml.NewStringRNode(ociRepository))),
+		target.PipeE(yaml.SetField("name", yaml.NewStringRNode(source))))
 	text := yaml.NewRNode(&yaml.Node{Kind: yaml.ScalarNode, Tag: yaml.NodeTagString, Value: sync.Patch, Style: yaml.LiteralStyle})
 	err = errors.Join(err, patch.PipeE(yaml.SetField("target", target)), patch.PipeE(yaml.SetField("patch", text)))
 	return errors.Join(err, doc.PipeE(yaml.LookupCreate(yaml.SequenceNode, "spec", "kustomize", "patches"), yaml.Append(patch.YNode())))

@@ -72,8 +72,8 @@ func objectReady(o cluster.Object) (ready, message string) {
 	return ReadyUnknown, said
 }
 
-// sourceReady says why an OCIRepository cannot be followed, "" where it can: it is ready, has what this tag names, and the cluster has verified
-// its artifact.
+// sourceReady says why an OCIRepository cannot be followed, "" where it can: it is ready, has what this tag names, and the
+// cluster has verified its artifact.
 func sourceReady(o cluster.Object, found bool, want string) string {
 	if !found {
 		return "it is not in the cluster"

@@ -11,10 +11,12 @@ func (l *landscape) cannotPatch(a *applier) *Stop {
 	var s Stop
 	switch by := a.Parent; {
 	case a.set != "":
-		s = l.stopAt(a.place, "generated", fmt.Sprintf("Kustomization %s is made by ResourceSet %s", a.name, a.set), "change its template by hand")
+		s = l.stopAt(a.place, "generated", fmt.Sprintf("Kustomization %s is made by ResourceSet %s", a.name, a.set),
+			"change its template by hand")
 	case by == nil || !l.isOwn(by):
-		s = l.stopAt(a.place, "shared", fmt.Sprintf("what applies %s is not written in %s, so that a patch there would change other clusters as well",
-			a.name, l.folder), "write the Kustomization into "+l.folder+", or patch it by hand")
+		s = l.stopAt(a.place, "shared",
+			fmt.Sprintf("what applies %s is not written in %s, so that a patch there would change other clusters as well",
+				a.name, l.folder), "write the Kustomization into "+l.folder+", or patch it by hand")
 	case !by.managed:
 		s = l.stopAt(by.place, "by-hand", fmt.Sprintf("Kustomization %s, which applies %s, is itself applied by hand", by.name, a.name),
 			"let the cluster apply this file, or patch it by hand and apply it")
@@ -30,8 +32,8 @@ func (l *landscape) addPatch(e *edits, a *applier, patch yamledit.Patch) error {
 	return e.edit(a.Parent.File, func(file []byte) ([]byte, error) { return yamledit.AddPatch(file, idOf(a.Parent), patch) })
 }
 
-// restore takes back what a phase did to a Kustomization with this mark: where it is written, if that is a file of this cluster, else in what
-// applies it.
+// restore takes back what a phase did to a Kustomization with this mark: where it is written, if that is a file of this
+// cluster, else in what applies it.
 func (l *landscape) restore(e *edits, a *applier, mark string) error {
 	if l.isOwn(a) {
 		return e.edit(a.File, func(file []byte) ([]byte, error) { return yamledit.RestoreFields(file, idOf(a), mark) })

@@ -56,8 +56,9 @@ func Prepare(ctx context.Context, req Request, with Sources) (*Plan, []Change, e
 	return plan, changes, req.checkPrepared(ctx, plan, changes)
 }
 
-// checkPrepared demands that each cluster can still be followed. It stops at each source that a cluster gets with a file that it shares, has
-// no use for, and could not fetch: it would never be Ready, and nor would what waits for all that its parent applies.
+// checkPrepared demands that each cluster can still be followed. It stops at each source that a cluster gets with a file
+// that it shares, has no use for, and could not fetch: it would never be Ready, and nor would what waits for all that its
+// parent applies.
 func (r Request) checkPrepared(ctx context.Context, plan *Plan, changes []Change) error {
 	copied, remove, err := r.Fleet.copyWith(changes)
 	if err != nil {
@@ -202,7 +203,8 @@ func (c *ClusterPlan) addSource(req Request, e *edits, with Sources, m Move, don
 	}
 	if done[key] != "" {
 		if l.isOwn(a) && done[key] != m.tag() {
-			l.stop(m.applier.place, "pin", fmt.Sprintf("%s takes %s of %s, and others beside it %s", m.Kustomization, m.tag(), m.Component, done[key]),
+			l.stop(m.applier.place, "pin", fmt.Sprintf("%s takes %s of %s, and others beside it %s", m.Kustomization, m.tag(), m.Component,
+				done[key]),
 				"let them take the same, or pin them by hand: keos-oci generate ocirepository --source-only --pin")
 		}
 		return nil
@@ -224,7 +226,8 @@ func (c *ClusterPlan) addSource(req Request, e *edits, with Sources, m Move, don
 			return err
 		}
 		if !ours {
-			l.stop(there.at, "prepare", fmt.Sprintf("OCIRepository %s of %s follows %s, is not by migrate, and %s is to follow %s", m.Component, a.Namespace,
+			l.stop(there.at, "prepare", fmt.Sprintf("OCIRepository %s of %s follows %s, is not by migrate, and %s is to follow %s", m.Component,
+				a.Namespace,
 				there.Tag, m.Kustomization, m.tag()), "let it follow that, or give it another name")
 			return nil
 		}

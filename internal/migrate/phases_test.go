@@ -113,8 +113,8 @@ func do(t *testing.T, f *Fleet, plan *Plan, changes []Change, err error) {
 	}
 }
 
-// TestPhases moves a landscape: prepare changes no Kustomization, switch moves one cluster and not the other, and back gives the same bytes.
-// Each phase, done again, has nothing to do.
+// TestPhases moves a landscape: prepare changes no Kustomization, switch moves one cluster and not the other, and back gives
+// the same bytes. Each phase, done again, has nothing to do.
 func TestPhases(t *testing.T) {
 	for landscape, clusters := range running {
 		t.Run(landscape, func(t *testing.T) {
@@ -342,7 +342,8 @@ func TestInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	instance := "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata:\n  name: flux\n  namespace: flux-system\nspec:\n  sync:\n    kind: GitRepository\n" +
-		"    url: " + remoteOf("d1", "fleet") + "\n    ref: refs/heads/main\n    path: clusters/staging\n  kustomize:\n    patches:\n    - target: {kind: Kustomization}\n      patch: |\n" +
+		"    url: " + remoteOf("d1", "fleet") +
+		"\n    ref: refs/heads/main\n    path: clusters/staging\n  kustomize:\n    patches:\n    - target: {kind: Kustomization}\n      patch: |\n" +
 		"        - op: add\n          path: /spec/postBuild\n          value: {substituteFrom: [{kind: ConfigMap, name: flux-runtime-info}]}\n"
 	if err := os.WriteFile(filepath.Join(req.Fleet.Dir, "clusters/staging/flux-system/flux-instance.yaml"), []byte(instance),
 		0o600); err != nil {

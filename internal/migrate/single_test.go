@@ -154,7 +154,8 @@ func TestPinMovesAfterPrepare(t *testing.T) {
 	}
 	plan, changes, err = Prepare(t.Context(), req, sources())
 	do(t, req.Fleet, plan, changes, err)
-	if text := contents(t, req.Fleet)["clusters/demo/infrastructure.yaml"]; strings.Contains(text, "v0.1.0") || strings.Count(text, "tag: v0.2.0") != 2 {
+	if text := contents(t, req.Fleet)["clusters/demo/infrastructure.yaml"]; strings.Contains(text, "v0.1.0") ||
+		strings.Count(text, "tag: v0.2.0") != 2 {
 		t.Errorf("prepare again gives\n%s", text)
 	}
 	plan, changes, err = Switch(t.Context(), req, nil, false)
@@ -176,8 +177,8 @@ func TestOtherChannelThanPrepared(t *testing.T) {
 	}
 }
 
-// TestBackWithoutRegistry: the way back takes away all patches, also those for Kustomizations that come with an artifact which cannot be read
-// now, and says what it cannot compare.
+// TestBackWithoutRegistry: the way back takes away all patches, also those for Kustomizations that come with an artifact
+// which cannot be read now, and says what it cannot compare.
 func TestBackWithoutRegistry(t *testing.T) {
 	req := singleRequest(t, "whole")
 	req.Clusters = []string{"demo"}
@@ -204,7 +205,8 @@ func TestPreparedByHand(t *testing.T) {
 	extend(t, req.Fleet.Dir, "clusters/demo/infrastructure.yaml", "---\n"+fmt.Sprintf(sourceText, "infrastructure", "flux-system", "enabled",
 		req.Workspaces[0].Components[1].Repository, "v9.9.9"))
 	plan, _, err := Prepare(t.Context(), req, sources())
-	if err != nil || len(plan.Stops) != 1 || plan.Stops[0].Code != "prepare" || !strings.Contains(plan.Stops[0].Message, "follows v9.9.9, is not by migrate") {
+	if err != nil || len(plan.Stops) != 1 || plan.Stops[0].Code != "prepare" ||
+		!strings.Contains(plan.Stops[0].Message, "follows v9.9.9, is not by migrate") {
 		t.Errorf("%v, %+v", err, plan.Stops)
 	}
 }

@@ -56,7 +56,8 @@ func (c *ClusterPlan) follow(e *edits, m Move) error {
 		l.stop(a.place, "prepare", fmt.Sprintf("%s has no OCIRepository %s beside it", m.Kustomization, m.Component),
 			"run keos-oci migrate prepare, commit, and wait until it is Ready")
 	case source.Tag != m.tag():
-		l.stop(source.at, "prepare", fmt.Sprintf("OCIRepository %s of %s follows %s, and %s is to follow %s", m.Component, a.Namespace, source.Tag,
+		l.stop(source.at, "prepare", fmt.Sprintf("OCIRepository %s of %s follows %s, and %s is to follow %s", m.Component, a.Namespace,
+			source.Tag,
 			m.Kustomization, m.tag()), "run keos-oci migrate prepare again, or give the same --channel as there")
 	case l.isOwn(a):
 		return e.edit(a.File, func(file []byte) ([]byte, error) {
@@ -208,8 +209,8 @@ func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Cha
 	return r.othersSame(ctx, copied, before.folder)
 }
 
-// othersSame demands that all clusters but one are in a changed copy of the fleet as they are. A cluster that applies the folder of that one
-// changes with it: the notes say so.
+// othersSame demands that all clusters but one are in a changed copy of the fleet as they are. A cluster that applies the
+// folder of that one changes with it: the notes say so.
 func (r Request) othersSame(ctx context.Context, copied *Fleet, but string) (notes []string, err error) {
 	for _, folder := range r.Fleet.Clusters() {
 		if folder == but {

@@ -144,7 +144,8 @@ func TestFluxVersion(t *testing.T) {
 	}
 }
 
-// TestUnusedSource: a cluster that deletes a Kustomization by label gets the source beside it all the same, and stops if it could not fetch it.
+// TestUnusedSource: a cluster that deletes a Kustomization by label gets the source beside it all the same, and stops if it
+// could not fetch it.
 func TestUnusedSource(t *testing.T) {
 	req := request(t, "d1", nil)
 	artifact := req.Workspaces[1].Artifact

@@ -81,10 +81,11 @@ func NewArtifact(t *Tree, layer Layer, m Metadata) (Built, error) {
 	}
 	config := ocispec.DescriptorEmptyJSON
 	manifest := ocispec.Manifest{
-		Versioned:   specs.Versioned{SchemaVersion: 2},
-		MediaType:   ocispec.MediaTypeImageManifest,
-		Config:      ocispec.Descriptor{MediaType: string(oci.CanonicalConfigMediaType), Digest: config.Digest, Size: config.Size},
-		Layers:      []ocispec.Descriptor{{MediaType: string(oci.CanonicalContentMediaType), Digest: layer.Digest, Size: int64(len(layer.Bytes))}},
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageManifest,
+		Config:    ocispec.Descriptor{MediaType: string(oci.CanonicalConfigMediaType), Digest: config.Digest, Size: config.Size},
+		Layers: []ocispec.Descriptor{{MediaType: string(oci.CanonicalContentMediaType), Digest: layer.Digest,
+			Size: int64(len(layer.Bytes))}},
 		Annotations: annotations,
 	}
 	raw, err := json.Marshal(manifest)

@@ -96,7 +96,8 @@ func parseRules(r io.Reader, dir string, origin func(line int, pattern string) s
 		}
 	}
 	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
-		return nil, fmt.Errorf("line %d has %d KiB or more, and neither it nor the lines after it would be read: shorten it, or remove it", line, bufio.MaxScanTokenSize>>10)
+		return nil, fmt.Errorf("line %d has %d KiB or more, and neither it nor the lines after it would be read: shorten it, or remove it", line,
+			bufio.MaxScanTokenSize>>10)
 	}
 	return rules, scanner.Err()
 }

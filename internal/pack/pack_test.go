@@ -76,7 +76,8 @@ func TestLayerEqualsFlux(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ignore := strings.Split(strings.Join([]string{sourceignore.ExcludeVCS, sourceignore.ExcludeExt, sourceignore.ExcludeCI, sourceignore.ExcludeExtra}, ","), ",")
+	ignore := strings.Split(strings.Join([]string{sourceignore.ExcludeVCS, sourceignore.ExcludeExt, sourceignore.ExcludeCI,
+		sourceignore.ExcludeExtra}, ","), ",")
 	out := filepath.Join(t.TempDir(), "flux.tgz")
 	if err := oci.NewClient(nil).Build(out, filepath.Join(dir, "c"), ignore); err != nil {
 		t.Fatal(err)
@@ -152,7 +153,8 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := NewArtifact(tr, layer, Metadata{Component: "c", Source: "https://example.com/r", Revision: "main@sha1:" + strings.Repeat("a", 40), Created: time.Unix(1700000000, 0)})
+	built, err := NewArtifact(tr, layer, Metadata{Component: "c", Source: "https://example.com/r", Revision: "main@sha1:" +
+		strings.Repeat("a", 40), Created: time.Unix(1700000000, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,9 +187,10 @@ func TestReadRefuses(t *testing.T) {
 		"missing":                    {nil, Source{Files: []File{{Path: "c/gone", Mode: Regular}}}, fs.ErrNotExist, "c/gone"},
 		"name with an escape":        {write("c/a\x1b[2J", 1), Source{Files: []File{{Path: "c/a\x1b[2J"}}}, ErrName, "c/a\x1b[2J"},
 		"name as Git's own":          {write("c/.git.", 1), Source{Files: []File{{Path: "c/.git."}}}, ErrName, "c/.git."},
-		"too large":                  {write("c/big", 1000), Source{Files: []File{{Path: "c/big", Mode: Regular}}, MaxSize: 999}, ErrTooLarge, "c/big"},
-		"nothing":                    {nil, Source{}, ErrEmpty, "c"},
-		"everything ignored":         {write("c/a.png", 1), Source{Files: []File{{Path: "c/a.png", Mode: Regular}}}, ErrEmpty, "c"},
+		"too large": {write("c/big", 1000), Source{Files: []File{{Path: "c/big", Mode: Regular}}, MaxSize: 999}, ErrTooLarge,
+			"c/big"},
+		"nothing":            {nil, Source{}, ErrEmpty, "c"},
+		"everything ignored": {write("c/a.png", 1), Source{Files: []File{{Path: "c/a.png", Mode: Regular}}}, ErrEmpty, "c"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -249,7 +252,8 @@ func TestIgnoreRulesAdd(t *testing.T) {
 	files := tree(t, dir, map[string]string{
 		".sourceignore": "top.txt\n", "c/.sourceignore": "# comment\nlocal/\n", "c/top.txt": "", "c/local/x": "", "c/docs/x": "", "c/keep": "", "c/a.zip": "",
 	})
-	got := read(t, dir, Source{Root: "c", Files: slices.DeleteFunc(files, func(f File) bool { return f.Path == ".sourceignore" }), Ignore: []string{"docs/"}})
+	got := read(t, dir, Source{Root: "c", Files: slices.DeleteFunc(files, func(f File) bool { return f.Path == ".sourceignore" }),
+		Ignore: []string{"docs/"}})
 	if want := []string{".sourceignore", "keep"}; !slices.Equal(got.Files, want) {
 		t.Errorf("packed %v, want %v", got.Files, want)
 	}
@@ -274,7 +278,8 @@ func TestIgnoreRulesBetween(t *testing.T) {
 	}
 	src.FS = os.DirFS(dir)
 	ignored, err := Ignored(src)
-	if want := "ignored by apps/.sourceignore:1 (*.md)"; err != nil || len(ignored) != 2 || ignored["apps/x/y/a.md"] != want || ignored["apps/z/c.md"] != want {
+	if want := "ignored by apps/.sourceignore:1 (*.md)"; err != nil || len(ignored) != 2 || ignored["apps/x/y/a.md"] != want ||
+		ignored["apps/z/c.md"] != want {
 		t.Errorf("ignored %v, %v", ignored, err)
 	}
 }
@@ -407,7 +412,8 @@ func TestExtractRefusesNames(t *testing.T) {
 
 // TestExtractKeepsNames: names that only look alike are files like others.
 func TestExtractKeepsNames(t *testing.T) {
-	for _, name := range []string{".gitignore", ".github/workflows/x", "git/x", ".git2", "a.git/x", ".git~1", "git~2", "..git", ".gitkeep", "ñ/\u200cx", "a b:c"} {
+	for _, name := range []string{".gitignore", ".github/workflows/x", "git/x", ".git2", "a.git/x", ".git~1", "git~2", "..git", ".gitkeep",
+		"ñ/\u200cx", "a b:c"} {
 		dir := t.TempDir()
 		err := Extract(t.Context(), bytes.NewReader(archive(t, []*tar.Header{{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}})), dir, Limits{})
 		if err == nil {

@@ -56,7 +56,8 @@ func (r *Repository) AddReferrer(ctx context.Context, desc ocispec.Descriptor, r
 	if err != nil {
 		return nil, r.fault("list referrers of", m.Subject.Digest.String(), err)
 	}
-	e := &entry{Repository: r, subject: m.Subject.Digest, desc: desc, raw: raw, alone: alone, open: map[string]time.Time{}, gone: map[string]bool{}}
+	e := &entry{Repository: r, subject: m.Subject.Digest, desc: desc, raw: raw, alone: alone, open: map[string]time.Time{},
+		gone: map[string]bool{}}
 	if supported {
 		return e.listedByAPI(ctx)
 	}
@@ -150,7 +151,8 @@ func (e *entry) write(parent context.Context, round int) ([]ocispec.Descriptor, 
 		own.Annotations = map[string]string{}
 	}
 	own.Annotations[annotationRound] = strconv.Itoa(round)
-	index, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: append(others, own)})
+	index, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: append(others, own)})
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,8 @@ func hasContent(req *http.Request) bool {
 // names reports whether a request is about what a tag or a repository has.
 func names(req *http.Request) bool {
 	read := req.Method == http.MethodGet || req.Method == http.MethodHead
-	return read && strings.HasPrefix(req.URL.Path, "/v2/") && (strings.Contains(req.URL.Path, "/manifests/") || strings.HasSuffix(req.URL.Path, "/tags/list"))
+	return read && strings.HasPrefix(req.URL.Path, "/v2/") &&
+		(strings.Contains(req.URL.Path, "/manifests/") || strings.HasSuffix(req.URL.Path, "/tags/list"))
 }
 
 func referrersOf(req *http.Request) bool {

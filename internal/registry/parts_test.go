@@ -116,7 +116,8 @@ func TestSlowLine(t *testing.T) {
 		})
 		ctx := context.WithValue(t.Context(), contactKey{}, contact{"r.example", false})
 		put := func(kind string) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPut, "https://r.example/v2/a/blobs/uploads/1", bytes.NewReader(make([]byte, 20*minProgress)))
+			req, err := http.NewRequestWithContext(ctx, http.MethodPut, "https://r.example/v2/a/blobs/uploads/1",
+				bytes.NewReader(make([]byte, 20*minProgress)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +225,8 @@ func TestPages(t *testing.T) {
 		want   error // nil: the repository is empty
 		words  string
 	}{
-		"a page":                   {func(w http.ResponseWriter, _ *http.Request) { html(w, 200) }, ErrNoRegistry, "is an HTML page, not a registry's: a login page or a proxy?"},
+		"a page": {func(w http.ResponseWriter, _ *http.Request) { html(w, 200) }, ErrNoRegistry,
+			"is an HTML page, not a registry's: a login page or a proxy?"},
 		"a page that is not found": {func(w http.ResponseWriter, _ *http.Request) { html(w, 404) }, ErrNoRegistry, "is an HTML page"},
 		"a way to a page": {func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/login" {
@@ -269,7 +271,8 @@ func TestPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, registrytest.NewProxy(t, c.answer).Host(), "a")
 			tags, err := r.Tags(t.Context())
-			if c.want == nil && (err != nil || len(tags) != 0) || c.want != nil && (!errors.Is(err, c.want) || !strings.Contains(err.Error(), c.words)) {
+			if c.want == nil && (err != nil || len(tags) != 0) || c.want != nil &&
+				(!errors.Is(err, c.want) || !strings.Contains(err.Error(), c.words)) {
 				t.Error("list:", tags, err)
 			}
 			want := c.want
@@ -317,7 +320,8 @@ func TestDeadProxy(t *testing.T) {
 		}
 		client.base.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: dead.Host(), User: url.UserPassword("me", "s3cr3t")})
 		_, err = client.Open(mustRepo(t, "registry.example.com/a")).Tags(t.Context())
-		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "through the proxy "+dead.Host()) || strings.Contains(err.Error(), "s3cr3t") {
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "through the proxy "+dead.Host()) ||
+			strings.Contains(err.Error(), "s3cr3t") {
 			t.Error(scheme, err)
 		}
 	}
@@ -344,7 +348,8 @@ func TestAnswersToWrites(t *testing.T) {
 	if err := r.PushBlob(t.Context(), empty, empty.Data); err != nil {
 		t.Fatal(err)
 	}
-	raw := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageManifest + `","config":{"mediaType":"` + empty.MediaType + `","digest":"` + empty.Digest.String() + `","size":2},"layers":[]}`)
+	raw := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageManifest + `","config":{"mediaType":"` + empty.MediaType +
+		`","digest":"` + empty.Digest.String() + `","size":2},"layers":[]}`)
 	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
 	if err := r.Tag(t.Context(), desc, raw, "v1"); err != nil {
 		t.Fatal(err)

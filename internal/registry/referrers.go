@@ -194,12 +194,13 @@ func (r *Repository) referrersAPI(ctx context.Context, subject digest.Digest) (l
 
 func (r *Repository) getReferrers(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, int32, error) {
 	var list []ocispec.Descriptor
-	err := r.remote.Referrers(listed(r.client.scoped(ctx, r.remote.Reference)), ocispec.Descriptor{Digest: subject}, "", func(page []ocispec.Descriptor) error {
-		if list = append(list, page...); len(list) > maxReferrers {
-			return fmt.Errorf("more than %d referrers", maxReferrers)
-		}
-		return nil
-	})
+	err := r.remote.Referrers(listed(r.client.scoped(ctx, r.remote.Reference)), ocispec.Descriptor{Digest: subject}, "",
+		func(page []ocispec.Descriptor) error {
+			if list = append(list, page...); len(list) > maxReferrers {
+				return fmt.Errorf("more than %d referrers", maxReferrers)
+			}
+			return nil
+		})
 	switch {
 	case err == nil:
 		return list, apiSupported, nil

@@ -334,7 +334,8 @@ func TestTokens(t *testing.T) {
 		if !errors.Is(err, ErrUnauthorized) {
 			t.Errorf("password %q: %v", wrong, err)
 		}
-		if err != nil && wrong != "" && (strings.Contains(err.Error(), wrong) || strings.Contains(err.Error(), base64.StdEncoding.EncodeToString([]byte(user+":"+wrong)))) {
+		if err != nil && wrong != "" && (strings.Contains(err.Error(), wrong) ||
+			strings.Contains(err.Error(), base64.StdEncoding.EncodeToString([]byte(user+":"+wrong)))) {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
@@ -358,7 +359,8 @@ func TestCredentialHelperRunsOnce(t *testing.T) {
 	p := registrytest.New(t)
 	p.RequireToken(user + ":" + password)
 	dir := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\ncat >/dev/null\necho run >>%s/runs\necho '{\"ServerURL\":\"\",\"Username\":%q,\"Secret\":%q}'\n", dir, user, password)
+	script := fmt.Sprintf("#!/bin/sh\ncat >/dev/null\necho run >>%s/runs\necho '{\"ServerURL\":\"\",\"Username\":%q,\"Secret\":%q}'\n", dir,
+		user, password)
 	if err := os.WriteFile(filepath.Join(dir, "docker-credential-test"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -421,7 +423,8 @@ func TestAnswersAreLimited(t *testing.T) {
 		_, _ = w.Write([]byte(big))
 	}))
 	r := open(t, p.Host(), "a")
-	if _, _, err := r.Manifest(t.Context(), "v1"); err == nil || !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "a manifest has more than 4 MiB") {
+	if _, _, err := r.Manifest(t.Context(), "v1"); err == nil || !errors.Is(err, ErrTooLarge) ||
+		!strings.Contains(err.Error(), "a manifest has more than 4 MiB") {
 		t.Error(err)
 	}
 	if _, err := r.Blob(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x"), Size: 100}, 99); err == nil {

@@ -36,7 +36,8 @@ var (
 
 // Unanswered says whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.
 func Unanswered(err error) bool {
-	for _, open := range []error{ErrUnavailable, ErrNoRegistry, ErrUnauthorized, ErrForbidden, ErrInsecure, context.Canceled, context.DeadlineExceeded} {
+	for _, open := range []error{ErrUnavailable, ErrNoRegistry, ErrUnauthorized, ErrForbidden, ErrInsecure, context.Canceled,
+		context.DeadlineExceeded} {
 		if errors.Is(err, open) {
 			return true
 		}
@@ -180,9 +181,10 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// TagsBetween lists at least the tags behind one name and before another, in the order of their bytes, and reports whether it lists all tags.
-// Registries begin a list behind the tag that a reader names (distribution spec, "Listing Tags", parameter last). Some do not, or have another
-// order. So a page is trusted only if it is sorted and behind that tag. Otherwise all tags are listed, and this host is not asked that way again.
+// TagsBetween lists at least the tags behind one name and before another, in the order of their bytes, and reports whether
+// it lists all tags. Registries begin a list behind the tag that a reader names (distribution spec, "Listing Tags",
+// parameter last). Some do not, or have another order. So a page is trusted only if it is sorted and behind that tag.
+// Otherwise all tags are listed, and this host is not asked that way again.
 func (r *Repository) TagsBetween(ctx context.Context, after, before string) (tags []string, whole bool, err error) {
 	host := r.name.RegistryStr()
 	if _, unsorted := r.client.unsorted.Load(host); unsorted || tokenOnly(host) {
@@ -214,8 +216,8 @@ func (r *Repository) TagsBetween(ctx context.Context, after, before string) (tag
 	return tags, true, err
 }
 
-// whole is Tags for readers that ask at the same time: they share one list, which begins after the first of them asked. Who needs a list that
-// shows an own write asks when nobody else of the run does.
+// whole is Tags for readers that ask at the same time: they share one list, which begins after the first of them asked. Who
+// needs a list that shows an own write asks when nobody else of the run does.
 func (r *Repository) whole(ctx context.Context) ([]string, error) {
 	tags, err, _ := r.listing.Do("", func() (any, error) { return r.Tags(ctx) })
 	list, _ := tags.([]string)

@@ -16,8 +16,8 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
-// How long the parts of a move may take. What is assumed of a registry: a request ends by its deadline, and a list or read shows writes that
-// have ended.
+// How long the parts of a move may take. What is assumed of a registry: a request ends by its deadline, and a list or read
+// shows writes that have ended.
 const (
 	finishIn  = 15 * time.Second // what was begun, after a signal
 	seenIn    = 10 * time.Second // the own record, in the list of tags
@@ -76,7 +76,8 @@ func (m *mover) newRecord(action tag.Action, to tag.Target, previous tag.Entry) 
 		at = previous.Time.Add(time.Millisecond) // another machine's clock is ahead; the order of records is that of the moves
 	}
 	return tag.Record{Component: m.component.Name, Channel: m.channel.Name, Action: action, Version: to.Version, To: to.Digest, Time: at,
-		Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest, PreviousTag: previous.Tag, Sequence: previous.Sequence + 1, Request: m.Request}
+		Actor: m.Actor, RunURL: m.RunURL, Reason: m.Reason, Previous: previous.Digest, PreviousTag: previous.Tag, Sequence: previous.Sequence +
+			1, Request: m.Request}
 }
 
 // act moves the channel by the protocol of moves (docs/guides/moves.md). Who meets a move that began at the same time gives way, waits a
@@ -127,9 +128,11 @@ func (m *mover) attempt(ctx context.Context) error {
 	}
 	if m.Unrecorded {
 		if m.view.Under() {
-			m.note("a move of another command may be under way, which can move %s again: look with keos-oci status %s", m.channel.Name, m.component.Name)
+			m.note("a move of another command may be under way, which can move %s again: look with keos-oci status %s", m.channel.Name,
+				m.component.Name)
 		}
-		m.note("nothing is on record: when signing works again, say keos-oci rollback %s %s, which records it", m.component.Name, m.target.Version)
+		m.note("nothing is on record: when signing works again, say keos-oci rollback %s %s, which records it", m.component.Name,
+			m.target.Version)
 		return m.point(ctx, m.Now())
 	}
 	if m.signed.adopt != nil {
@@ -177,8 +180,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// alone lists the tags until the own record is among them, and looks for records of moves that were not there when this move was prepared. If
-// there is one, this move gives way, whichever came first. It answers with when the list was asked for.
+// alone lists the tags until the own record is among them, and looks for records of moves that were not there when this move
+// was prepared. If there is one, this move gives way, whichever came first. It answers with when the list was asked for.
 func (m *mover) alone(ctx context.Context) (time.Time, error) {
 	deadline := m.Now().Add(seenIn)
 	for {
@@ -197,7 +200,8 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 			return asked, nil
 		}
 		if m.Now().After(deadline) {
-			return asked, m.withdraw(ctx, false, fmt.Errorf("the registry took the record %s and does not list it after %s: nothing was moved", m.signed.move.Tag, seenIn))
+			return asked, m.withdraw(ctx, false, fmt.Errorf("the registry took the record %s and does not list it after %s: nothing was moved",
+				m.signed.move.Tag, seenIn))
 		}
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
 			return asked, err
@@ -286,8 +290,8 @@ func (m *mover) point(ctx context.Context, listed time.Time) error {
 	}
 }
 
-// settle waits after a request whose answer was lost until it has ended, and reports whether it took effect. One that the registry answered has
-// ended.
+// settle waits after a request whose answer was lost until it has ended, and reports whether it took effect. One that the
+// registry answered has ended.
 func (m *mover) settle(ctx context.Context, n int, sent time.Time, lost error) (done bool, err error) {
 	until := sent.Add(tagIn)
 	if registry.Answered(lost) {

@@ -161,7 +161,8 @@ func (a *audit) search(ctx context.Context) {
 		}
 		for _, e := range entries {
 			if !a.Gate.Verifier.Saw(e.Payload) && a.moves(e.Signed) {
-				a.find("not-here", "", d, "find out whether somebody deleted a record or a signature; a command that was killed before it wrote them leaves such an entry, too",
+				a.find("not-here", "", d,
+					"find out whether somebody deleted a record or a signature; a command that was killed before it wrote them leaves such an entry, too",
 					"%s signed something about it on %s, log entry %s, that is neither a signature nor a record here", e.Signed, e.Time.Format(time.RFC3339), e.ID)
 			}
 		}
@@ -201,7 +202,8 @@ func (a *audit) channel(ctx context.Context, ch component.Channel) {
 		return
 	}
 	a.out.Channels++
-	v := a.Gate.Judge(ctx, trust.Question{Component: a.component, Tags: []string{ch.Name}, Version: version, Artifact: at, All: a.Rekor != nil})
+	v := a.Gate.Judge(ctx, trust.Question{Component: a.component, Tags: []string{ch.Name}, Version: version, Artifact: at,
+		All: a.Rekor != nil})
 	switch v.Answer {
 	case trust.Refused:
 		a.find(Code(v.Err), ch.Name, at.Descriptor.Digest, "clusters refuse it: roll back, or publish again", "%v", v.Err)
@@ -262,11 +264,14 @@ func (a *audit) records(ch component.Channel, j tag.Journal) {
 	standing, waiting := j.Standing()
 	switch {
 	case standing == tag.Outside:
-		a.find("moved-outside", ch.Name, j.Names, "promote or roll back to the version that it should have", "%s points to %s, and its newest record says otherwise", ch.Name, orNothing(j.Names))
+		a.find("moved-outside", ch.Name, j.Names, "promote or roll back to the version that it should have",
+			"%s points to %s, and its newest record says otherwise", ch.Name, orNothing(j.Names))
 	case standing == tag.Pending:
-		a.find("pending", waiting.Tag, waiting.Digest, "repeat its command, or say keos-oci cancel "+a.component.Name, "a move to %s was begun and not finished", waiting.Version)
+		a.find("pending", waiting.Tag, waiting.Digest, "repeat its command, or say keos-oci cancel "+a.component.Name,
+			"a move to %s was begun and not finished", waiting.Version)
 	case standing == tag.Unrecorded && j.Names != "":
-		a.find("unrecorded", ch.Name, j.Names, "promote the version that it has, which puts it on record", "%s points to %s, and no record says why", ch.Name, j.Names)
+		a.find("unrecorded", ch.Name, j.Names, "promote the version that it has, which puts it on record",
+			"%s points to %s, and no record says why", ch.Name, j.Names)
 	}
 }
 
@@ -277,7 +282,8 @@ func (a *audit) chain(ch component.Channel, j tag.Journal) {
 		a.find(code, ch.Name, "", "find out who deleted or wrote records; a promotion or a rollback to a version goes on from here", "%s", message)
 	}
 	for _, pair := range j.Twice() {
-		a.find("number-twice", pair[0].Tag, pair[0].Digest, "find out which of the two clusters followed", "%s and %s are both number %d", pair[1].Tag, pair[0].Tag, pair[0].Sequence)
+		a.find("number-twice", pair[0].Tag, pair[0].Digest, "find out which of the two clusters followed", "%s and %s are both number %d",
+			pair[1].Tag, pair[0].Tag, pair[0].Sequence)
 	}
 }
 
@@ -332,7 +338,8 @@ func (a *audit) tell(version string, v judgedVersion) {
 	case v.err != nil:
 		a.unknown(version, v.err)
 	case errors.Is(err, sign.ErrUnsigned) && (v.released == v.digest || moved && m.To == v.digest):
-		a.find("signature-gone", version, v.digest, "publish the version again with equal content, which signs it", "it was signed when it was released, and no signature is left")
+		a.find("signature-gone", version, v.digest, "publish the version again with equal content, which signs it",
+			"it was signed when it was released, and no signature is left")
 	case v.verdict.Answer == trust.Refused:
 		a.find(Code(err), version, v.digest, "find out who wrote the tag; clusters refuse it", "%v", err)
 	case v.verdict.Answer == trust.CannotTell:
@@ -340,7 +347,8 @@ func (a *audit) tell(version string, v judgedVersion) {
 	case moved && m.To != v.digest && m.Action != tag.ActionRollback:
 		a.find("changed", version, v.digest, "point the tag to what was released", "record %s says that it was %s", m.Tag, m.To)
 	case !v.verdict.Bound:
-		a.find("no-record", version, v.digest, "publish the version again with equal content, which writes the record", "nothing signed says which digest it is")
+		a.find("no-record", version, v.digest, "publish the version again with equal content, which writes the record",
+			"nothing signed says which digest it is")
 	}
 }
 
@@ -368,9 +376,11 @@ func (a *audit) deleted(ctx context.Context) {
 			d = cmp.Or(released, d)
 		}
 		if d == "" {
-			a.find("invalid-record", tag.ReleaseTag(version), "", "it has no effect: find out who wrote it, and delete the tag", "it states no release that counts, and there is no version %s", version)
+			a.find("invalid-record", tag.ReleaseTag(version), "", "it has no effect: find out who wrote it, and delete the tag",
+				"it states no release that counts, and there is no version %s", version)
 			continue
 		}
-		a.find("deleted-version", version, d, "copy the version back, or delete its release record if that was on purpose", "it was released as %s, and its tag is gone", d)
+		a.find("deleted-version", version, d, "copy the version back, or delete its release record if that was on purpose",
+			"it was released as %s, and its tag is gone", d)
 	}
 }

@@ -68,7 +68,8 @@ func (j *job) publishBranch(ctx context.Context) error {
 }
 
 // publishBuilt signs and tags an artifact of the branch. One that is only signed again has its tags already.
-func (j *job) publishBuilt(ctx context.Context, built pack.Built, layer pack.Layer, channels following, current pack.Artifact, found, again bool) error {
+func (j *job) publishBuilt(ctx context.Context, built pack.Built, layer pack.Layer, channels following, current pack.Artifact, found,
+	again bool) error {
 	digest := built.Artifact().Descriptor.Digest
 	j.out.Digest = digest
 	state := tag.State{}
@@ -191,7 +192,8 @@ func (j *job) older(ctx context.Context, current pack.Artifact) (string, error) 
 // planBranch moves the commit's tag and the channels. What is not ours yet needs a listing of the tags: it tells whether
 // the repository is new, which saves the look-ups of signatures. shared says that the commit's tag is there: then others may be
 // signing the artifact, too.
-func (j *job) planBranch(ctx context.Context, state tag.State, channels following, to digest.Digest, ours bool) (_ tag.Plan, shared bool, err error) {
+func (j *job) planBranch(ctx context.Context, state tag.State, channels following, to digest.Digest, ours bool) (_ tag.Plan, shared bool,
+	err error) {
 	commit := j.commitTag()
 	known, err := j.exists(ctx, commit, ours)
 	if err != nil {

@@ -111,7 +111,8 @@ func pick[T any](r *repository, list []T) T { return list[r.IntN(len(list))] }
 
 // randomRepository lays out apps below one folder, each upon bases and commons that may be shared.
 func randomRepository(seed uint64, elsewhere string) *repository {
-	r := &repository{Rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]string{}, links: map[string]string{}, untracked: map[string]bool{}}
+	r := &repository{Rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]string{}, links: map[string]string{},
+		untracked: map[string]bool{}}
 	r.messy = r.oneIn(2)
 	if r.oneIn(5) {
 		r.remote = elsewhere
@@ -178,7 +179,8 @@ func (r *repository) configure(layout string, apps []string, place func(stage, a
 			config += fmt.Sprintf("  %q: {paths: [%s], root: %s}\n", app, strings.Join(paths, ", "), pick(r, []string{"apps", "."}))
 		}
 	}
-	config += fmt.Sprintf("artifact: {remoteBases: %s, mode: %s, external: %s, ignore: [%s]}\n", map[bool]string{true: "vendor", false: "error"}[r.remote != ""], pick(r, []string{"closure", "closure", "folder"}),
+	config += fmt.Sprintf("artifact: {remoteBases: %s, mode: %s, external: %s, ignore: [%s]}\n",
+		map[bool]string{true: "vendor", false: "error"}[r.remote != ""], pick(r, []string{"closure", "closure", "folder"}),
 		pick(r, []string{"include", "include", "include", "error"}), pick(r, []string{"", "", `"*.md"`}))
 	r.config = config
 }
@@ -200,7 +202,8 @@ func (r *repository) object() string {
 // name is one that a file may have, and that an unwary reader of paths gets wrong.
 func (r *repository) name(ext string) string {
 	r.objects++
-	return pick(r, []string{"x", "x", "x", "with space", "a=b", "ümlaut", "-dash", "a{b", "dot.", "sub/x", "#hash", "50%", "a'b", "con+"}) + strconv.Itoa(r.objects) + ext
+	return pick(r, []string{"x", "x", "x", "with space", "a=b", "ümlaut", "-dash", "a{b", "dot.", "sub/x", "#hash", "50%", "a'b", "con+"}) +
+		strconv.Itoa(r.objects) + ext
 }
 
 func (r *repository) add(f *folder, ext, content string) string {
@@ -308,11 +311,14 @@ func (r *repository) field(k *strings.Builder, f *folder, low []folder, local st
 	case 0:
 		fmt.Fprintf(k, "patches:\n- path: %q\n  target: {kind: ConfigMap}\n", file(".yaml", json))
 	case 1:
-		fmt.Fprintf(k, "patchesJson6902:\n- path: %q\n  target: {version: v1, kind: ConfigMap, name: %s}\n", file(".json", "["+`{"op": "add", "path": "/data/j", "value": "1"}`+"]"), local)
+		fmt.Fprintf(k, "patchesJson6902:\n- path: %q\n  target: {version: v1, kind: ConfigMap, name: %s}\n",
+			file(".json", "["+`{"op": "add", "path": "/data/j", "value": "1"}`+"]"), local)
 	case 2:
-		fmt.Fprintf(k, "patchesStrategicMerge:\n- %q\n", file(".yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+local+"}\ndata: {s: \"1\"}\n"))
+		fmt.Fprintf(k, "patchesStrategicMerge:\n- %q\n",
+			file(".yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+local+"}\ndata: {s: \"1\"}\n"))
 	case 3:
-		fmt.Fprintf(k, "replacements:\n- path: %q\n", file(".yaml", "source: {kind: ConfigMap, name: "+local+", fieldPath: metadata.name}\ntargets:\n- select: {kind: ConfigMap, name: "+local+"}\n  fieldPaths: [data.r]\n  options: {create: true}\n"))
+		fmt.Fprintf(k, "replacements:\n- path: %q\n", file(".yaml",
+			"source: {kind: ConfigMap, name: "+local+", fieldPath: metadata.name}\ntargets:\n- select: {kind: ConfigMap, name: "+local+"}\n  fieldPaths: [data.r]\n  options: {create: true}\n"))
 	case 4:
 		fmt.Fprintf(k, "configMapGenerator:\n- name: g%d\n  files:\n  - %q\n", id, "key="+file(".txt", "text\n"))
 	case 5:
@@ -324,11 +330,17 @@ func (r *repository) field(k *strings.Builder, f *folder, low []folder, local st
 	case 8:
 		fmt.Fprintf(k, "configurations: [%q]\n", file(".yaml", "namePrefix: []\n"))
 	case 9:
-		fmt.Fprintf(k, "generators:\n- %q\n", file(".yaml", fmt.Sprintf("apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: p%d}\nname: p%d\nfiles: [%q]\n", id, id, "k="+file(".bin", "x"))))
+		fmt.Fprintf(k, "generators:\n- %q\n", file(".yaml",
+			fmt.Sprintf("apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: p%d}\nname: p%d\nfiles: [%q]\n", id, id,
+				"k="+file(".bin", "x"))))
 	case 10:
-		fmt.Fprintf(k, "generators:\n- |-\n  apiVersion: builtin\n  kind: ConfigMapGenerator\n  metadata: {name: p%d}\n  name: p%d\n  envs: [%q]\n", id, id, file(".env", "C=1\n"))
+		fmt.Fprintf(k,
+			"generators:\n- |-\n  apiVersion: builtin\n  kind: ConfigMapGenerator\n  metadata: {name: p%d}\n  name: p%d\n  envs: [%q]\n", id, id,
+			file(".env", "C=1\n"))
 	case 11:
-		fmt.Fprintf(k, "transformers:\n- %q\n", file(".yaml", fmt.Sprintf("apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: p%d}\npath: %q\ntarget: {kind: ConfigMap}\n", id, file(".yaml", json))))
+		fmt.Fprintf(k, "transformers:\n- %q\n", file(".yaml",
+			fmt.Sprintf("apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: p%d}\npath: %q\ntarget: {kind: ConfigMap}\n", id,
+				file(".yaml", json))))
 	case 12:
 		dir := fmt.Sprintf("%s/plugins%d", f.dir, id)
 		r.files[dir+"/kustomization.yaml"] = "resources: [deep/plugin.yaml]\n"
@@ -339,7 +351,9 @@ func (r *repository) field(k *strings.Builder, f *folder, low []folder, local st
 			fmt.Fprintf(k, "openapi: {path: %q}\n", file(".json", `{"definitions": {}}`))
 		}
 	case 14:
-		fmt.Fprintf(k, "validators:\n- %q\n", file(".yaml", fmt.Sprintf("apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: p%d}\npath: %q\ntarget: {kind: Nothing}\n", id, file(".yaml", json))))
+		fmt.Fprintf(k, "validators:\n- %q\n", file(".yaml",
+			fmt.Sprintf("apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: p%d}\npath: %q\ntarget: {kind: Nothing}\n", id,
+				file(".yaml", json))))
 	case 15:
 		fmt.Fprintf(k, "bases: [%q]\n", r.from(f.dir, r.sideBase(at.dir, id)))
 	}
@@ -384,12 +398,14 @@ func (r *repository) mess() {
 				}
 			}
 		case 4:
-			r.files[path.Join("apps", pick(r, []string{".", "common", "base", "staging"}), ".sourceignore")] = pick(r, []string{"*.env\n", "common/\n", "x*\n", "deep\n", "*\n!*.yaml\n"})
+			r.files[path.Join("apps", pick(r, []string{".", "common", "base", "staging"}), ".sourceignore")] = pick(r,
+				[]string{"*.env\n", "common/\n", "x*\n", "deep\n", "*\n!*.yaml\n"})
 		case 5:
 			r.files[".sourceignore"] = pick(r, []string{"*.json\n", "/apps/common\n", "**/base/**\n"})
 		case 6:
 			if isKustomization {
-				r.files[name] += pick(r, []string{"crds: [../../../shared/outside.yaml]\n", "crds: [../../../../../etc/passwd]\n", "crds: [/etc/passwd]\n", "components: [https://example.com/x]\n",
+				r.files[name] += pick(r, []string{"crds: [../../../shared/outside.yaml]\n", "crds: [../../../../../etc/passwd]\n",
+					"crds: [/etc/passwd]\n", "components: [https://example.com/x]\n",
 					"components: [../..]\n", "crds: [../]\n", "validators: [absent.yaml]\n", "helmCharts: [{name: x, valuesFile: values.yaml}]\n", "nonsense: [a]\n"})
 			}
 		case 7:
@@ -521,11 +537,13 @@ func named(err error) error {
 // mayRefuse: where nothing is wrong, all that is told to leave a component may be refused, and nothing else.
 func (r *repository) mayRefuse(t *testing.T, s *Service, c component.Component, reason error) error {
 	artifact := s.Workspace.Config.Artifact
-	if r.messy || artifact.External != component.ExternalInclude || len(artifact.Ignore) > 0 || strings.Contains(reason.Error(), "is outside the component") {
+	if r.messy || artifact.External != component.ExternalInclude || len(artifact.Ignore) > 0 ||
+		strings.Contains(reason.Error(), "is outside the component") {
 		return nil
 	}
 	for _, v := range c.Variants {
-		if _, err := kustomize.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v), kustomize.Options{RemoteBases: r.remote != ""}); err != nil {
+		if _, err := kustomize.Render(t.Context(), s.Workspace.Dir, path.Join(c.Root, v),
+			kustomize.Options{RemoteBases: r.remote != ""}); err != nil {
 			return nil // two ways to the same base, say
 		}
 	}

@@ -30,11 +30,14 @@ func TestContents(t *testing.T) {
 	for artifact, want := range map[string]struct{ files, paths, changed, dirty string }{
 		"{}": {"apps/base/a/README.md apps/base/a/a.yaml apps/base/a/kustomization.yaml apps/base/a/link apps/staging/a/kustomization.yaml",
 			"apps/base/a apps/staging/a", "", ""},
-		"{external: include}": {"apps/base/a/README.md apps/base/a/a.yaml apps/base/a/kustomization.yaml apps/base/a/link " + common + " apps/staging/a/kustomization.yaml",
+		"{external: include}": {"apps/base/a/README.md apps/base/a/a.yaml apps/base/a/kustomization.yaml apps/base/a/link " + common +
+			" apps/staging/a/kustomization.yaml",
 			"apps/base/a apps/common/.sourceignore " + common + " apps/staging/a", "a", "a"},
 		"{mode: closure}": {own, "apps/base/a/a.yaml apps/base/a/kustomization.yaml apps/common/.sourceignore apps/staging/a/kustomization.yaml", "", ""},
-		"{mode: closure, external: include}": {"apps/base/a/a.yaml apps/base/a/kustomization.yaml " + common + " apps/staging/a/kustomization.yaml",
-			"apps/base/a/a.yaml apps/base/a/kustomization.yaml apps/common/.sourceignore " + common + " apps/staging/a/kustomization.yaml", "a", "a"},
+		"{mode: closure, external: include}": {"apps/base/a/a.yaml apps/base/a/kustomization.yaml " + common +
+			" apps/staging/a/kustomization.yaml",
+			"apps/base/a/a.yaml apps/base/a/kustomization.yaml apps/common/.sourceignore " + common +
+				" apps/staging/a/kustomization.yaml", "a", "a"},
 	} {
 		s := shared(artifact).service(t, t.TempDir())
 		c, err := s.Workspace.Components.Find("a")
@@ -82,7 +85,8 @@ func (o opened) Open(name string) (fs.File, error) {
 
 // TestReadsOnce: whether a component changed is decided by reading each of its files once, and nothing else.
 func TestReadsOnce(t *testing.T) {
-	r := &repository{config: "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nregistry: ghcr.io/o/r\n", files: map[string]string{"README.md": ""}}
+	r := &repository{config: "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nregistry: ghcr.io/o/r\n",
+		files: map[string]string{"README.md": ""}}
 	want := map[string]int{}
 	for _, app := range []string{"a", "b", "c"} {
 		for _, file := range []string{"base/kustomization.yaml", "base/cm.yaml", "staging/kustomization.yaml"} {
@@ -150,7 +154,8 @@ func TestExplain(t *testing.T) {
 	s := shared("{}").service(t, t.TempDir())
 	s.Files = append(s.Files, git.File{Path: "apps/staging/a/sub", Mode: git.Submodule})
 	res, err := s.Explain(t.Context(), "a")
-	if err != nil || !slices.ContainsFunc(res.Files, func(f ExplainedFile) bool { return f.Path == "apps/staging/a/sub" && f.Reason == ReasonRefused }) {
+	if err != nil ||
+		!slices.ContainsFunc(res.Files, func(f ExplainedFile) bool { return f.Path == "apps/staging/a/sub" && f.Reason == ReasonRefused }) {
 		t.Errorf("Explain = %+v, %v", res, err)
 	}
 }

@@ -179,7 +179,8 @@ func (s *Service) artifactSide(ctx context.Context, c component.Component, t Tar
 	if err != nil {
 		return side{}, err
 	}
-	return unpackSide(ctx, side{name: a.reference, digest: a.Descriptor.Digest, dir: dir}, a.layer, pack.Limits{Bytes: max(c.MaxSize, maxCompared)})
+	return unpackSide(ctx, side{name: a.reference, digest: a.Descriptor.Digest, dir: dir}, a.layer,
+		pack.Limits{Bytes: max(c.MaxSize, maxCompared)})
 }
 
 // checkoutSide packs and unpacks, so that ignore rules, modes and limits are those of a publication.

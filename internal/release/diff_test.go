@@ -69,9 +69,11 @@ func sideOf(t *testing.T, files map[string]string) side {
 }
 
 func TestDiffFiles(t *testing.T) {
-	from := sideOf(t, map[string]string{"same": "x\n", "a/old": "moved\n", "text": "one\n", "binary": "a\x00", "latin": "caf\xe9\n", "run": "#!\n",
+	from := sideOf(t, map[string]string{"same": "x\n", "a/old": "moved\n", "text": "one\n", "binary": "a\x00", "latin": "caf\xe9\n",
+		"run":     "#!\n",
 		"emptied": "x\n", "big": strings.Repeat("x", maxShown+1), "swap": "\x00"})
-	to := sideOf(t, map[string]string{"same": "x\n", "a/new": "moved\n", "text": "two\n", "binary": "b\x00", "latin": "caf\xe8\n", "run*": "#!\n",
+	to := sideOf(t, map[string]string{"same": "x\n", "a/new": "moved\n", "text": "two\n", "binary": "b\x00", "latin": "caf\xe8\n",
+		"run*":    "#!\n",
 		"emptied": "", "big": "x", "swap": "text\n", "blank": ""})
 	got, err := diffFiles(t.Context(), from, to)
 	if err != nil {
@@ -138,7 +140,8 @@ metadata: {name: a, namespace: y}
 			t.Errorf("%+v has no diff", d)
 		}
 	}
-	want := []string{"production changed v1 ConfigMap x/a", "production added example.com/v1 ConfigMap y/a", "production removed v1 ConfigMap y/a"}
+	want := []string{"production changed v1 ConfigMap x/a", "production added example.com/v1 ConfigMap y/a",
+		"production removed v1 ConfigMap y/a"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -210,7 +213,8 @@ func TestMarks(t *testing.T) {
 
 func TestParseTargetOf(t *testing.T) {
 	d := "sha256:" + strings.Repeat("0", 64)
-	for in, want := range map[string]Target{"v1.0.0": {Component: "a", Tag: "v1.0.0"}, d: {Component: "a", Digest: "sha256:" + "0000000000000000000000000000000000000000000000000000000000000000"}} {
+	for in, want := range map[string]Target{"v1.0.0": {Component: "a", Tag: "v1.0.0"},
+		d: {Component: "a", Digest: "sha256:" + "0000000000000000000000000000000000000000000000000000000000000000"}} {
 		if got, err := ParseTargetOf("a", in); err != nil || got != want {
 			t.Errorf("ParseTargetOf(%q) = %+v, %v", in, got, err)
 		}

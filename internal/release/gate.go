@@ -59,7 +59,8 @@ func (s *Service) gate(ctx context.Context, p packed, changes changes, known *fi
 		return nil, err
 	}
 	config := s.Workspace.Config
-	options := check.Options{RemoteBases: config.Artifact.RemoteBases == component.RemoteBasesAllow, Passwords: finding.Severity(config.Passwords)}
+	options := check.Options{RemoteBases: config.Artifact.RemoteBases == component.RemoteBasesAllow,
+		Passwords: finding.Severity(config.Passwords)}
 	for _, e := range config.Secrets {
 		options.Allow = append(options.Allow, check.Allowance{Path: e.Path, Reason: e.Reason})
 	}
@@ -239,7 +240,8 @@ func (s *Service) signers(set component.Set) []finding.Finding {
 					continue
 				}
 				seen[id.SubjectRegexp] = true
-				found = append(found, finding.Finding{Severity: finding.Warning, Rule: finding.RuleSigner, File: orDefault(s.Workspace.Config.File, component.ConfigFile),
+				found = append(found, finding.Finding{Severity: finding.Warning, Rule: finding.RuleSigner,
+					File: orDefault(s.Workspace.Config.File, component.ConfigFile),
 					Line: s.lineOf(id.SubjectRegexp), Message: fmt.Sprintf("subjectRegexp %s of channel %s: %s", id.SubjectRegexp, ch.Name, why)})
 			}
 		}

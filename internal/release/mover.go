@@ -270,7 +270,8 @@ func (m *mover) keep(ctx context.Context) {
 func (m *mover) goesTo(ctx context.Context, t tag.Target) error {
 	a, found, err := readArtifact(ctx, m.repo, t.Digest.String())
 	if err == nil && !found {
-		err = fmt.Errorf("%s@%s: %w: it was there before, but the registry has it no longer", m.component.Repository, t.Digest, registry.ErrNotFound)
+		err = fmt.Errorf("%s@%s: %w: it was there before, but the registry has it no longer", m.component.Repository, t.Digest,
+			registry.ErrNotFound)
 	}
 	if err != nil {
 		return err
@@ -421,8 +422,9 @@ func (m *mover) accepts(ctx context.Context, version string) (bool, error) {
 
 // verify asks the gate whether the channel may point to the target.
 func (m *mover) verify(ctx context.Context) error {
-	m.verdict = m.Gate.Judge(ctx, trust.Question{Component: m.component, Tags: []string{m.channel.Name}, Version: m.target.Version, Artifact: m.artifact,
-		Lenient: m.action == tag.ActionRollback && m.version != ""})
+	m.verdict = m.Gate.Judge(ctx, trust.Question{Component: m.component, Tags: []string{m.channel.Name}, Version: m.target.Version,
+		Artifact: m.artifact,
+		Lenient:  m.action == tag.ActionRollback && m.version != ""})
 	m.out.Signatures = nil
 	for _, s := range m.verdict.Signed {
 		m.out.Signatures = append(m.out.Signatures, s.Identity)

@@ -105,7 +105,8 @@ func encode(doc *yaml.Node) ([]byte, error) {
 func keyOf(doc *yaml.Node) objectKey {
 	top := doc.Content[0]
 	metadata := manifest.Field(top, "metadata")
-	return objectKey{manifest.Text(manifest.Field(metadata, "namespace")), manifest.Text(manifest.Field(top, "kind")), manifest.Text(manifest.Field(top, "apiVersion")), manifest.Text(manifest.Field(metadata, "name"))}
+	return objectKey{manifest.Text(manifest.Field(metadata, "namespace")), manifest.Text(manifest.Field(top, "kind")),
+		manifest.Text(manifest.Field(top, "apiVersion")), manifest.Text(manifest.Field(metadata, "name"))}
 }
 
 // diffObjects compares by the plain objects, so that no two values of a Secret ever pass for equal.
@@ -131,5 +132,6 @@ func diffObjects(variant string, before, after map[objectKey]object) []ObjectDif
 }
 
 func compareKeys(a, b objectKey) int {
-	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.kind, b.kind), cmp.Compare(a.apiVersion, b.apiVersion), cmp.Compare(a.name, b.name))
+	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.kind, b.kind), cmp.Compare(a.apiVersion, b.apiVersion),
+		cmp.Compare(a.name, b.name))
 }

@@ -16,8 +16,8 @@ import (
 // ErrPin says that a registry does not have what clusters are to be pinned to.
 var ErrPin = errors.New("nothing to pin to")
 
-// Published returns an ErrPin if the registry has no manifest of a version or digest of a component. Any other error means that it could not be
-// asked.
+// Published returns an ErrPin if the registry has no manifest of a version or digest of a component. Any other error means
+// that it could not be asked.
 func (s *Service) Published(ctx context.Context, c component.Component, reference string) error {
 	repo := s.Open(c.Repository)
 	if _, err := repo.Resolve(ctx, reference); !errors.Is(err, registry.ErrNotFound) {

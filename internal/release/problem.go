@@ -37,12 +37,19 @@ func Code(err error) string {
 		err  error
 		code string
 	}{
-		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrFilter, codeRefused}, {pack.ErrName, codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
-		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"}, {tag.ErrBackwards, "backwards"}, {tag.ErrPrerelease, "prerelease"}, {tag.ErrConflict, "conflict"}, {ErrExpect, "conflict"}, {tag.ErrNoPrevious, "no-previous"}, {ErrDiffers, "differs"},
-		{sign.ErrUnsigned, "unsigned"}, {sign.ErrWrongIdentity, "identity"}, {trust.ErrForeign, "foreign"}, {trust.ErrRelabelled, "relabelled"}, {trust.ErrUnbound, "unbound"},
-		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"}, {errCannotTell, "cannot-tell"}, {tag.ErrDoubt, "journal"}, {ErrOdd, "odd"}, {registry.ErrBusy, "busy"},
-		{sign.ErrNoToken, "no-token"}, {sign.ErrTokenExpired, "token-expired"}, {sign.ErrAudience, "token-audience"}, {sign.ErrTUF, "cannot-tell"}, {sign.ErrPassword, "password"},
-		{registry.ErrUnauthorized, "unauthorized"}, {registry.ErrForbidden, "forbidden"}, {registry.ErrUnavailable, "unavailable"}, {registry.ErrNoRegistry, "unavailable"},
+		{ErrRefused, codeRefused}, {pack.ErrSymlink, codeRefused}, {pack.ErrSubmodule, codeRefused}, {pack.ErrFilter, codeRefused}, {pack.ErrName,
+			codeRefused}, {pack.ErrTooLarge, codeRefused}, {pack.ErrEmpty, codeRefused},
+		{tag.ErrImmutable, "immutable"}, {registry.ErrImmutable, "immutable"}, {ErrOlder, "backwards"}, {tag.ErrBackwards,
+			"backwards"}, {tag.ErrPrerelease, "prerelease"}, {tag.ErrConflict, "conflict"}, {ErrExpect, "conflict"},
+		{tag.ErrNoPrevious, "no-previous"}, {ErrDiffers, "differs"},
+		{sign.ErrUnsigned, "unsigned"}, {sign.ErrWrongIdentity, "identity"}, {trust.ErrForeign, "foreign"}, {trust.ErrRelabelled,
+			"relabelled"}, {trust.ErrUnbound, "unbound"},
+		{trust.ErrNoPolicy, "no-policy"}, {sign.ErrCannotCheck, "cannot-tell"}, {errCannotTell, "cannot-tell"}, {tag.ErrDoubt,
+			"journal"}, {ErrOdd, "odd"}, {registry.ErrBusy, "busy"},
+		{sign.ErrNoToken, "no-token"}, {sign.ErrTokenExpired, "token-expired"}, {sign.ErrAudience, "token-audience"}, {sign.ErrTUF,
+			"cannot-tell"}, {sign.ErrPassword, "password"},
+		{registry.ErrUnauthorized, "unauthorized"}, {registry.ErrForbidden, "forbidden"}, {registry.ErrUnavailable,
+			"unavailable"}, {registry.ErrNoRegistry, "unavailable"},
 		{ErrPin, "pin"}, {registry.ErrNotFound, "not-found"}, {component.ErrUnknown, "unknown"}, {tag.ErrVersion, "version"},
 		{context.Canceled, "canceled"}, {context.DeadlineExceeded, "timeout"},
 	} {

@@ -143,7 +143,8 @@ func (s *Service) Publish(ctx context.Context, req PublishRequest) (*PublishResu
 	if err != nil {
 		return nil, err
 	}
-	res := &PublishResult{Registry: s.Workspace.Registry, Ref: run.ref.String(), Commit: run.commit.Hash, Config: s.configSource(run), Missing: s.missing(), Components: make([]PublishedComponent, len(set))}
+	res := &PublishResult{Registry: s.Workspace.Registry, Ref: run.ref.String(), Commit: run.commit.Hash, Config: s.configSource(run),
+		Missing: s.missing(), Components: make([]PublishedComponent, len(set))}
 	s.each(ctx, set, func(ctx context.Context, i int, c component.Component) {
 		res.Components[i] = s.publishOne(ctx, run, c)
 	})
@@ -187,7 +188,8 @@ func (s *Service) begin(ctx context.Context, req PublishRequest) (*publication, 
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Log.Info("publish", "components", len(set), "ref", run.ref.String(), "commit", short(run.commit.Hash), "registry", s.Workspace.Registry, "config", s.configSource(run).String())
+	s.Log.Info("publish", "components", len(set), "ref", run.ref.String(), "commit", short(run.commit.Hash), "registry", s.Workspace.Registry,
+		"config", s.configSource(run).String())
 	for _, missing := range s.Workspace.Missing {
 		s.Log.Warn("not in this commit", "config", missing.String())
 	}

@@ -28,7 +28,8 @@ func TestParseRef(t *testing.T) {
 
 func TestParseTarget(t *testing.T) {
 	digest := "sha256:" + fmt.Sprintf("%064d", 1)
-	for in, want := range map[string]Target{"a": {Component: "a"}, "a:v1.0.0": {Component: "a", Tag: "v1.0.0"}, "a@" + digest: {Component: "a", Digest: "sha256:" + "0000000000000000000000000000000000000000000000000000000000000001"}} {
+	for in, want := range map[string]Target{"a": {Component: "a"}, "a:v1.0.0": {Component: "a", Tag: "v1.0.0"},
+		"a@" + digest: {Component: "a", Digest: "sha256:" + "0000000000000000000000000000000000000000000000000000000000000001"}} {
 		if got, err := ParseTarget(in); err != nil || got != want {
 			t.Errorf("ParseTarget(%q) = %+v, %v", in, got, err)
 		}
@@ -41,14 +42,16 @@ func TestParseTarget(t *testing.T) {
 }
 
 func TestCodes(t *testing.T) {
-	for want, err := range map[string]error{"immutable": tag.ErrImmutable, "refused": &RefusedError{}, "unauthorized": registry.ErrUnauthorized,
-		"backwards": ErrOlder, "unsigned": sign.ErrUnsigned, "identity": sign.ErrWrongIdentity, "foreign": trust.ErrForeign, "relabelled": trust.ErrRelabelled, "unbound": trust.ErrUnbound,
+	for want, err := range map[string]error{"immutable": tag.ErrImmutable, "refused": &RefusedError{},
+		"unauthorized": registry.ErrUnauthorized,
+		"backwards":    ErrOlder, "unsigned": sign.ErrUnsigned, "identity": sign.ErrWrongIdentity, "foreign": trust.ErrForeign, "relabelled": trust.ErrRelabelled, "unbound": trust.ErrUnbound,
 		"cannot-tell": sign.ErrCannotCheck, "failed": errors.New("x")} {
 		wrapped := Failures{fmt.Errorf("a: %w", err)}
 		if got := Code(wrapped); got != want {
 			t.Errorf("Code(%v) = %s, want %s", err, got, want)
 		}
-		if no := slices.Contains([]string{"immutable", "backwards", "unsigned", "identity", "foreign", "relabelled", "unbound"}, want); IsNo(wrapped) != no {
+		if no := slices.Contains([]string{"immutable", "backwards", "unsigned", "identity", "foreign", "relabelled", "unbound"},
+			want); IsNo(wrapped) != no {
 			t.Errorf("IsNo(%v) = %v", err, !no)
 		}
 	}

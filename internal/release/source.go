@@ -66,10 +66,12 @@ func taggedCommit(ctx context.Context, checkout *git.Checkout, name, asked strin
 	tagged, err := checkout.Tag(ctx, name)
 	switch {
 	case errors.Is(err, git.ErrUnknownRevision):
-		return tagged, fmt.Errorf("%w: this clone has no Git tag %s: fetch it with git fetch origin tag %s (in actions/checkout: fetch-tags: true), or make it with git tag %s COMMIT",
-			ErrRef, name, name, name)
+		return tagged,
+			fmt.Errorf("%w: this clone has no Git tag %s: fetch it with git fetch origin tag %s (in actions/checkout: fetch-tags: true), or make it with git tag %s COMMIT",
+				ErrRef, name, name, name)
 	case err == nil && asked != "" && tagged.Hash != commit.Hash:
-		return tagged, fmt.Errorf("%w: the Git tag %s points to commit %s, and --commit %s is %s: name one of them", ErrRef, name, short(tagged.Hash), asked, short(commit.Hash))
+		return tagged, fmt.Errorf("%w: the Git tag %s points to commit %s, and --commit %s is %s: name one of them", ErrRef, name,
+			short(tagged.Hash), asked, short(commit.Hash))
 	}
 	return tagged, err
 }
@@ -133,12 +135,14 @@ func (src Source) OfVersion(ctx context.Context, checkout *git.Checkout, set com
 		case err != nil:
 			return src, err
 		case commit.Hash != src.Commit.Hash && (src.Chosen || tagged != ""):
-			return src, fmt.Errorf("%w: the Git tag %s points to commit %s, not to %s: publish it with --ref refs/tags/%s", ErrRef, name, short(commit.Hash), short(src.Commit.Hash), name)
+			return src, fmt.Errorf("%w: the Git tag %s points to commit %s, not to %s: publish it with --ref refs/tags/%s", ErrRef, name,
+				short(commit.Hash), short(src.Commit.Hash), name)
 		}
 		tagged, src.Commit = name, commit
 	}
 	if tagged != "" && untagged != "" && src.Commit.Hash != asked {
-		return src, fmt.Errorf("%w: the Git tag %s points to commit %s, and there is no Git tag %s: publish the two one by one", ErrRef, tagged, short(src.Commit.Hash), untagged)
+		return src, fmt.Errorf("%w: the Git tag %s points to commit %s, and there is no Git tag %s: publish the two one by one", ErrRef, tagged,
+			short(src.Commit.Hash), untagged)
 	}
 	return src, nil
 }

@@ -38,8 +38,8 @@ type ComponentStatus struct {
 }
 
 // ChannelStatus is what one channel names. Since is when it was moved there, or for a channel without a journal the time
-// of the commit. Standing is the journal's view: settled, pending, moved outside, unrecorded or cannot-check. Doubts are why the newest record is
-// not known for sure.
+// of the commit. Standing is the journal's view: settled, pending, moved outside, unrecorded or cannot-check. Doubts are why
+// the newest record is not known for sure.
 type ChannelStatus struct {
 	Name     string        `json:"name"`
 	Digest   digest.Digest `json:"digest,omitempty"`
@@ -130,8 +130,8 @@ func (s *Service) statusOf(ctx context.Context, c component.Component, out *Comp
 	return errors.Join(unknown...)
 }
 
-// channelStatus reads what a channel points to, and its records beside it. What cannot be told of one channel is no reason to say nothing of
-// another.
+// channelStatus reads what a channel points to, and its records beside it. What cannot be told of one channel is no reason
+// to say nothing of another.
 func (s *Service) channelStatus(ctx context.Context, c component.Component, ch component.Channel, out *ChannelStatus) {
 	var records journal.Tags
 	repo, l := s.Open(c.Repository), s.Gate.Journal(c, ch)
@@ -190,7 +190,8 @@ func (s *Service) judge(ctx context.Context, c component.Component, out *Channel
 		out.State = append(out.State, fmt.Sprintf("%s (%s)", v.Answer, Code(v.Err)))
 	case trust.CannotTell:
 		out.State = append(out.State, string(v.Answer))
-		out.err = cmp.Or(out.err, fmt.Errorf("%s: %w: %v", out.Name, errCannotTell, v.Err)) //nolint:errorlint // without a policy, too: who looks made no mistake
+		out.err = cmp.Or(out.err, fmt.Errorf("%s: %w: %v", out.Name, errCannotTell,
+			v.Err)) //nolint:errorlint // without a policy, too: who looks made no mistake
 	}
 	if v.Err != nil {
 		out.Notes = append(out.Notes, fmt.Sprintf("%s: %v", v.Answer, v.Err))
@@ -198,10 +199,12 @@ func (s *Service) judge(ctx context.Context, c component.Component, out *Channel
 }
 
 // standing adds what the newest records say.
-func (s *Service) standing(ctx context.Context, l *journal.Journal, records journal.Tags, repo trust.Repository, c component.Component, out *ChannelStatus) error {
+func (s *Service) standing(ctx context.Context, l *journal.Journal, records journal.Tags, repo trust.Repository, c component.Component,
+	out *ChannelStatus) error {
 	j, err := l.Recent(ctx, &records, 1, out.Digest)
 	if newest, ok := j.Newest(); err == nil && ok && newest.Previous != "" && newest.PreviousTag == "" {
-		j, err = l.Recent(ctx, &records, 2, out.Digest) // a record of an earlier version of keos-oci: whether the one before it is there is seen by reading it
+		j, err = l.Recent(ctx, &records, 2,
+			out.Digest) // a record of an earlier version of keos-oci: whether the one before it is there is seen by reading it
 	}
 	if err != nil {
 		return err
@@ -214,8 +217,9 @@ func (s *Service) standing(ctx context.Context, l *journal.Journal, records jour
 	}
 	out.odd = out.odd || standing == tag.Pending || standing == tag.Outside
 	if standing == tag.Pending {
-		out.Notes = append(out.Notes, fmt.Sprintf("a move to %s was begun and not finished (record %s): its command completes it when it is repeated, and keos-oci cancel %s ends it",
-			waiting.Version, waiting.Tag, c.Name))
+		out.Notes = append(out.Notes,
+			fmt.Sprintf("a move to %s was begun and not finished (record %s): its command completes it when it is repeated, and keos-oci cancel %s ends it",
+				waiting.Version, waiting.Tag, c.Name))
 	}
 	for i, e := range j.Entries {
 		if e.Err == nil && e.Moves() && e.To == out.Digest && j.State(i) == tag.StateDone {

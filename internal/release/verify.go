@@ -79,7 +79,8 @@ func (s *Service) Verify(ctx context.Context, req VerifyRequest) (*VerifyResult,
 	if v.Policy == "" && v.Err != nil {
 		return nil, v.Err // nothing says whose signature is expected
 	}
-	res := &VerifyResult{Name: c.Name, Reference: t.reference(c), Digest: q.Artifact.Descriptor.Digest, Accepted: v.Answer == trust.Accepted, Answer: v.Answer, Version: q.Version,
+	res := &VerifyResult{Name: c.Name, Reference: t.reference(c), Digest: q.Artifact.Descriptor.Digest, Accepted: v.Answer == trust.Accepted,
+		Answer: v.Answer, Version: q.Version,
 		Policy: v.Policy, Signatures: append([]sign.Signed{}, v.Signed...), Rules: v.Rules, Notes: v.Notes}
 	if v.Err != nil {
 		res.err = fmt.Errorf("%s: %w", res.Reference, v.Err)
@@ -125,7 +126,8 @@ func (t Target) judged(c component.Component) string {
 }
 
 // versionAt is the version that a channel points to.
-func (s *Service) versionAt(ctx context.Context, c component.Component, ch component.Channel, repo trust.Repository, d digest.Digest) (string, error) {
+func (s *Service) versionAt(ctx context.Context, c component.Component, ch component.Channel, repo trust.Repository,
+	d digest.Digest) (string, error) {
 	l := s.Gate.Journal(c, ch)
 	records, err := l.Tags(ctx)
 	if err != nil {
@@ -171,7 +173,8 @@ func (s *Service) needsFormer(ctx context.Context, c component.Component, t stri
 	if ch, err := c.Channels.Find(t); err == nil && ch.From == component.FromVersion {
 		before, err := s.before(ctx, c, ch)
 		if err != nil {
-			s.Log.Warn("the former name is kept in the policy: what a rollback would go to is not known", "component", c.Name, "channel", t, "error", err.Error())
+			s.Log.Warn("the former name is kept in the policy: what a rollback would go to is not known", "component", c.Name, "channel", t, "error",
+				err.Error())
 			return true
 		}
 		list = append(list, before...)
@@ -186,7 +189,8 @@ func (s *Service) needsFormer(ctx context.Context, c component.Component, t stri
 		}
 		if err != nil {
 			if !trust.Refuses(err) {
-				s.Log.Warn("the former name is kept in the policy: it is not known who signed", "component", c.Name, "reference", reference, "error", err.Error())
+				s.Log.Warn("the former name is kept in the policy: it is not known who signed", "component", c.Name, "reference", reference, "error",
+					err.Error())
 			}
 			return true
 		}

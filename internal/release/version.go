@@ -44,7 +44,8 @@ func (j *job) promoteVersion(ctx context.Context) error {
 func (j *job) promoteTo(ctx context.Context, ch component.Channel) error {
 	quiet := *j.Service
 	quiet.Log = slog.New(slog.DiscardHandler) // the component is told once, at the end of publish
-	m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL, Request: j.run.Request, Wait: j.run.Wait, Anchor: j.run.Anchor}, action: tag.ActionPublish,
+	m := &mover{Service: &quiet, MoveRequest: MoveRequest{Actor: j.run.Actor, RunURL: j.run.RunURL, Request: j.run.Request, Wait: j.run.Wait,
+		Anchor: j.run.Anchor}, action: tag.ActionPublish,
 		component: j.component, channel: ch, version: j.out.Version, repo: j.repo, out: MovedComponent{Name: j.component.Name}}
 	if j.run.DryRun {
 		return j.wouldMove(ctx, m)
@@ -262,7 +263,8 @@ func (j *job) publishedVersion(ctx context.Context, existing pack.Artifact, laye
 	version := j.out.Version
 	j.out.Digest = existing.Descriptor.Digest
 	immutable := func(why string) error {
-		return fmt.Errorf("%s:%s is %w: it points to %s %s; publish this content under a new version", j.component.Repository, version, tag.ErrImmutable,
+		return fmt.Errorf("%s:%s is %w: it points to %s %s; publish this content under a new version", j.component.Repository, version,
+			tag.ErrImmutable,
 			existing.Descriptor.Digest, why)
 	}
 	if existing.ContentDigest() != j.tree.ContentDigest {

@@ -67,7 +67,8 @@ func (c *config) name(dir string, folders ...string) {
 		}
 		if name := c.unused(component.ProposeName(folder)); name != "" {
 			c.Components = append(c.Components, &entry{Key: folder, Name: name,
-				Why: []string{fmt.Sprintf("No registry takes the name %q: repositories are named by lower case letters, digits and single separators.", folder)}})
+				Why: []string{fmt.Sprintf("No registry takes the name %q: repositories are named by lower case letters, digits and single separators.",
+					folder)}})
 		}
 	}
 }
@@ -158,7 +159,8 @@ func (c *config) layer(f component.Folder) {
 
 // each makes a component of each folder in a folder.
 func (c *config) each(f component.Folder) {
-	c.Discover = append(c.Discover, discover{Layout: "components", Path: f.Path, Why: []string{"Each folder in it with a kustomization: " + enumerate(f.Others) + "."}})
+	c.Discover = append(c.Discover, discover{Layout: "components", Path: f.Path,
+		Why: []string{"Each folder in it with a kustomization: " + enumerate(f.Others) + "."}})
 	c.name(f.Path, slices.Concat(f.Others, f.Environments)...)
 	c.remote(f)
 }

@@ -130,7 +130,8 @@ func called(dir string) string {
 
 func (e envFirst) enabled() string {
 	if without := e.unlisted(); len(without) > 0 {
-		return fmt.Sprintf("No enabledFrom, for want of a kustomization in %s that lists apps: every app in %s counts.", enumerate(without), e.where())
+		return fmt.Sprintf("No enabledFrom, for want of a kustomization in %s that lists apps: every app in %s counts.", enumerate(without),
+			e.where())
 	}
 	files := make([]string, len(e.environments))
 	for i, p := range e.environments {
@@ -278,7 +279,8 @@ func (p *proposer) offer(r *Reading) []string {
 		return []string{fmt.Sprintf("One artifact per app of %s is not possible as it is: %s.", dirs, first)}
 	}
 	return []string{fmt.Sprintf("One artifact per app of %s is possible too: %s instead of %d, each with its own versions and promotions, and files that apps share "+
-		"packed into each that reads them. Ask for it with --by app.", dirs, count(len(by.Workspace.Components), "component"), len(r.Workspace.Components))}
+		"packed into each that reads them. Ask for it with --by app.", dirs, count(len(by.Workspace.Components),
+		"component"), len(r.Workspace.Components))}
 }
 
 // layers are the folders whose apps are, or could be, components.
@@ -305,7 +307,8 @@ func disabled(ws *component.Workspace) []string {
 // noApps is the error for a checkout whose apps cannot be components, with what was looked for and what is there.
 func noApps(s *component.Survey) error {
 	if layers := appLayers(s); len(layers) > 0 {
-		return fmt.Errorf("%w: by app: a FluxInstance in clusters/ has the whole repository synced, so it is one artifact with the apps of %s", ErrLayout, enumerate(layers))
+		return fmt.Errorf("%w: by app: a FluxInstance in clusters/ has the whole repository synced, so it is one artifact with the apps of %s",
+			ErrLayout, enumerate(layers))
 	}
 	var seen []string
 	for _, f := range s.Folders {

@@ -89,10 +89,12 @@ func readAny(s *component.Survey, repository string, by By) ([]Reading, bool) {
 
 // components is zero-config rule 3.
 func components(s *component.Survey, by By) Reading {
-	r := Reading{Layout: LayoutComponents, Rule: "each folder of components/ that holds a kustomization is a component (zero-config rule 3)", config: config{by: by}}
+	r := Reading{Layout: LayoutComponents, Rule: "each folder of components/ that holds a kustomization is a component (zero-config rule 3)",
+		config: config{by: by}}
 	r.config.name("components", bases(s.Components)...)
 	if layers := appLayers(s); by == ByApp && len(layers) > 0 {
-		r.config.Discover = []discover{{Layout: "components", Path: "components", Why: []string{"Each folder of components/ with a kustomization."}}}
+		r.config.Discover = []discover{{Layout: "components", Path: "components",
+			Why: []string{"Each folder of components/ with a kustomization."}}}
 		for _, dir := range layers {
 			r.config.layer(folder(s, dir))
 		}
@@ -193,7 +195,8 @@ func environmentFirst(s *component.Survey) []string {
 
 // split publishes folders that clusters build apart from the fleet, which keeps the rest.
 func split(s *component.Survey, parts []string, by By) Reading {
-	r := Reading{Layout: LayoutSplit, Rule: "clusters build " + enumerate(parts) + " as a whole, so it is a component beside the fleet", config: config{by: by}}
+	r := Reading{Layout: LayoutSplit, Rule: "clusters build " + enumerate(parts) + " as a whole, so it is a component beside the fleet",
+		config: config{by: by}}
 	if len(parts) > 1 {
 		r.Rule = "clusters build " + enumerate(parts) + ", so each is a component beside the fleet"
 	}
@@ -203,7 +206,8 @@ func split(s *component.Survey, parts []string, by By) Reading {
 			continue
 		}
 		e := r.config.define(dir, dir)
-		e.Why = append(builds(s, []string{dir}), "Its artifact keeps the prefix "+dir+"/, because Flux Kustomizations name paths from the repository's top.")
+		e.Why = append(builds(s, []string{dir}),
+			"Its artifact keeps the prefix "+dir+"/, because Flux Kustomizations name paths from the repository's top.")
 		if isPinned(s, dir) && len(tops(s, false)) == 1 {
 			e.GitTag = "v{version}"
 			e.Why = append(e.Why, "Clusters pin tags of the repository, so its releases stay vX.Y.Z.")
@@ -246,13 +250,15 @@ func builds(s *component.Survey, parts []string) []string {
 
 // layered makes a component of each layer.
 func layered(s *component.Survey, layers []string, by By) Reading {
-	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) + " hold environments of all their apps (<layer>/<environment>/<app>), so each is one component", config: config{by: by}}
+	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) +
+		" hold environments of all their apps (<layer>/<environment>/<app>), so each is one component", config: config{by: by}}
 	r.Reasons = builds(s, layers)
 	for _, dir := range layers {
 		r.config.layer(folder(s, dir))
 	}
 	if len(s.Clusters) > 0 {
-		r.Reasons = append(r.Reasons, "clusters/ is in no artifact: clusters go on to follow it from Git, or by what keos-oci generate ocirepository writes there.")
+		r.Reasons = append(r.Reasons,
+			"clusters/ is in no artifact: clusters go on to follow it from Git, or by what keos-oci generate ocirepository writes there.")
 	}
 	return r
 }
@@ -303,7 +309,8 @@ func readFolders(s *component.Survey, repository string, by By) ([]Reading, bool
 // environmentsAtTop makes one component of folders such as base/, staging/ and production/ at the top, or of each app in
 // them.
 func environmentsAtTop(s *component.Survey, repository string, by By) Reading {
-	r := Reading{Layout: LayoutLayer, Rule: enumerate(s.Top.Environments) + " at the top are environments of all apps, so they are one component", config: config{by: by}}
+	r := Reading{Layout: LayoutLayer, Rule: enumerate(s.Top.Environments) +
+		" at the top are environments of all apps, so they are one component", config: config{by: by}}
 	if !r.config.byApp(s.Top) {
 		e := r.config.define(repository, s.Top.Environments...)
 		e.Why = []string{"Overlays refer to their base by relative paths, so the environments stay together."}

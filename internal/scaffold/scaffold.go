@@ -180,7 +180,8 @@ func (p *proposer) beside(existing []byte) (*Proposal, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.found.Readings = []Reading{{Layout: LayoutConfig, Rule: "keos-oci.yaml is there and has the last word (rule 1)", Workspace: ws, Chosen: true}}
+	p.found.Readings = []Reading{{Layout: LayoutConfig, Rule: "keos-oci.yaml is there and has the last word (rule 1)", Workspace: ws,
+		Chosen: true}}
 	if p.ask.Workflows != "" {
 		p.ask.Branch = newWorkflows(ws, p.ask).Branch
 		if p.ask.Workflows == GitLab {
@@ -216,7 +217,8 @@ func (p *proposer) compare(ws *component.Workspace, existing []byte) {
 func (p *proposer) withWorkflows(ws *component.Workspace) (*Proposal, error) {
 	w := newWorkflows(ws, p.ask)
 	if p.ask.Workflows != "" && !isPlain(w.Branch) {
-		return &p.found, fmt.Errorf("%w: the channel %s follows the branch %q: workflows take letters, digits and any of . _ - /", ErrInput, w.Follows, w.Branch)
+		return &p.found, fmt.Errorf("%w: the channel %s follows the branch %q: workflows take letters, digits and any of . _ - /", ErrInput,
+			w.Follows, w.Branch)
 	}
 	var files []File
 	var err error

@@ -30,7 +30,8 @@ func (f files) with(path, content string) files {
 
 // cluster adds a cluster as `flux bootstrap` makes it, which builds folders from its own source.
 func (f files) cluster(name string, builds ...string) files {
-	f["clusters/"+name+"/flux-system/gotk-sync.yaml"] = gitRepository("flux-system", "branch: main") + kustomization("flux-system", "./clusters/"+name, "flux-system")
+	f["clusters/"+name+"/flux-system/gotk-sync.yaml"] = gitRepository("flux-system", "branch: main") +
+		kustomization("flux-system", "./clusters/"+name, "flux-system")
 	for _, dir := range builds {
 		f["clusters/"+name+"/"+strings.NewReplacer("/", "-", ".", "").Replace(dir)+".yaml"] = kustomization("x", dir, "flux-system")
 	}
@@ -68,7 +69,8 @@ func fluxDemo() files {
 	return kustomizations("infrastructure", "apps/app1", "apps/app2").
 		with("clusters/demo/apps/kustomization.yaml", "resources: [../../../apps/app1]\n").
 		cluster("demo", "./clusters/demo/apps").
-		with("clusters/demo/infrastructure.yaml", gitRepository("infrastructure", "tag: v0.1.0")+kustomization("infrastructure", "./infrastructure/", "infrastructure")).
+		with("clusters/demo/infrastructure.yaml", gitRepository("infrastructure", "tag: v0.1.0")+kustomization("infrastructure",
+			"./infrastructure/", "infrastructure")).
 		with("clusters/other/flux-system/gotk-components.yaml", "kind: Namespace\n").
 		with("assets/structure.png", "").with("README.md", "")
 }
@@ -97,8 +99,9 @@ func TestPropose_layouts(t *testing.T) {
 			want: []string{"a app components/a [components/a] a/v{version}"}},
 		"fleet": {files: files{}.cluster("a").cluster("b"), chosen: "fleet", want: []string{"repo fleet . [.] v{version}"}},
 		"fleet of the operator": {
-			files: kustomizations("tenants").with("clusters/a/x.yaml", "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nspec: {sync: {path: clusters/a}}\n"+
-				kustomization("t", "tenants", "flux-system")), chosen: "fleet", want: []string{"repo fleet . [.] v{version}"}},
+			files: kustomizations("tenants").with("clusters/a/x.yaml",
+				"apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nspec: {sync: {path: clusters/a}}\n"+
+					kustomization("t", "tenants", "flux-system")), chosen: "fleet", want: []string{"repo fleet . [.] v{version}"}},
 		"flux-demo": {files: fluxDemo(), chosen: "split", also: []Layout{LayoutFleet},
 			want:   []string{"fleet fleet . [apps clusters] fleet/v{version}", "infrastructure app . [infrastructure] v{version}"},
 			config: []string{`- "assets/"`, `paths: ["clusters", "apps"]`}},
@@ -110,25 +113,35 @@ func TestPropose_layouts(t *testing.T) {
 			want: []string{"fleet fleet . [clusters] fleet/v{version}", "infra app . [infra] infra/v{version}",
 				"monitoring app . [monitoring] monitoring/v{version}"}, config: []string{"pins apart"}},
 		"a folder of the same name elsewhere": {
-			files: kustomizations("infra").cluster("a").with("clusters/a/x.yaml", strings.ReplaceAll(gitRepository("other", "tag: v1"), "o/repo", "o/other")+
-				kustomization("i", "./infra", "other")), chosen: "fleet", want: []string{"repo fleet . [.] v{version}"}},
+			files: kustomizations("infra").cluster("a").with("clusters/a/x.yaml",
+				strings.ReplaceAll(gitRepository("other", "tag: v1"), "o/repo", "o/other")+
+					kustomization("i", "./infra", "other")), chosen: "fleet", want: []string{"repo fleet . [.] v{version}"}},
 		"layers with clusters": {files: layers(), chosen: "layer", also: []Layout{LayoutFleet},
 			want: []string{"3rd app 3rd [3rd] 3rd/v{version}", "apps app apps [apps] apps/v{version}", "infra app infra [infra] infra/v{version}",
 				"system app system [system] system/v{version}"},
 			config: []string{`- {layout: layer, path: "3rd"}`, "remoteBases: allow", "https://example.com/crds.yaml"}},
-		"a layer": {files: kustomizations("apps/base/x", "apps/staging/x", "apps/eu/x"), chosen: "layer", want: []string{"apps app apps [apps] apps/v{version}"},
+		"a layer": {files: kustomizations("apps/base/x", "apps/staging/x", "apps/eu/x"), chosen: "layer",
+			want:   []string{"apps app apps [apps] apps/v{version}"},
 			config: []string{`- {layout: layer, path: "apps"}`}},
 		"environments at the top": {files: kustomizations("base/x", "staging/x", "production/x", "docs"), chosen: "layer",
 			want: []string{"repo app . [base production staging] repo/v{version}"}, config: []string{`paths: ["base", "production", "staging"]`}},
 		"components elsewhere": {files: kustomizations("apps/a/base", "apps/a/staging", "apps/B/staging"), chosen: "components",
 			want: []string{"a app apps/a [apps/a] a/v{version}", "b app apps/B [apps/B] b/v{version}"}, config: []string{"name: b"}},
-		"ambiguous folders":           {files: kustomizations("apps/a", "apps/b"), also: []Layout{LayoutLayer}},
-		"ambiguous folders, chosen":   {files: kustomizations("apps/a", "apps/b"), layout: LayoutLayer, chosen: "layer", also: []Layout{LayoutLayer}, want: []string{"apps app apps [apps] apps/v{version}"}, config: []string{"layout: layer"}},
-		"fleet with what it builds":   {files: kustomizations("apps/x").cluster("a", "./apps/x"), also: []Layout{LayoutSplit}},
-		"fleet with components":       {files: kustomizations("components/a/staging").cluster("a", "./components/a/staging"), also: []Layout{LayoutComponents}},
-		"fleet beside its components": {files: kustomizations("components/a/staging").cluster("a", "./components/a/staging"), layout: LayoutComponents, chosen: "components", also: []Layout{LayoutComponents}, want: []string{"a app components/a [components/a] a/v{version}", "fleet fleet . [clusters] fleet/v{version}"}, config: []string{"discover:"}},
-		"names": {files: kustomizations("components/My_App/x", "components/my-app/x", "components/007/x", "components/_TEMPLATE/x"), chosen: "components",
-			want:   []string{"007 app components/007 [components/007] 007/v{version}", "my-app app components/my-app [components/my-app] my-app/v{version}", "my-app-2 app components/My_App [components/My_App] my-app-2/v{version}"},
+		"ambiguous folders": {files: kustomizations("apps/a", "apps/b"), also: []Layout{LayoutLayer}},
+		"ambiguous folders, chosen": {files: kustomizations("apps/a", "apps/b"), layout: LayoutLayer, chosen: "layer",
+			also: []Layout{LayoutLayer}, want: []string{"apps app apps [apps] apps/v{version}"}, config: []string{"layout: layer"}},
+		"fleet with what it builds": {files: kustomizations("apps/x").cluster("a", "./apps/x"), also: []Layout{LayoutSplit}},
+		"fleet with components": {files: kustomizations("components/a/staging").cluster("a", "./components/a/staging"),
+			also: []Layout{LayoutComponents}},
+		"fleet beside its components": {files: kustomizations("components/a/staging").cluster("a", "./components/a/staging"),
+			layout: LayoutComponents, chosen: "components", also: []Layout{LayoutComponents},
+			want:   []string{"a app components/a [components/a] a/v{version}", "fleet fleet . [clusters] fleet/v{version}"},
+			config: []string{"discover:"}},
+		"names": {files: kustomizations("components/My_App/x", "components/my-app/x", "components/007/x", "components/_TEMPLATE/x"),
+			chosen: "components",
+			want: []string{"007 app components/007 [components/007] 007/v{version}",
+				"my-app app components/my-app [components/my-app] my-app/v{version}",
+				"my-app-2 app components/My_App [components/My_App] my-app-2/v{version}"},
 			config: []string{"name: my-app-2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -233,18 +246,21 @@ func TestPropose_refusals(t *testing.T) {
 		is     error
 		text   string
 	}{
-		"nothing here":              {files{"README.md": ""}, onGitHub, Ask{}, component.ErrNoComponents, "no kustomization that Git tracks"},
-		"no such layout":            {apps, onGitHub, Ask{Layout: LayoutFleet}, ErrLayout, "can be read as components"},
-		"no such system":            {apps, onGitHub, Ask{Workflows: "jenkins"}, ErrInput, "github or gitlab"},
-		"branch":                    {apps, onGitHub, Ask{Branch: "a'b"}, ErrInput, "branch"},
-		"no action":                 {apps, onGitHub, Ask{Workflows: GitHub}, ErrInput, "40 hexadecimal digits"},
-		"GitLab's on GitHub":        {apps, onGitHub, Ask{Workflows: GitLab}, ErrInput, "github.com"},
-		"GitHub's on GitLab":        {apps, onGitLab, Ask{Workflows: GitHub, Action: action()}, ErrInput, "gitlab.com"},
-		"another file's name":       {kustomizations("components/a/x").with("keos-oci.yml", header), onGitHub, Ask{}, component.ErrConfig, "to be called keos-oci.yaml"},
-		"no registry":               {apps, "https://git.example.com/o/repo", Ask{}, component.ErrConfig, "--registry"},
-		"a config with a mistake":   {kustomizations("components/a/x").with(component.ConfigFile, "kind: x\n"), onGitHub, Ask{}, component.ErrConfig, "keos-oci.yaml:1"},
-		"a name of nothing":         {kustomizations("components/++/x"), onGitHub, Ask{}, component.ErrConfig, "++"},
-		"branch of the config file": {kustomizations("components/b/x").with(component.ConfigFile, header+"channels: {latest: {branch: \"a'b\"}}\n"), onGitHub, Ask{Workflows: GitHub, Action: action()}, ErrInput, "branch"},
+		"nothing here":       {files{"README.md": ""}, onGitHub, Ask{}, component.ErrNoComponents, "no kustomization that Git tracks"},
+		"no such layout":     {apps, onGitHub, Ask{Layout: LayoutFleet}, ErrLayout, "can be read as components"},
+		"no such system":     {apps, onGitHub, Ask{Workflows: "jenkins"}, ErrInput, "github or gitlab"},
+		"branch":             {apps, onGitHub, Ask{Branch: "a'b"}, ErrInput, "branch"},
+		"no action":          {apps, onGitHub, Ask{Workflows: GitHub}, ErrInput, "40 hexadecimal digits"},
+		"GitLab's on GitHub": {apps, onGitHub, Ask{Workflows: GitLab}, ErrInput, "github.com"},
+		"GitHub's on GitLab": {apps, onGitLab, Ask{Workflows: GitHub, Action: action()}, ErrInput, "gitlab.com"},
+		"another file's name": {kustomizations("components/a/x").with("keos-oci.yml", header), onGitHub, Ask{}, component.ErrConfig,
+			"to be called keos-oci.yaml"},
+		"no registry": {apps, "https://git.example.com/o/repo", Ask{}, component.ErrConfig, "--registry"},
+		"a config with a mistake": {kustomizations("components/a/x").with(component.ConfigFile, "kind: x\n"), onGitHub, Ask{},
+			component.ErrConfig, "keos-oci.yaml:1"},
+		"a name of nothing": {kustomizations("components/++/x"), onGitHub, Ask{}, component.ErrConfig, "++"},
+		"branch of the config file": {kustomizations("components/b/x").with(component.ConfigFile,
+			header+"channels: {latest: {branch: \"a'b\"}}\n"), onGitHub, Ask{Workflows: GitHub, Action: action()}, ErrInput, "branch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Propose(tc.files.checkout(t, tc.remote), tc.ask)

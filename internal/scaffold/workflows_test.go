@@ -35,10 +35,12 @@ type githubWorkflow struct {
 // workspaces are those for which workflows are written and checked.
 func workspaces() map[string]files {
 	return map[string]files{
-		"apps":      kustomizations("components/frontend/base", "components/frontend/staging", "components/007/production", "components/on/staging"),
+		"apps": kustomizations("components/frontend/base", "components/frontend/staging", "components/007/production",
+			"components/on/staging"),
 		"fleet":     files{}.cluster("a").cluster("b"),
 		"flux-demo": fluxDemo(),
-		"key pair":  kustomizations("components/a/x").with(component.ConfigFile, header+"registry: registry.example.com/g/p\nsigning: {key: cosign.key}\nchannels: {latest: {branch: trunk}}\n"),
+		"key pair": kustomizations("components/a/x").with(component.ConfigFile,
+			header+"registry: registry.example.com/g/p\nsigning: {key: cosign.key}\nchannels: {latest: {branch: trunk}}\n"),
 		"odd names": kustomizations("components/a/${{ github.event.x }}", "components/a/$(id)", "components/b/x"),
 	}
 }
@@ -86,7 +88,8 @@ func TestGitHub(t *testing.T) {
 						if strings.Contains(step.Run, "${{") {
 							t.Errorf("%s: an expression in a script: %s", name, step.Run)
 						}
-						if strings.HasPrefix(step.Uses, "actions/checkout@") && (step.With["persist-credentials"] != "false" || step.With["fetch-depth"] != "0") {
+						if strings.HasPrefix(step.Uses, "actions/checkout@") &&
+							(step.With["persist-credentials"] != "false" || step.With["fetch-depth"] != "0") {
 							t.Errorf("%s: checkout with %v", name, step.With)
 						}
 					}
@@ -279,13 +282,16 @@ func TestGitLab(t *testing.T) {
 		rule, group, script string
 		signs               bool
 	}{
-		"check":    {`$CI_PIPELINE_SOURCE == "merge_request_event"`, "", "keos-oci check", false},
-		"diff":     {`$CI_PIPELINE_SOURCE == "merge_request_event"`, "", "keos-oci diff", false},
-		"audit":    {`$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == "main"`, "audit", "keos-oci audit --anchor keos-oci-anchor.json --write-anchor", false},
-		"publish":  {`$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "main"`, "publish", `--ref "refs/heads/$CI_COMMIT_BRANCH"`, true},
-		"release":  {`$CI_COMMIT_TAG =~ /^007\/v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$/`, "release", `--ref "refs/tags/$CI_COMMIT_TAG"`, true},
-		"promote":  {`$CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "main" && $KEOS_OCI_ACTION == "promote"`, "promote-$KEOS_OCI_COMPONENT", `-- "$KEOS_OCI_COMPONENT" "$KEOS_OCI_TARGET"`, true},
-		"rollback": {`$CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "main" && $KEOS_OCI_ACTION == "rollback"`, "rollback-$KEOS_OCI_COMPONENT", `-- "$KEOS_OCI_COMPONENT"`, true},
+		"check": {`$CI_PIPELINE_SOURCE == "merge_request_event"`, "", "keos-oci check", false},
+		"diff":  {`$CI_PIPELINE_SOURCE == "merge_request_event"`, "", "keos-oci diff", false},
+		"audit": {`$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == "main"`, "audit",
+			"keos-oci audit --anchor keos-oci-anchor.json --write-anchor", false},
+		"publish": {`$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "main"`, "publish", `--ref "refs/heads/$CI_COMMIT_BRANCH"`, true},
+		"release": {`$CI_COMMIT_TAG =~ /^007\/v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$/`, "release", `--ref "refs/tags/$CI_COMMIT_TAG"`, true},
+		"promote": {`$CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "main" && $KEOS_OCI_ACTION == "promote"`,
+			"promote-$KEOS_OCI_COMPONENT", `-- "$KEOS_OCI_COMPONENT" "$KEOS_OCI_TARGET"`, true},
+		"rollback": {`$CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "main" && $KEOS_OCI_ACTION == "rollback"`,
+			"rollback-$KEOS_OCI_COMPONENT", `-- "$KEOS_OCI_COMPONENT"`, true},
 	} {
 		job := jobs[name]
 		if job.Rules[0].If != want.rule || job.ResourceGroup != want.group || !strings.Contains(strings.Join(job.Script, "\n"), want.script) {
@@ -330,7 +336,8 @@ func TestGitLab_identities(t *testing.T) {
 	}{
 		"apps":  {workspaces()["apps"], map[string]string{"frontend": "frontend/v1.2.3", "007": "007/v1.2.3-rc.1"}},
 		"fleet": {workspaces()["fleet"], map[string]string{"my.apps": "v1.2.3"}},
-		"flux-demo": {fluxDemo().with("clusters/demo/infrastructure.yaml", strings.ReplaceAll(fluxDemo()["clusters/demo/infrastructure.yaml"], "o/repo", "o/my.apps")),
+		"flux-demo": {fluxDemo().with("clusters/demo/infrastructure.yaml",
+			strings.ReplaceAll(fluxDemo()["clusters/demo/infrastructure.yaml"], "o/repo", "o/my.apps")),
 			map[string]string{"infrastructure": "v1.2.3", "fleet": "fleet/v1.2.3"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -214,11 +214,13 @@ func isBase64(c byte) bool {
 // keyFile judges files by their names: a file that is called a key must show that it is a public one.
 func (s *Scanner) keyFile(data []byte) {
 	base := path.Base(s.name)
-	isKey := slices.Contains([]string{".key", ".p12", ".pfx", ".kdbx"}, path.Ext(base)) || slices.Contains([]string{"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}, base)
+	isKey := slices.Contains([]string{".key", ".p12", ".pfx", ".kdbx"}, path.Ext(base)) ||
+		slices.Contains([]string{"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}, base)
 	if !isKey && (path.Ext(base) != ".pem" || !isDERKey(data)) {
 		return
 	}
-	if len(bytes.TrimSpace(data)) == 0 || isCiphertext(data) || isPublic(data) || IsEncryptedFile(data) || bytes.Contains(data, []byte("PRIVATE KEY")) {
+	if len(bytes.TrimSpace(data)) == 0 || isCiphertext(data) || isPublic(data) || IsEncryptedFile(data) ||
+		bytes.Contains(data, []byte("PRIVATE KEY")) {
 		return // a PEM block has its own finding, with its line
 	}
 	s.report(finding.RulePrivateKey, 0, fmt.Sprintf("%s is named like a private key and holds no public one", base), keyAdvice)
@@ -226,7 +228,8 @@ func (s *Scanner) keyFile(data []byte) {
 
 // isCiphertext reports whether a file is encrypted as a whole, by age, git-crypt, GnuPG, openssl or Ansible.
 func isCiphertext(data []byte) bool {
-	for _, begin := range []string{"age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE-----", "\x00GITCRYPT\x00", "-----BEGIN PGP MESSAGE-----", "Salted__", "$ANSIBLE_VAULT;"} {
+	for _, begin := range []string{"age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE-----", "\x00GITCRYPT\x00",
+		"-----BEGIN PGP MESSAGE-----", "Salted__", "$ANSIBLE_VAULT;"} {
 		if bytes.HasPrefix(data, []byte(begin)) {
 			return true
 		}

@@ -39,13 +39,15 @@ func isReference(text string) bool {
 	if IsReferenceOnly(text) {
 		return true
 	}
-	for _, begin := range []string{"$", "<", "{", "[", "#{", "%(", "%s", "%v", "ENC[", "ref+", "vault:", "secret:", "env:", "file:", "arn:", "projects/",
+	for _, begin := range []string{"$", "<", "{", "[", "#{", "%(", "%s", "%v", "ENC[", "ref+", "vault:", "secret:", "env:", "file:", "arn:",
+		"projects/",
 		"@Microsoft.KeyVault", "process.env", "os.environ", "var.", "local.", "data.", "module."} {
 		if strings.HasPrefix(text, begin) && !isHash(text) {
 			return true
 		}
 	}
-	return call().MatchString(text) || strings.Contains(text, "${") || strings.Contains(text, "$(") || strings.Contains(text, "{{") || strings.HasSuffix(text, ")")
+	return call().MatchString(text) || strings.Contains(text, "${") || strings.Contains(text, "$(") || strings.Contains(text, "{{") ||
+		strings.HasSuffix(text, ")")
 }
 
 // call is how a call of a function begins, or a verb of PowerShell.
@@ -55,7 +57,8 @@ var call = sync.OnceValue(func() *regexp.Regexp {
 
 // isHash reports whether a text is a hashed password as htpasswd and crypt write it.
 func isHash(text string) bool {
-	return len(text) > 20 && (strings.HasPrefix(text, "$2") || strings.HasPrefix(text, "$apr1$") || strings.HasPrefix(text, "$6$") || strings.HasPrefix(text, "$argon2"))
+	return len(text) > 20 && (strings.HasPrefix(text, "$2") || strings.HasPrefix(text, "$apr1$") || strings.HasPrefix(text, "$6$") ||
+		strings.HasPrefix(text, "$argon2"))
 }
 
 // isRandom reports whether a text looks as if a machine made it: it is long, has digits and letters, and repeats little.

@@ -77,7 +77,8 @@ func (s *Scanner) columns(lines []string) {
 func (s *Scanner) logins(lines []string) {
 	for i, line := range lines {
 		user, password, ok := strings.Cut(strings.Trim(line, " -\"'\r"), ":")
-		if ok && strings.Trim(user, lower+digits+"_-") == "" && password != "" && !strings.ContainsAny(password, " :") && len(password) > 5 && isLiteral(password) {
+		if ok && strings.Trim(user, lower+digits+"_-") == "" && password != "" && !strings.ContainsAny(password, " :") && len(password) > 5 &&
+			isLiteral(password) {
 			s.report(finding.RulePassword, i+1, "a login of "+user+" is in plain text", passwordAdvice)
 			return
 		}
@@ -158,7 +159,8 @@ func (s *Scanner) passwordOf(lines []string, i int) string {
 func spaced(lines []string, i int) string {
 	words := strings.Fields(lines[i])
 	switch {
-	case len(words) == 2 && !strings.HasPrefix(words[0], "-") && !strings.ContainsAny(words[0], ":=#") && strings.ContainsAny(words[1], digits) && isSecretOf(words[0], words[1]):
+	case len(words) == 2 && !strings.HasPrefix(words[0], "-") && !strings.ContainsAny(words[0], ":=#") &&
+		strings.ContainsAny(words[1], digits) && isSecretOf(words[0], words[1]):
 		return lastOf(words[0])
 	case len(words) == 2 && words[0] == "-" && strings.HasPrefix(strings.Trim(words[1], `"'`), "--") && i+1 < len(lines):
 		next := strings.Fields(lines[i+1])
@@ -232,7 +234,8 @@ var neighbours = sync.OnceValue(func() *regexp.Regexp {
 
 // isCode reports whether values without quotes are expressions in a file of this kind.
 func isCode(ext string) bool {
-	return slices.Contains([]string{".tf", ".hcl", ".tfvars", ".py", ".js", ".ts", ".go", ".rb", ".groovy", ".lua", ".toml", ".jsonnet", ".java", ".ps1", ".psm1", ".kt", ".cs"}, ext)
+	return slices.Contains([]string{".tf", ".hcl", ".tfvars", ".py", ".js", ".ts", ".go", ".rb", ".groovy", ".lua", ".toml", ".jsonnet",
+		".java", ".ps1", ".psm1", ".kt", ".cs"}, ext)
 }
 
 func isQuoted(text string) bool {
@@ -249,7 +252,8 @@ func isSecretOf(key, value string) bool {
 	if !password && !isTokenKey(words) || slices.ContainsFunc(wordsOf(key), isSum) {
 		return false
 	}
-	if len(value) < 3 || len(value) > 4096 || !isLiteral(value) || isPlace(value) || isLabel(key, value) || isReferring(value) || isHash(value) && !isHashed(key) {
+	if len(value) < 3 || len(value) > 4096 || !isLiteral(value) || isPlace(value) || isLabel(key, value) || isReferring(value) ||
+		isHash(value) && !isHashed(key) {
 		return false
 	}
 	return password || isRandom(value)
@@ -276,7 +280,8 @@ func isHashed(key string) bool { return strings.Contains(strings.ToLower(key), "
 
 // isPlace reports whether a value is a file, a folder or an address.
 func isPlace(value string) bool {
-	return strings.Contains(value, "://") || strings.HasPrefix(value, "/") || strings.HasPrefix(value, "./") || strings.HasPrefix(value, "~/") || strings.HasPrefix(value, "../")
+	return strings.Contains(value, "://") || strings.HasPrefix(value, "/") || strings.HasPrefix(value, "./") ||
+		strings.HasPrefix(value, "~/") || strings.HasPrefix(value, "../")
 }
 
 // isReferring reports whether a value is the name of an object or of a key: words, of which the last one is called like a secret.
@@ -285,7 +290,8 @@ func isReferring(value string) bool {
 	if strings.Trim(value, alnum+"-_./") != "" || len(words) < 2 {
 		return false
 	}
-	return slices.Contains([]string{"password", "passwd", "secret", "secrets", "token", "credentials", "creds", "key", "auth", "login", "pwd", "pass"}, words[len(words)-1])
+	return slices.Contains([]string{"password", "passwd", "secret", "secrets", "token", "credentials", "creds", "key", "auth", "login", "pwd",
+		"pass"}, words[len(words)-1])
 }
 
 // isPasswordKey reports whether the words of a key end with one for a password.
@@ -297,11 +303,13 @@ func isPasswordKey(words []string) bool {
 	for _, end := range []string{"password", "passwd", "passphrase", "passcode"} {
 		if strings.HasSuffix(last, end) {
 			return !slices.ContainsFunc(words[:len(words)-1], func(w string) bool {
-				return slices.Contains([]string{"no", "allow", "use", "enable", "disable", "require", "has", "existing", "reset", "change", "forgot", "min", "max", "random", "generate"}, w)
+				return slices.Contains([]string{"no", "allow", "use", "enable", "disable", "require", "has", "existing", "reset", "change", "forgot",
+					"min", "max", "random", "generate"}, w)
 			})
 		}
 	}
-	return len(words) > 1 && slices.Contains([]string{"pass", "pwd", "pw"}, last) || slices.Contains([]string{"pgpass", "bindpw", "psk", "presharedkey"}, last)
+	return len(words) > 1 && slices.Contains([]string{"pass", "pwd", "pw"}, last) ||
+		slices.Contains([]string{"pgpass", "bindpw", "psk", "presharedkey"}, last)
 }
 
 // isTokenKey reports whether the words of a key end with one for a token or a key that is secret.
@@ -317,7 +325,8 @@ func isTokenKey(words []string) bool {
 	case "token", "apikey", "secretkey", "accesskey", "authtoken", "accesstoken", "secret", "credentials", "credential", "salt", "pepper", "pat":
 		return !slices.Contains([]string{"existing", "pull", "tls", "continue", "page", "next", "csrf", "cancellation"}, before)
 	case "key":
-		return slices.Contains([]string{"api", "secret", "access", "private", "encryption", "encrypt", "signing", "sign", "master", "account", "auth", "routing", "service", "integration",
+		return slices.Contains([]string{"api", "secret", "access", "private", "encryption", "encrypt", "signing", "sign", "master", "account",
+			"auth", "routing", "service", "integration",
 			"app", "application", "shared", "storage", "subscription", "session", "registration", "admin", "fernet", "hmac", "jwt", "cookie", "webhook",
 			"write", "ingest", "license", "base", "preshared"}, before)
 	}
@@ -339,7 +348,8 @@ func wordsOf(name string) []string {
 		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
 			end()
 			continue
-		case unicode.IsUpper(r) && i > 0 && (unicode.IsLower(runes[i-1]) || unicode.IsUpper(runes[i-1]) && i+1 < len(runes) && unicode.IsLower(runes[i+1])):
+		case unicode.IsUpper(r) && i > 0 && (unicode.IsLower(runes[i-1]) || unicode.IsUpper(runes[i-1]) && i+1 < len(runes) &&
+			unicode.IsLower(runes[i+1])):
 			end()
 		}
 		one = append(one, r)

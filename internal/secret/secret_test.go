@@ -17,13 +17,17 @@ func TestKeys(t *testing.T) {
 		"adminPassword: hunter2": true, "DB_PASSWORD=hunter2": true, `"dbPasswd": "hunter2",`: true, "PGPASSWORD: hunter2": true,
 		"smtp-pass: hunter2": true, "bindPW: hunter2": true, "password: &p hunter2": true, "password: !!str hunter2": true, "a: {user: x, password: hunter2}": true,
 		"Server=db;Password=hunter2;Timeout=3": true, "passphrase: 'correct horse battery'": true, "--password=hunter2": true, "<password>hunter2</password>": true,
-		"apiKey: " + random: true, "X_TOKEN=" + random: true, "client_secret = \"" + random + "\"": true, "aws.secret-access-key: " + random: true,
+		"apiKey: " + random: true, "X_TOKEN=" + random: true, "client_secret = \"" + random + "\"": true, "aws.secret-access-key: " +
+			random: true,
 
 		"password:": false, "password: ''": false, "password: ${X}": false, "password: $(X)": false, "password: {{ .x }}": false, "password: null": false, "password: true": false,
 		"password: changeme": false, "password: <secret>": false, "password: ********": false, "password: xxxxxxxx": false, "password: db-password": false,
-		"passwordFile: hunter2": false, "passwordPolicy: strict": false, "no_password: hunter2": false, "existingSecret: " + random: false, "pullSecret: " + random: false,
-		"token: reviewer": false, "tokenTTL: 3600": false, "token: 1234567890123": false, "key: " + random: false, "publicKey: " + random: false, "checksum/secret: " + random: false,
-		"# password: hunter2": false, "password: /run/secrets/db": false, "url: arn:aws:x:secret:" + random: false, "accessKey: abcdefgh12345678": false,
+		"passwordFile: hunter2": false, "passwordPolicy: strict": false, "no_password: hunter2": false, "existingSecret: " +
+			random: false, "pullSecret: " + random: false,
+		"token: reviewer": false, "tokenTTL: 3600": false, "token: 1234567890123": false, "key: " + random: false, "publicKey: " +
+			random: false, "checksum/secret: " + random: false,
+		"# password: hunter2": false, "password: /run/secrets/db": false, "url: arn:aws:x:secret:" +
+			random: false, "accessKey: abcdefgh12345678": false,
 	} {
 		s := NewScanner("a.yaml")
 		s.Text([]byte("first: line\n" + text + "\n"))
@@ -71,15 +75,19 @@ func TestHostile(t *testing.T) {
 	tokens := func(end string) string {
 		var b strings.Builder
 		for i := 0; b.Len() < size; i++ {
-			fmt.Fprintf(&b, "AK"+"IAQ7%s%s", strings.NewReplacer("0", "B", "1", "C", "8", "D", "9", "F").Replace(fmt.Sprintf("%014d", i*7919*104729)), end)
+			fmt.Fprintf(&b, "AK"+"IAQ7%s%s", strings.NewReplacer("0", "B", "1", "C", "8", "D", "9",
+				"F").Replace(fmt.Sprintf("%014d", i*7919*104729)), end)
 		}
 		return b.String()
 	}
 	for name, text := range map[string]string{
-		"one key": strings.Repeat("a", size) + "password: x", "assignments": strings.Repeat("a=", size/2), "keys": strings.Repeat("password:", size/9), "auth": strings.Repeat("auth: ", size/6),
-		"urls": strings.Repeat("://a:b@", size/7), "tokens": strings.Repeat("AK"+"IA", size/4), "machines": strings.Repeat("machine ", size/8), "capitals": strings.Repeat("İ", size/2) + "password: hunter2",
+		"one key": strings.Repeat("a", size) + "password: x", "assignments": strings.Repeat("a=", size/2), "keys": strings.Repeat("password:",
+			size/9), "auth": strings.Repeat("auth: ", size/6),
+		"urls": strings.Repeat("://a:b@", size/7), "tokens": strings.Repeat("AK"+"IA", size/4), "machines": strings.Repeat("machine ",
+			size/8), "capitals": strings.Repeat("İ", size/2) + "password: hunter2",
 		"a token a line": tokens("\n"), "tokens on one line": tokens(" "), "logins on one line": strings.Repeat("x://a:hunter2@b ", size/16),
-		"lines": strings.Repeat("password:\n", size/10), "curl": strings.Repeat("curl -u a:", size/10), "invalid": strings.Repeat("\xff\xfe", size/2) + "basic ",
+		"lines": strings.Repeat("password:\n", size/10), "curl": strings.Repeat("curl -u a:", size/10), "invalid": strings.Repeat("\xff\xfe",
+			size/2) + "basic ",
 	} {
 		s := NewScanner("a.yaml")
 		s.Text([]byte(text))

@@ -42,7 +42,8 @@ func prefixedTokens() []prefixed {
 		{"an Azure client secret", []string{"8Q~", "7Q~"}, alnum + "_~.-", 31},
 		{"a GitHub token", []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_"}, alnum, 36},
 		{"a GitHub token", []string{"github_pat_"}, alnum + "_", 50},
-		{"a GitLab token", []string{"glpat-", "glrt-", "gldt-", "glptt-", "glcbt-", "glft-", "glagent-", "gloas-", "glsoat-", "glimt-", "GR1348941"}, word + ".", 20},
+		{"a GitLab token", []string{"glpat-", "glrt-", "gldt-", "glptt-", "glcbt-", "glft-", "glagent-", "gloas-", "glsoat-", "glimt-",
+			"GR1348941"}, word + ".", 20},
 		{"an npm token", []string{"npm_"}, alnum, 36},
 		{"a Slack token", []string{"xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "xoxe-", "xoxe.xoxp-", "xapp-"}, alnum + "-", 20},
 		{"a Slack webhook", []string{"hooks.slack.com/services/", "hooks.slack.com/workflows/", "hooks.slack.com/triggers/"}, alnum + "/", 30},
@@ -96,7 +97,8 @@ type shaped struct {
 var shapes = sync.OnceValue(func() []shaped {
 	compile := regexp.MustCompile
 	return []shaped{
-		{"a URL with a password", "://", "@", compile(`[a-zA-Z][a-zA-Z0-9+.-]{1,30}://[^\s/:@"'<>]{0,100}:([^\s/@"'<>]{3,200})@[^\s@:/"']+(?:[:/"'\s?,]|$)`), isLiteral},
+		{"a URL with a password", "://", "@",
+			compile(`[a-zA-Z][a-zA-Z0-9+.-]{1,30}://[^\s/:@"'<>]{0,100}:([^\s/@"'<>]{3,200})@[^\s@:/"']+(?:[:/"'\s?,]|$)`), isLiteral},
 		{"a data source with a password", "@tcp(", ":", compile(`[\w.-]+:([^\s:@/"']{3,})@tcp\(`), isLiteral},
 		{"a data source with a password", "@unix(", ":", compile(`[\w.-]+:([^\s:@/"']{3,})@unix\(`), isLiteral},
 		{"a JSON Web Token", "eyj", ".", compile(`\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,})`), isJWT},
@@ -106,8 +108,10 @@ var shapes = sync.OnceValue(func() []shaped {
 		{"an npm token", "_authtoken", "=", compile(`_authToken\s*=\s*["']?([^\s"'$]{8,})`), isLiteral},
 		{"an npm password", ":_password", "=", compile(`:_password\s*=\s*["']?([^\s"'$]{4,})`), isLiteral},
 		{"a login of netrc", "machine", "", compile(`\bmachine\s+\S+\s+login\s+\S+\s+password\s+(\S+)`), isLiteral},
-		{"an AWS secret key", "aws", "", compile(`(?i)aws_?(?:secret_?)?(?:access_?)?key["']?\s*(?:[:=]|value:)\s*["']?([A-Za-z0-9/+]{40})(?:["'\s,;]|$)`), isRandom},
-		{"an AWS secret key", "secretaccesskey", "", compile(`(?i)secretaccesskey["']?\s*(?:[:=]|value:)\s*["']?([A-Za-z0-9/+]{40})(?:["'\s,;]|$)`), isRandom},
+		{"an AWS secret key", "aws", "",
+			compile(`(?i)aws_?(?:secret_?)?(?:access_?)?key["']?\s*(?:[:=]|value:)\s*["']?([A-Za-z0-9/+]{40})(?:["'\s,;]|$)`), isRandom},
+		{"an AWS secret key", "secretaccesskey", "",
+			compile(`(?i)secretaccesskey["']?\s*(?:[:=]|value:)\s*["']?([A-Za-z0-9/+]{40})(?:["'\s,;]|$)`), isRandom},
 		{"a password on a command line", "curl", ":", compile(`\bcurl\b.*?\s(?:-u|--user)\s+["']?[^\s:"'$]+:([^\s"'$]{3,})`), isLiteral},
 		{"a signed Azure URL", "sig=", "sv=", compile(`sv=\d{4}-\d\d-\d\d\S*?sig=([A-Za-z0-9%/+]{40,})`), isRandom},
 		{"a signed Azure URL", "sig=", "sv=", compile(`sig=([A-Za-z0-9%/+]{40,})\S*?sv=\d{4}-\d\d-\d\d`), isRandom},

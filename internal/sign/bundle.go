@@ -25,12 +25,14 @@ const (
 	predicateType        = cosigntypes.CosignSignPredicateType
 )
 
-func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact ocispec.Descriptor, sig *Signature, counts func(Signed) bool) error {
+func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact ocispec.Descriptor, sig *Signature,
+	counts func(Signed) bool) error {
 	list, err := repo.SeenReferrers(ctx, artifact.Digest, bundleType)
 	if err != nil {
 		return err
 	}
-	found, err := s.verifier.bundles(ctx, repo, artifact.Digest, Search{Keyless: s.keyless, Enough: func(f Found) bool { return f.Has(counts) }, Listed: append([]ocispec.Descriptor{}, list...)})
+	found, err := s.verifier.bundles(ctx, repo, artifact.Digest,
+		Search{Keyless: s.keyless, Enough: func(f Found) bool { return f.Has(counts) }, Listed: append([]ocispec.Descriptor{}, list...)})
 	if err != nil || found.Has(counts) {
 		return err
 	}
@@ -81,10 +83,12 @@ func (s *Signature) attachBundle(ctx context.Context, repo Repository, artifact,
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
 		ArtifactType: bundleType,
-		Config:       ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest, Size: ocispec.DescriptorEmptyJSON.Size},
-		Layers:       []ocispec.Descriptor{layer},
-		Subject:      &ocispec.Descriptor{MediaType: artifact.MediaType, Digest: artifact.Digest, Size: artifact.Size},
-		Annotations:  map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType, annotationAttachment: rand.Text()},
+		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest,
+			Size: ocispec.DescriptorEmptyJSON.Size},
+		Layers:  []ocispec.Descriptor{layer},
+		Subject: &ocispec.Descriptor{MediaType: artifact.MediaType, Digest: artifact.Digest, Size: artifact.Size},
+		Annotations: map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType,
+			annotationAttachment: rand.Text()},
 	})
 	if err != nil {
 		return err

@@ -91,10 +91,12 @@ func TestRefusedByFulcio(t *testing.T) {
 		is     error
 	}{
 		"nothing that can be seen": {400, good, 0, []string{"HTTP 400: There was an error processing the identity token"}, nil},
-		"wrong audience":           {400, token("other", 0, time.Hour), 0, []string{`it is for other, and Fulcio expects sigstore`, "HTTP 400"}, ErrAudience},
-		"wrong audiences":          {400, token([]string{"a", "b"}, 0, time.Hour), 0, []string{"it is for [a b]"}, ErrAudience},
-		"one of its audiences":     {400, token([]string{"a", "sigstore"}, 0, time.Hour), 0, nil, nil},
-		"expired for Fulcio":       {401, good, time.Hour, []string{"has expired at", "Fulcio's clock says", "this machine's clock is 1h0m0s behind Fulcio's"}, ErrTokenExpired},
+		"wrong audience": {400, token("other", 0, time.Hour), 0, []string{`it is for other, and Fulcio expects sigstore`, "HTTP 400"},
+			ErrAudience},
+		"wrong audiences":      {400, token([]string{"a", "b"}, 0, time.Hour), 0, []string{"it is for [a b]"}, ErrAudience},
+		"one of its audiences": {400, token([]string{"a", "sigstore"}, 0, time.Hour), 0, nil, nil},
+		"expired for Fulcio": {401, good, time.Hour,
+			[]string{"has expired at", "Fulcio's clock says", "this machine's clock is 1h0m0s behind Fulcio's"}, ErrTokenExpired},
 		"not valid yet for Fulcio": {401, good, -time.Hour, []string{"is valid from", "this machine's clock is 1h0m0s ahead of Fulcio's"}, nil},
 		"down":                     {500, token("other", 0, time.Hour), time.Hour, []string{"HTTP 500: There was"}, nil},
 	} {
@@ -129,7 +131,8 @@ func TestRefusedByFulcio(t *testing.T) {
 func TestLifetime(t *testing.T) {
 	begins := time.Unix(1_700_000_000, 0)
 	leaf := &x509.Certificate{NotBefore: begins, NotAfter: begins.Add(10 * time.Minute)}
-	for there, want := range map[time.Time]time.Duration{{}: 10 * time.Minute, begins: 10 * time.Minute, begins.Add(3 * time.Minute): 7 * time.Minute, begins.Add(-time.Hour): 10 * time.Minute} {
+	for there, want := range map[time.Time]time.Duration{{}: 10 * time.Minute, begins: 10 * time.Minute,
+		begins.Add(3 * time.Minute): 7 * time.Minute, begins.Add(-time.Hour): 10 * time.Minute} {
 		if got := lifetime(leaf, clock{there: there}); got != want {
 			t.Errorf("%s: %s", there, got)
 		}

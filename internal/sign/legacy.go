@@ -29,7 +29,8 @@ import (
 // legacyTag is where cosign v2 keeps all signatures of a digest, as the layers of one manifest.
 func legacyTag(d digest.Digest) string { return d.Algorithm().String() + "-" + d.Encoded() + ".sig" }
 
-func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, sig *Signature, counts func(Signed) bool) error {
+func (s *Signer) prepareLegacy(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, sig *Signature,
+	counts func(Signed) bool) error {
 	search := Search{Keyless: s.keyless}
 	found, err := s.verifier.Legacy(ctx, repo, artifact.Digest, search)
 	if err != nil || found.Has(counts) {
@@ -128,7 +129,8 @@ func (s *Signer) newLegacy(ctx context.Context, reference string) (ocispec.Descr
 
 func (s *Signer) logLegacy(ctx context.Context, sig, body, pem []byte) (*cosignbundle.RekorBundle, error) {
 	if s.ends.rekorVersion != 1 {
-		return nil, fmt.Errorf("signing.format both needs a Rekor v1 log, and %s is of version %d: use format bundle", s.ends.rekor, s.ends.rekorVersion)
+		return nil, fmt.Errorf("signing.format both needs a Rekor v1 log, and %s is of version %d: use format bundle", s.ends.rekor,
+			s.ends.rekorVersion)
 	}
 	h := sha256.New()
 	h.Write(body)
@@ -152,7 +154,8 @@ func legacyLayer(body, sig []byte, opts []static.Option) (ocispec.Descriptor, []
 		return ocispec.Descriptor{}, nil, err
 	}
 	annotations[static.SignatureAnnotationKey] = base64.StdEncoding.EncodeToString(sig)
-	return ocispec.Descriptor{MediaType: cosigntypes.SimpleSigningMediaType, Digest: digest.FromBytes(body), Size: int64(len(body)), Annotations: annotations}, body, nil
+	return ocispec.Descriptor{MediaType: cosigntypes.SimpleSigningMediaType, Digest: digest.FromBytes(body), Size: int64(len(body)),
+		Annotations: annotations}, body, nil
 }
 
 // appendLegacy adds a layer to what others signed before and gives the config blob that lists all layers.
@@ -169,7 +172,8 @@ func appendLegacy(m *ocispec.Manifest, layer ocispec.Descriptor) ([]byte, error)
 }
 
 // legacyManifest reads the manifest that holds the cosign v2 signatures of a digest, empty when there are none.
-func (v *Verifier) legacyManifest(ctx context.Context, repo Repository, artifact digest.Digest) (found bool, m ocispec.Manifest, err error) {
+func (v *Verifier) legacyManifest(ctx context.Context, repo Repository, artifact digest.Digest) (found bool, m ocispec.Manifest,
+	err error) {
 	_, raw, err := repo.Manifest(ctx, legacyTag(artifact))
 	if err != nil {
 		if v.opts.NotFound(err) {

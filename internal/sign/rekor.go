@@ -110,7 +110,8 @@ func (l *logV1) GetLogEntryByUUID(params *entries.GetLogEntryByUUIDParams, opts 
 func only(payload models.LogEntry) (models.LogEntryAnon, error) {
 	for _, e := range payload {
 		proof := e.Verification != nil && e.Verification.InclusionProof != nil
-		if len(payload) == 1 && e.LogID != nil && e.LogIndex != nil && e.IntegratedTime != nil && e.Body != nil && proof && complete(e.Verification.InclusionProof) {
+		if len(payload) == 1 && e.LogID != nil && e.LogIndex != nil && e.IntegratedTime != nil && e.Body != nil && proof &&
+			complete(e.Verification.InclusionProof) {
 			return e, nil
 		}
 	}

@@ -34,11 +34,16 @@ func TestAnswersOfRekor(t *testing.T) {
 		"409 without a place":           {409, "application/json", `{"code":409,"message":"there already"}`},
 		"an entry without all":          {201, "application/json", entry(``)},
 		"an entry without verification": {201, "application/json", entry(`"body":"e30=","integratedTime":1,"logID":"00","logIndex":1`)},
-		"an entry without a proof":      {201, "application/json", entry(`"body":"e30=","integratedTime":1,"logID":"00","logIndex":1,"verification":{}`)},
-		"an entry without a root":       {201, "application/json", entry(`"body":"e30=","integratedTime":1,"logID":"00","logIndex":1,"verification":{"inclusionProof":{}}`)},
-		"an entry without a body":       {201, "application/json", entry(`"integratedTime":1,"logID":"00","logIndex":1,"verification":{` + proof + `}`)},
-		"an entry with another body":    {201, "application/json", entry(`"body":7,"integratedTime":1,"logID":"00","logIndex":1,"verification":{` + proof + `}`)},
-		"an entry that is none":         {201, "application/json", entry(`"body":"e30=","integratedTime":1,"logID":"00","logIndex":1,"verification":{` + proof + `}`)},
+		"an entry without a proof": {201, "application/json",
+			entry(`"body":"e30=","integratedTime":1,"logID":"00","logIndex":1,"verification":{}`)},
+		"an entry without a root": {201, "application/json",
+			entry(`"body":"e30=","integratedTime":1,"logID":"00","logIndex":1,"verification":{"inclusionProof":{}}`)},
+		"an entry without a body": {201, "application/json",
+			entry(`"integratedTime":1,"logID":"00","logIndex":1,"verification":{` + proof + `}`)},
+		"an entry with another body": {201, "application/json",
+			entry(`"body":7,"integratedTime":1,"logID":"00","logIndex":1,"verification":{` + proof + `}`)},
+		"an entry that is none": {201, "application/json",
+			entry(`"body":"e30=","integratedTime":1,"logID":"00","logIndex":1,"verification":{` + proof + `}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,8 +89,10 @@ func TestAnswersOfFulcio(t *testing.T) {
 		body string
 	}{
 		"nothing": {200, ""}, "null": {200, "null"}, "no chain": {200, `{"signedCertificateEmbeddedSct":{"chain":null}}`},
-		"no PEM": {200, `{"signedCertificateEmbeddedSct":{"chain":{"certificates":["x"]}}}`}, "a page": {200, "<html>"}, "201": {201, ""}, "500": {500, "<html>"},
-		"no certificate": {200, `{"signedCertificateEmbeddedSct":{"chain":{"certificates":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]}}}`},
+		"no PEM": {200, `{"signedCertificateEmbeddedSct":{"chain":{"certificates":["x"]}}}`}, "a page": {200, "<html>"}, "201": {201,
+			""}, "500": {500, "<html>"},
+		"no certificate": {200,
+			`{"signedCertificateEmbeddedSct":{"chain":{"certificates":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fulcio := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

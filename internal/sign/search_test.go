@@ -26,8 +26,9 @@ func TestLogAnswers(t *testing.T) {
 		"a fault":               {500, `{"message":"boom"}`, "", "boom"},
 		"entries that are none": {200, `["a"]`, `[{"a":{"body":"e30=","integratedTime":1}},{"b":{}},null]`, ""},
 		"another kind":          {200, `["a"]`, `[{"a":{"body":"eyJraW5kIjoiaGFzaGVkcmVrb3JkIn0="}}]`, ""},
-		"no signer":             {200, `["a"]`, `[{"a":{"body":"eyJraW5kIjoiZHNzZSIsInNwZWMiOnsic2lnbmF0dXJlcyI6W3sidmVyaWZpZXIiOiJlQT09In1dfX0="}}]`, ""},
-		"entries as a page":     {200, `["a"]`, `<html>`, "search Rekor at "},
+		"no signer": {200, `["a"]`,
+			`[{"a":{"body":"eyJraW5kIjoiZHNzZSIsInNwZWMiOnsic2lnbmF0dXJlcyI6W3sidmVyaWZpZXIiOiJlQT09In1dfX0="}}]`, ""},
+		"entries as a page": {200, `["a"]`, `<html>`, "search Rekor at "},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/index/retrieve") {

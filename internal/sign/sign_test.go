@@ -291,9 +291,11 @@ func TestKeyFaults(t *testing.T) {
 	if _, err := loadKey(write("k.key", private), wrong); !errors.Is(err, ErrPassword) {
 		t.Error(err)
 	}
-	for file, want := range map[string]string{write("k.pub", public): "is a public key, and signing needs the private one", write("junk", []byte("junk")): "is no cosign private key",
-		filepath.Join(dir, "none"): "no such file"} {
-		if _, err := loadKey(file, wrong); err == nil || errors.Is(err, ErrPassword) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
+	for file, want := range map[string]string{write("k.pub", public): "is a public key, and signing needs the private one",
+		write("junk", []byte("junk")): "is no cosign private key",
+		filepath.Join(dir, "none"):    "no such file"} {
+		if _, err := loadKey(file, wrong); err == nil || errors.Is(err, ErrPassword) || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -338,7 +340,8 @@ func TestTokenSources(t *testing.T) {
 		"a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c": "expired", // {"sub":"s","exp":1699999999}
 		"a.b": "no JWT", "a.!.c": "no JWT", "a.eA.c": "no JSON", "a.e30.c": "no subject",
 	} {
-		if _, err := (idToken{text: token}).subject(now); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), token) {
+		if _, err := (idToken{text: token}).subject(now); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), token) {
 			t.Errorf("%s: %v", token, err)
 		}
 	}

@@ -83,7 +83,8 @@ func NewSigner(o Options) *Signer {
 			return s.key.pub, nil
 		}
 	}
-	s.verifier = newVerifier(VerifierOptions{Services: o.Services, KeyFiles: o.KeyFiles, AtHand: o.AtHand, NotFound: o.NotFound, Unanswered: o.Unanswered}, own)
+	s.verifier = newVerifier(VerifierOptions{Services: o.Services, KeyFiles: o.KeyFiles, AtHand: o.AtHand, NotFound: o.NotFound,
+		Unanswered: o.Unanswered}, own)
 	return s
 }
 
@@ -124,7 +125,8 @@ type Signature struct {
 
 // Prepare signs the artifact, checks the signature as a cluster would and uploads its content. The artifact itself need
 // not be in the repository yet. A format in which a signature of the digest counts already is left alone.
-func (s *Signer) Prepare(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string, counts func(Signed) bool) (*Signature, error) {
+func (s *Signer) Prepare(ctx context.Context, repo Repository, artifact ocispec.Descriptor, reference string,
+	counts func(Signed) bool) (*Signature, error) {
 	id, err := s.Identity(ctx)
 	if err != nil {
 		return nil, err
@@ -188,7 +190,8 @@ func (s *Signer) bundleOptions(ctx context.Context) (sign.Keypair, sign.BundleOp
 		o.TransparencyLogs = []sign.Transparency{s.transparency()}
 		for _, tsa := range s.ends.tsa {
 			o.TimestampAuthorities = append(o.TimestampAuthorities, sign.NewTimestampAuthority(
-				&sign.TimestampAuthorityOptions{URL: tsa, Transport: s.opts.Clients.Timestamps.Transport, Timeout: -1})) // the client has a limit of its own
+				&sign.TimestampAuthorityOptions{URL: tsa, Transport: s.opts.Clients.Timestamps.Transport,
+					Timeout: -1})) // the client has a limit of its own
 		}
 	}
 	if s.key != nil {

@@ -35,7 +35,8 @@ func (s *Signer) SignStatement(ctx context.Context, st Statement) ([]byte, Signe
 	}
 	payload, err := protojson.Marshal(&intoto.Statement{
 		Type: intoto.StatementTypeUri, PredicateType: st.Type, Predicate: predicate,
-		Subject: []*intoto.ResourceDescriptor{{Name: st.Repository, Digest: map[string]string{st.Subject.Algorithm().String(): st.Subject.Encoded()}}},
+		Subject: []*intoto.ResourceDescriptor{{Name: st.Repository,
+			Digest: map[string]string{st.Subject.Algorithm().String(): st.Subject.Encoded()}}},
 	})
 	if err != nil {
 		return nil, Signed{}, err

@@ -74,7 +74,8 @@ func (c clock) remark(other string) string {
 func (o TokenOptions) token(ctx context.Context) (idToken, error) {
 	switch {
 	case strings.HasPrefix(o.File, "eyJ") && strings.Count(o.File, ".") == 2: // a file's error would repeat it
-		return idToken{}, fmt.Errorf("%w: the identity token was given itself, where everybody can read it: put it into a file or SIGSTORE_ID_TOKEN", ErrNoToken)
+		return idToken{},
+			fmt.Errorf("%w: the identity token was given itself, where everybody can read it: put it into a file or SIGSTORE_ID_TOKEN", ErrNoToken)
 	case o.File != "":
 		return o.fileToken()
 	case o.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL") != "":
@@ -86,7 +87,8 @@ func (o TokenOptions) token(ctx context.Context) (idToken, error) {
 	case o.Interactive:
 		return o.browserToken(ctx)
 	}
-	return idToken{}, fmt.Errorf("%w: set SIGSTORE_ID_TOKEN, pass --identity-token FILE, or sign with a key pair: --key cosign.key", ErrNoToken)
+	return idToken{}, fmt.Errorf("%w: set SIGSTORE_ID_TOKEN, pass --identity-token FILE, or sign with a key pair: --key cosign.key",
+		ErrNoToken)
 }
 
 func (o TokenOptions) fileToken() (idToken, error) {

@@ -61,7 +61,8 @@ func (s Services) resolve(now time.Time, keyPair bool) (endpoints, error) {
 		e.rekor, e.rekorVersion = svc.URL, svc.MajorAPIVersion
 	}
 	if len(config.TimestampAuthorityURLs()) > 0 {
-		services, err := root.SelectServices(config.TimestampAuthorityURLs(), config.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
+		services, err := root.SelectServices(config.TimestampAuthorityURLs(), config.TimestampAuthorityURLsConfig(),
+			sign.TimestampAuthorityAPIVersions, now)
 		if err != nil {
 			return endpoints{}, fmt.Errorf("sigstore signing config: timestamp authority: %w", err)
 		}

@@ -26,7 +26,8 @@ func TestCopiesOfTUF(t *testing.T) {
 		t.Helper()
 		t.Setenv("HOME", t.TempDir()) // TUF's client keeps its own state there
 		said = nil
-		tuf := NewTUF(TUFOptions{Mirror: server.URL, Root: root, Cache: cache, Now: func() time.Time { return now }, Warn: func(s string) { said = append(said, s) },
+		tuf := NewTUF(TUFOptions{Mirror: server.URL, Root: root, Cache: cache, Now: func() time.Time { return now },
+			Warn: func(s string) { said = append(said, s) },
 			Get: func(url string) (*http.Response, error) {
 				if down {
 					return nil, errors.New("the line is cut")
@@ -43,7 +44,8 @@ func TestCopiesOfTUF(t *testing.T) {
 		return string(raw), err
 	}
 	down = true
-	if _, err := ask(t); !errors.Is(err, ErrTUF) || !strings.Contains(err.Error(), "the line is cut") || !strings.Contains(err.Error(), "no copy is kept yet") {
+	if _, err := ask(t); !errors.Is(err, ErrTUF) || !strings.Contains(err.Error(), "the line is cut") ||
+		!strings.Contains(err.Error(), "no copy is kept yet") {
 		t.Error("nothing was ever read:", err)
 	}
 	down = false
@@ -61,7 +63,8 @@ func TestCopiesOfTUF(t *testing.T) {
 	}
 	down = true
 	if got, err := ask(t); got != "the root" || err != nil || len(said) != 1 ||
-		!strings.Contains(said[0], "the trusted root of "+now.UTC().Format(time.DateOnly)+" is used, because TUF cannot be reached: "+server.URL+"/2.root.json: the line is cut") {
+		!strings.Contains(said[0],
+			"the trusted root of "+now.UTC().Format(time.DateOnly)+" is used, because TUF cannot be reached: "+server.URL+"/2.root.json: the line is cut") {
 		t.Error(got, err, said)
 	}
 	bad := map[string]struct {
@@ -82,7 +85,8 @@ func TestCopiesOfTUF(t *testing.T) {
 			_ = os.WriteFile(file, good, 0o600)
 			before := now
 			c.do()
-			if _, err := ask(t); !errors.Is(err, ErrTUF) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "the line is cut") || len(said) != 0 {
+			if _, err := ask(t); !errors.Is(err, ErrTUF) || !strings.Contains(err.Error(), c.want) ||
+				!strings.Contains(err.Error(), "the line is cut") || len(said) != 0 {
 				t.Error(err, said)
 			}
 			now = before

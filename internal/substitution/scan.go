@@ -11,9 +11,9 @@ import (
 	"github.com/stratio/keos-oci/internal/manifest"
 )
 
-// Scan returns the variables in the files that a build reads. It finds too many rather than too few: what an overlay takes away again, and an
-// annotation that an overlay adds, do not count. It takes a reference that is none of the files, such as a remote base, for one to text with
-// variables that nobody sees.
+// Scan returns the variables in the files that a build reads. It finds too many rather than too few: what an overlay takes
+// away again, and an annotation that an overlay adds, do not count. It takes a reference that is none of the files, such as
+// a remote base, for one to text with variables that nobody sees.
 func Scan(files []string, read func(file string) ([]byte, error)) (*Uses, error) {
 	s := scan{uses: New(), files: files, literal: map[string]bool{}}
 	contents := map[string][]byte{}
@@ -57,7 +57,8 @@ func (s *scan) kustomization(file string, data []byte) {
 			}
 		}
 		all := IsDisabled(manifest.Field(doc, "generatorOptions"))
-		generators := slices.Concat(manifest.Items(manifest.Field(doc, "configMapGenerator")), manifest.Items(manifest.Field(doc, "secretGenerator")))
+		generators := slices.Concat(manifest.Items(manifest.Field(doc, "configMapGenerator")),
+			manifest.Items(manifest.Field(doc, "secretGenerator")))
 		for _, generator := range generators {
 			if !all && !IsDisabled(manifest.Field(generator, "options")) {
 				continue

@@ -1,6 +1,6 @@
-// Package substitution knows the ${VARIABLES} that Flux's postBuild replaces in the objects of a Kustomization. It finds them in texts, separates
-// text that merely looks alike, such as dashboards and scripts, and knows what switches the replacement off. It reads no files, and leaves to its
-// callers which files count and what follows from that.
+// Package substitution knows the ${VARIABLES} that Flux's postBuild replaces in the objects of a Kustomization. It finds
+// them in texts, separates text that merely looks alike, such as dashboards and scripts, and knows what switches the
+// replacement off. It reads no files, and leaves to its callers which files count and what follows from that.
 package substitution
 
 import (
@@ -92,7 +92,8 @@ func IsForeign(name, text string) bool {
 // IsDisabled reports whether the annotations or labels below a node, the metadata of an object or the options of a generator, switch the
 // replacement off.
 func IsDisabled(metadata *yaml.Node) bool {
-	return manifest.Text(manifest.At(metadata, "annotations", Key)) == "disabled" || manifest.Text(manifest.At(metadata, "labels", Key)) == "disabled"
+	return manifest.Text(manifest.At(metadata, "annotations", Key)) == "disabled" ||
+		manifest.Text(manifest.At(metadata, "labels", Key)) == "disabled"
 }
 
 // Variable is a variable and where it is used first. Default is false where some use gives it no value.
@@ -102,8 +103,8 @@ type Variable struct {
 	Default    bool
 }
 
-// Uses collects where ${…} is. A postBuild blanks dashboards and scripts, which use the same form. But a name that an ordinary manifest uses as
-// well is Flux's in both places.
+// Uses collects where ${…} is. A postBuild blanks dashboards and scripts, which use the same form. But a name that an
+// ordinary manifest uses as well is Flux's in both places.
 type Uses struct {
 	Unseen bool // some text was not there to be read
 
@@ -153,8 +154,8 @@ func (u *Uses) ConfigMap(file string, object *yaml.Node) {
 	}
 }
 
-// linesOf maps lines of a scalar's text to lines of its file. A literal block begins on the line after its indicator, and other texts have no
-// lines of their own.
+// linesOf maps lines of a scalar's text to lines of its file. A literal block begins on the line after its indicator, and
+// other texts have no lines of their own.
 func linesOf(scalar *yaml.Node) func(int) int {
 	return func(line int) int {
 		if scalar.Style&yaml.LiteralStyle == 0 {
@@ -178,7 +179,8 @@ func (u *Uses) addForeign(file, text string, lineInFile func(int) int) {
 // Files lists the files with a dashboard or a script that has variables.
 func (u *Uses) Files() []string { return slices.Sorted(maps.Keys(u.foreign)) }
 
-// Blanked lists the variables of a file that only dashboards and scripts use, so that a postBuild would blank them, and the line of the first.
+// Blanked lists the variables of a file that only dashboards and scripts use, so that a postBuild would blank them, and the
+// line of the first.
 func (u *Uses) Blanked(file string) (names []string, line int) {
 	for name, at := range u.foreign[file] {
 		if _, flux := u.ordinary[name]; flux {

@@ -31,9 +31,12 @@ func TestUses(t *testing.T) {
 	u.Ordinary("host: ${CLUSTER_DOMAIN}")
 	u.Standalone("d.json", []byte("{\n\"a\": \"${CLUSTER_DOMAIN}\",\n\"b\": \"${DS_PROMETHEUS} ${DS_LOKI}\"}"))
 	u.Standalone("values.yaml", []byte("#!/bin/sh\necho ${X}"))
-	u.ConfigMap("a.yaml", parse(t, "metadata: {name: a}\ndata:\n  run.sh: |\n    set -e\n    echo ${QPS}\n  quoted.sh: \"echo\\n${LATER}\"\n  conf: ${ENVIRONMENT}\n"))
-	u.ConfigMap("b.yaml", parse(t, "metadata: {annotations: {kustomize.toolkit.fluxcd.io/substitute: disabled}}\ndata: {run.sh: 'echo ${OFF}'}\n"))
-	u.ConfigMap("c.yaml", parse(t, "x: &l {labels: {kustomize.toolkit.fluxcd.io/substitute: disabled}}\nmetadata: {<<: *l}\ndata: {run.sh: 'echo ${OFF}'}\n"))
+	u.ConfigMap("a.yaml",
+		parse(t, "metadata: {name: a}\ndata:\n  run.sh: |\n    set -e\n    echo ${QPS}\n  quoted.sh: \"echo\\n${LATER}\"\n  conf: ${ENVIRONMENT}\n"))
+	u.ConfigMap("b.yaml",
+		parse(t, "metadata: {annotations: {kustomize.toolkit.fluxcd.io/substitute: disabled}}\ndata: {run.sh: 'echo ${OFF}'}\n"))
+	u.ConfigMap("c.yaml",
+		parse(t, "x: &l {labels: {kustomize.toolkit.fluxcd.io/substitute: disabled}}\nmetadata: {<<: *l}\ndata: {run.sh: 'echo ${OFF}'}\n"))
 	if got := u.Files(); !slices.Equal(got, []string{"a.yaml", "d.json"}) {
 		t.Error(got)
 	}
@@ -51,7 +54,8 @@ func TestIsForeign(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		want       bool
-	}{{"a.json", "", true}, {"run.sh", "echo", true}, {"x", "\n#!/bin/sh", true}, {"x", ` {"a": 1}`, true}, {"x", "{{ template }}", false}, {"values.yaml", "a: b", false}} {
+	}{{"a.json", "", true}, {"run.sh", "echo", true}, {"x", "\n#!/bin/sh", true}, {"x", ` {"a": 1}`, true}, {"x", "{{ template }}",
+		false}, {"values.yaml", "a: b", false}} {
 		if got := IsForeign(c.name, c.text); got != c.want {
 			t.Errorf("%s %q: %v", c.name, c.text, got)
 		}
@@ -95,7 +99,8 @@ func TestScan(t *testing.T) {
 		return uses
 	}
 	uses := scan()
-	want := []Variable{{"HOST", "base/a.yaml", 2, false}, {"IN_LIST", "base/a.yaml", 7, false}, {"PORT", "base/a.yaml", 3, false}, {"PROPERTY", "base/plain.properties", 1, false}}
+	want := []Variable{{"HOST", "base/a.yaml", 2, false}, {"IN_LIST", "base/a.yaml", 7, false}, {"PORT", "base/a.yaml", 3, false},
+		{"PROPERTY", "base/plain.properties", 1, false}}
 	if got := uses.Variables(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}

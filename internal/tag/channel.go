@@ -21,8 +21,8 @@ var (
 	ErrNoPrevious = errors.New("no previous version")
 )
 
-// A move that was begun and not finished is dead, and may be closed, when it is that old, or when somebody saw it open for that long: a live
-// one ends within half a minute.
+// A move that was begun and not finished is dead, and may be closed, when it is that old, or when somebody saw it open for
+// that long: a live one ends within half a minute.
 const (
 	DeadAge   = 15 * time.Minute
 	DeadWatch = time.Minute
@@ -84,8 +84,9 @@ func (v View) Publish(t Target) (Step, error) {
 	}
 	there := t.Digest == v.Digest && !v.raises(t)
 	if err := v.Journal.Doubt(); err != nil && !there {
-		return Step{}, fmt.Errorf("%w; nothing moves %s by itself until somebody has looked: keos-oci history %s, then promote or roll back to a version",
-			err, v.Name, v.Component)
+		return Step{},
+			fmt.Errorf("%w; nothing moves %s by itself until somebody has looked: keos-oci history %s, then promote or roll back to a version",
+				err, v.Name, v.Component)
 	}
 	if why := v.off(t); why != "" {
 		return Step{Held: fmt.Sprintf("%s stays where it is: %s; promote it to put it there", v.Name, why)}, nil
@@ -112,12 +113,14 @@ func (v View) Interrupted() (Step, bool) {
 	if !ok || newest.Action != ActionRollback || newest.To != v.Digest || len(open) == 0 || open[0].Tag != newest.Tag {
 		return Step{}, false
 	}
-	return Step{Mark: true, Note: fmt.Sprintf("a rollback to %s, which was interrupted, had moved %s already: it is done now; say rollback again to go back further",
-		newest.Version, v.Name)}, true
+	return Step{Mark: true,
+		Note: fmt.Sprintf("a rollback to %s, which was interrupted, had moved %s already: it is done now; say rollback again to go back further",
+			newest.Version, v.Name)}, true
 }
 
-// Previous is where a rollback without a version goes, the nearest first: what the channel pointed to before. Another tool's move is what it
-// undoes: then it goes to where the records say that the channel was. The error is ErrNoPrevious, or says why the records do not tell for sure.
+// Previous is where a rollback without a version goes, the nearest first: what the channel pointed to before. Another tool's
+// move is what it undoes: then it goes to where the records say that the channel was. The error is ErrNoPrevious, or says
+// why the records do not tell for sure.
 func (v View) Previous() ([]Target, error) {
 	past, doubt := v.Journal.Past(), v.Journal.Doubt()
 	standing, _ := v.Journal.Standing()
@@ -130,7 +133,8 @@ func (v View) Previous() ([]Target, error) {
 	case len(past) == 0:
 		return nil, fmt.Errorf("%w: the journal of %s does not say what was there before; name a version", ErrNoPrevious, v.Name)
 	case doubt != nil && higher(past[0].Version, v.Version): // a rollback from there may be what is missing
-		return nil, fmt.Errorf("%s is at %s, and it is not known for sure that it was at %s before: %w; name a version", v.Name, v.Version, past[0].Version, doubt)
+		return nil, fmt.Errorf("%s is at %s, and it is not known for sure that it was at %s before: %w; name a version", v.Name, v.Version,
+			past[0].Version, doubt)
 	}
 	return past, nil
 }
@@ -151,15 +155,17 @@ func (v View) Begun(action Action, version string) (step Step, done bool, err er
 			return v.again(e), true, nil
 		case StateClosed:
 			if by := v.Journal.closer(i); by.Action != ActionWithdraw && by.Request != v.Request {
-				return Step{}, true, fmt.Errorf("%w: record %s closed the move to %s that this command had begun (%s); start a new run, or say --request with another name",
-					ErrClosed, by.Tag, e.Version, e.Tag)
+				return Step{}, true,
+					fmt.Errorf("%w: record %s closed the move to %s that this command had begun (%s); start a new run, or say --request with another name",
+						ErrClosed, by.Tag, e.Version, e.Tag)
 			}
 		}
 	}
 	for _, e := range v.Journal.Open() {
 		if why := v.lives(e); why != "" && !v.Force {
-			return Step{}, true, fmt.Errorf("%w: a move of %s to %s is under way (record %s, %s): wait for it with --wait-for-move 2m, or end it with keos-oci cancel %s --now%s",
-				ErrConflict, v.Name, orDigest(e.Version, e.To), e.Tag, why, e.Component, repeat(e))
+			return Step{}, true,
+				fmt.Errorf("%w: a move of %s to %s is under way (record %s, %s): wait for it with --wait-for-move 2m, or end it with keos-oci cancel %s --now%s",
+					ErrConflict, v.Name, orDigest(e.Version, e.To), e.Tag, why, e.Component, repeat(e))
 		}
 	}
 	return Step{}, false, nil
@@ -292,7 +298,8 @@ func (v View) step(action Action, t Target) Step {
 	case s.Adopt:
 		notes = append(notes, v.Name+" was moved there outside keos-oci, which is recorded now")
 	case v.raises(t) && v.Version != "":
-		notes = append(notes, fmt.Sprintf("%s is what %s points to already, as %s: the new version is put on record", t.Version, v.Name, v.Version))
+		notes = append(notes, fmt.Sprintf("%s is what %s points to already, as %s: the new version is put on record", t.Version, v.Name,
+			v.Version))
 	case !s.Move:
 		notes = append(notes, v.Name+" is there already, which is put on record")
 	}

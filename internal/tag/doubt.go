@@ -9,8 +9,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// newer are the records that count for nothing, or could not be checked, and whose names are newer than the newest valid record, without those
-// that somebody went on without on purpose.
+// newer are the records that count for nothing, or could not be checked, and whose names are newer than the newest valid
+// record, without those that somebody went on without on purpose.
 func (j Journal) newer() []Entry {
 	var list []Entry
 	for _, e := range j.Entries {
@@ -37,15 +37,16 @@ func (j Journal) gaps() []Entry {
 	}
 	var list []Entry
 	for i, e := range j.Entries {
-		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (!j.Partial || j.readPast(i) || slices.Contains(j.Absent, e.PreviousTag)) && !j.ignored(e.Previous.String()) {
+		if e.Err == nil && e.Previous != "" && !known[e.Previous] && (!j.Partial || j.readPast(i) || slices.Contains(j.Absent, e.PreviousTag)) &&
+			!j.ignored(e.Previous.String()) {
 			list = append(list, e)
 		}
 	}
 	return list
 }
 
-// readPast reports whether the record before entry i would be among those that were read: an older one is. Records of the first release have no
-// numbers, and are in the order of their time.
+// readPast reports whether the record before entry i would be among those that were read: an older one is. Records of the
+// first release have no numbers, and are in the order of their time.
 func (j Journal) readPast(i int) bool {
 	return slices.ContainsFunc(j.Entries[i+1:], func(older Entry) bool {
 		return older.Err == nil && (j.Entries[i].Sequence == 0 || older.Sequence < j.Entries[i].Sequence-1)
@@ -59,9 +60,9 @@ var (
 	ErrGap     = fmt.Errorf("%w: gap", ErrDoubt)
 )
 
-// Doubts says why the newest valid record is not known for sure, nothing when it is: newer records that are invalid or could not be checked,
-// and records that are gone. What moves by itself stops then. Errors of records that could not be read or checked are theirs, the others are
-// ErrDoubt.
+// Doubts says why the newest valid record is not known for sure, nothing when it is: newer records that are invalid or could
+// not be checked, and records that are gone. What moves by itself stops then. Errors of records that could not be read or
+// checked are theirs, the others are ErrDoubt.
 func (j Journal) Doubts() []error {
 	var list []error
 	for _, e := range j.newer() {

@@ -47,8 +47,8 @@ type Record struct {
 	// Closes are earlier records whose moves never take effect any more. Failed says that the registry refused the tag of a withdrawn move.
 	Closes []digest.Digest `json:"closes,omitempty"`
 	Failed bool            `json:"failed,omitempty"`
-	// Ignores is what the writer went on without: the tags of newer records that were invalid or could not be checked, and the digests of records
-	// that were gone.
+	// Ignores is what the writer went on without: the tags of newer records that were invalid or could not be checked, and the
+	// digests of records that were gone.
 	Ignores []string `json:"ignores,omitempty"`
 	// Off are the versions above this one that rollbacks left or passed over, and that nobody promoted since.
 	Off []Target `json:"off,omitempty"`
@@ -98,8 +98,8 @@ var recordTag = regexp.MustCompile(`^(.+)\.([0-9]{8}T[0-9]{9}Z)\.([0-9a-f]{4})$`
 
 const recordTime = "20060102T150405.000"
 
-// RecordTag names a record. Its end comes from the request. It keeps two moves of one millisecond apart, and it finds the records of a command
-// that is repeated without reading all of them.
+// RecordTag names a record. Its end comes from the request. It keeps two moves of one millisecond apart, and it finds the
+// records of a command that is repeated without reading all of them.
 func RecordTag(channel string, at time.Time, request string) string {
 	return RecordsAfter(channel, at) + "Z" + requestEnd(request)
 }
@@ -172,8 +172,8 @@ func RecordTags(tags []string, channel string) []string {
 	return list
 }
 
-// Suffices reports whether the entries have so many valid records that no older one needs to be read: wanted, and among them one that says where
-// the channel was moved; else enough.
+// Suffices reports whether the entries have so many valid records that no older one needs to be read: wanted, and among them
+// one that says where the channel was moved; else enough.
 func (j Journal) Suffices(wanted, enough int) bool {
 	valid, known := 0, false
 	for _, e := range j.Entries {
@@ -274,9 +274,9 @@ func (j Journal) State(i int) string {
 	return StateOvertaken
 }
 
-// closed is the state that a later record gave entry i, "" where none did. Its writer may have been alive, and moved the channel all the same:
-// then it marked the record. Anybody who can write to the registry can write a mark. So a mark counts against a closing only where the
-// channel, or a later record, says that the channel was there.
+// closed is the state that a later record gave entry i, "" where none did. Its writer may have been alive, and moved the
+// channel all the same: then it marked the record. Anybody who can write to the registry can write a mark. So a mark counts
+// against a closing only where the channel, or a later record, says that the channel was there.
 func (j Journal) closed(i int) string {
 	e := j.Entries[i]
 	switch by := j.closer(i); {
@@ -446,7 +446,8 @@ func (j Journal) Off() []Target {
 	return off
 }
 
-// passed is what was off before a move whose writer could not read the records before it, and what it left and passed over, if it is a rollback.
+// passed is what was off before a move whose writer could not read the records before it, and what it left and passed over,
+// if it is a rollback.
 func (j Journal) passed(i int) []Target {
 	e, older := j.Entries[i], Journal{Names: j.Entries[i].From, Entries: j.Entries[i+1:]}
 	off := older.Off()

@@ -26,7 +26,8 @@ func TestRecordTags(t *testing.T) {
 			t.Errorf("%s: %q %s %v", tag, c, parsed, ok)
 		}
 	}
-	for _, tag := range []string{"latest", "v1.2.3", "latest.20261120T143812123Z", "latest.20261120T143812Z.9f3a", "latest.20261320T143812123Z.9f3a", ".20261120T143812123Z.9f3a"} {
+	for _, tag := range []string{"latest", "v1.2.3", "latest.20261120T143812123Z", "latest.20261120T143812Z.9f3a",
+		"latest.20261320T143812123Z.9f3a", ".20261120T143812123Z.9f3a"} {
 		if _, _, ok := ParseRecordTag(tag); ok {
 			t.Errorf("%s was taken for a record", tag)
 		}
@@ -43,8 +44,9 @@ func journal(names string, moves ...string) Journal {
 	for i, m := range moves {
 		path, action, _ := strings.Cut(m, " ")
 		from, to, _ := strings.Cut(path, ">")
-		e := Entry{Tag: fmt.Sprint("r", i), Digest: digest.Digest(fmt.Sprint("d", i)), Record: Record{From: digest.Digest(from), To: digest.Digest(to),
-			Version: "v" + to + ".0.0", FromVersion: "v" + from + ".0.0", Action: ActionPromote}}
+		e := Entry{Tag: fmt.Sprint("r", i), Digest: digest.Digest(fmt.Sprint("d", i)),
+			Record: Record{From: digest.Digest(from), To: digest.Digest(to),
+				Version: "v" + to + ".0.0", FromVersion: "v" + from + ".0.0", Action: ActionPromote}}
 		if i > 0 {
 			e.Previous = digest.Digest(fmt.Sprint("d", i-1))
 		}
@@ -167,7 +169,8 @@ func TestFindings(t *testing.T) {
 
 func TestDecisions(t *testing.T) {
 	v := func(j Journal) View {
-		return View{Name: "latest-stable", Digest: j.Names, Version: j.VersionOf(j.Names), Journal: j, Request: "me", Versions: []string{"v3.0.0", "v2.5.0", "v2.0.0", "v1.0.0"}}
+		return View{Name: "latest-stable", Digest: j.Names, Version: j.VersionOf(j.Names), Journal: j, Request: "me",
+			Versions: []string{"v3.0.0", "v2.5.0", "v2.0.0", "v1.0.0"}}
 	}
 	to := func(d string) Target { return Target{Version: "v" + d + ".0.0", Digest: digest.Digest(d)} }
 	again := func(version, d string) Target { return Target{version, digest.Digest(d)} }
@@ -184,18 +187,23 @@ func TestDecisions(t *testing.T) {
 		{"backwards", ActionPromote, v(journal("2", "1>2")), to("1"), "backwards"},
 		{"pre-release", ActionPromote, v(journal("")), again("v1.0.0-rc.1", "1"), "pre-release"},
 		{"build metadata", ActionPromote, v(journal("")), again("v1.0.0+b", "1"), "invalid version"},
-		{"completes what is pending", ActionPromote, v(journal("1", ">1 done", "1>2 open")), to("2"), "move write closes 1: completes the pending move r1"},
-		{"closes what is pending", ActionPromote, v(journal("1", ">1 done", "1>2 open")), to("3"), "move write closes 1: the move to v2.0.0 that was begun"},
+		{"completes what is pending", ActionPromote, v(journal("1", ">1 done", "1>2 open")), to("2"),
+			"move write closes 1: completes the pending move r1"},
+		{"closes what is pending", ActionPromote, v(journal("1", ">1 done", "1>2 open")), to("3"),
+			"move write closes 1: the move to v2.0.0 that was begun"},
 		{"after a move by hand", ActionPromote, v(journal("9", ">1 done")), to("3"), "move write adopt: had been moved outside"},
 		{"to where it was moved by hand", ActionPromote, v(journal("3", ">1 done")), to("3"), "write adopt: was moved there outside"},
-		{"the same digest as another version", ActionPromote, v(journal("2", "1>2")), again("v2.0.1", "2"), "write: v2.0.1 is what latest-stable points to already, as v2.0.0"},
+		{"the same digest as another version", ActionPromote, v(journal("2", "1>2")), again("v2.0.1", "2"),
+			"write: v2.0.1 is what latest-stable points to already, as v2.0.0"},
 		{"explicitly, what was rolled back", ActionPromote, v(journal("1", ">1", "1>2", "2>1 rollback")), to("2"), "move write"},
 		{"what was rolled back", ActionPublish, v(journal("1", ">1", "1>2", "2>1 rollback")), to("2"), "held: was rolled back"},
 		{"backwards", ActionPublish, v(journal("2", "1>2")), to("1"), ": backwards"},
 		{"forward", ActionPublish, v(journal("1", ">1")), to("2"), "move write"},
 		{"there already", ActionPublish, v(journal("2", "1>2")), to("2"), ": is there already"},
-		{"with the content of what was rolled back", ActionPublish, v(journal("1", ">1", "1>2", "2>1 rollback")), again("v4.0.0", "2"), "held: has the content of v2.0.0"},
-		{"put back by hand", ActionPublish, v(journal("1", ">1", "1>2 done")), to("2"), "held: another tool moved it, and v2.0.0 is not above v2.0.0"},
+		{"with the content of what was rolled back", ActionPublish, v(journal("1", ">1", "1>2", "2>1 rollback")), again("v4.0.0", "2"),
+			"held: has the content of v2.0.0"},
+		{"put back by hand", ActionPublish, v(journal("1", ">1", "1>2 done")), to("2"),
+			"held: another tool moved it, and v2.0.0 is not above v2.0.0"},
 		{"above what was put back by hand", ActionPublish, v(journal("1", ">1", "1>2 done")), to("3"), "move write adopt"},
 		{"after the channel was deleted", ActionPublish, v(journal("", ">1", "1>2 done")), to("2"), "move write"},
 		{"below, after it was deleted", ActionPublish, v(journal("", ">1", "1>2 done")), to("1"), "held: v1.0.0 is not above v2.0.0"},
@@ -254,7 +262,8 @@ func matches(got, want string) bool {
 // TestOff: what a rollback leaves or passes over stays off the channel until somebody promotes it.
 func TestOff(t *testing.T) {
 	j := journal("3", ">1", "1>2", "2>3")
-	v := View{Name: "c", Digest: "3", Version: "v3.0.0", Versions: []string{"v4.0.0", "v3.0.0", "v2.5.0", "v2.0.0", "v1.5.0-rc.1", "v1.0.0"}, Journal: j}
+	v := View{Name: "c", Digest: "3", Version: "v3.0.0", Versions: []string{"v4.0.0", "v3.0.0", "v2.5.0", "v2.0.0", "v1.5.0-rc.1", "v1.0.0"},
+		Journal: j}
 	off := func(s Step) string {
 		var list []string
 		for _, o := range s.Off {
@@ -269,7 +278,9 @@ func TestOff(t *testing.T) {
 	at := func(version string, off []Target) View {
 		v := v
 		v.Digest, v.Version = digest.Digest(version[1:2]), version
-		v.Journal = Journal{Names: v.Digest, Entries: []Entry{{Record: Record{Action: ActionRollback, Version: version, From: "3", FromVersion: "v3.0.0", To: v.Digest, Request: "r", Off: off}, Tag: "r", Digest: "d", Marked: true}}}
+		v.Journal = Journal{Names: v.Digest,
+			Entries: []Entry{{Record: Record{Action: ActionRollback, Version: version, From: "3", FromVersion: "v3.0.0", To: v.Digest, Request: "r",
+				Off: off}, Tag: "r", Digest: "d", Marked: true}}}
 		return v
 	}
 	low := at("v1.0.0", back.Off)
@@ -323,7 +334,8 @@ func TestBegun(t *testing.T) {
 		"legacy, just now":              {view("me", time.Second, ">1", "1>2"), true, "is under way"},
 	} {
 		_, done, err := c.view.Begun(ActionPromote, "v2.0.0")
-		if done != c.done || (err == nil) != (c.err == "") || err != nil && (!strings.Contains(err.Error(), c.err) || !errors.Is(err, ErrConflict)) {
+		if done != c.done || (err == nil) != (c.err == "") || err != nil &&
+			(!strings.Contains(err.Error(), c.err) || !errors.Is(err, ErrConflict)) {
 			t.Errorf("%s: %v %v, want %v %q", name, done, err, c.done, c.err)
 		}
 	}
@@ -342,7 +354,8 @@ func TestBegun(t *testing.T) {
 	}
 	repeated := view("me", time.Hour, ">1 done", "1>2 done", "2>1 rollback")
 	repeated.Journal.Entries[0].Request = "later"
-	if step, done, err := repeated.Begun(ActionPromote, "v2.0.0"); !done || err != nil || step.Move || !strings.Contains(step.Note, "this command was done before: record r1; c was moved on since") {
+	if step, done, err := repeated.Begun(ActionPromote, "v2.0.0"); !done || err != nil || step.Move ||
+		!strings.Contains(step.Note, "this command was done before: record r1; c was moved on since") {
 		t.Errorf("a command that is repeated: %+v %v %v", step, done, err)
 	}
 }
@@ -391,11 +404,12 @@ func TestDoubts(t *testing.T) {
 		j    Journal
 		want string
 	}{
-		"none":                             {four(), ""},
-		"no record":                        {journal(""), ""},
-		"a newer invalid one":              {numbered(journal("2", ">1", "1>2", "2>3 bad")), "in doubt: invalid record: r2"},
-		"an older invalid one":             {numbered(journal("3", ">1", "1>2 bad", "1>3")), ""},
-		"invalid ones alone":               {journal("2", ">1 bad", "1>2 bad"), "in doubt: invalid record: r1 is newer than any valid one: bad, and 1 more"},
+		"none":                 {four(), ""},
+		"no record":            {journal(""), ""},
+		"a newer invalid one":  {numbered(journal("2", ">1", "1>2", "2>3 bad")), "in doubt: invalid record: r2"},
+		"an older invalid one": {numbered(journal("3", ">1", "1>2 bad", "1>3")), ""},
+		"invalid ones alone": {journal("2", ">1 bad", "1>2 bad"),
+			"in doubt: invalid record: r1 is newer than any valid one: bad, and 1 more"},
 		"one that cannot be checked":       {unread(four(), 0), "record r3 cannot be checked: no answer"},
 		"it outweighs an invalid one":      {unread(numbered(journal("2", ">1", "1>2", "2>3", "3>4 bad")), 1), "record r2 cannot be checked"},
 		"the newest is gone":               {without(four(), 0), ""}, // which the channel or an anchor shows

@@ -12,13 +12,15 @@ import (
 )
 
 func TestParseVersion(t *testing.T) {
-	for in, want := range map[string]string{"v1.2.3": "v1.2.3", "v0.0.0": "v0.0.0", "v1.3.0-rc.1": "v1.3.0-rc.1", "v10.20.30-a-b.7": "v10.20.30-a-b.7"} {
+	for in, want := range map[string]string{"v1.2.3": "v1.2.3", "v0.0.0": "v0.0.0", "v1.3.0-rc.1": "v1.3.0-rc.1",
+		"v10.20.30-a-b.7": "v10.20.30-a-b.7"} {
 		v, err := ParseVersion(in)
 		if err != nil || Version(v) != want {
 			t.Errorf("ParseVersion(%q) = %v, %v", in, v, err)
 		}
 	}
-	for in, hint := range map[string]string{"1.2.3": "leading v", "v1.2": "MAJOR", "v01.2.3": "MAJOR", "v1.2.3+b1": "+b1", "latest": "leading v", "": "leading v",
+	for in, hint := range map[string]string{"1.2.3": "leading v", "v1.2": "MAJOR", "v01.2.3": "MAJOR", "v1.2.3+b1": "+b1",
+		"latest": "leading v", "": "leading v",
 		"vv1.2.3": "MAJOR", "v1.2.3 ": "MAJOR", "v1.2.3-": "MAJOR", "V1.2.3": "leading v", "v1.2.3-" + strings.Repeat("a", 130): "128"} {
 		if _, err := ParseVersion(in); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), hint) {
 			t.Errorf("ParseVersion(%q): %v does not say %q", in, err, hint)
@@ -28,8 +30,9 @@ func TestParseVersion(t *testing.T) {
 
 func TestCommit(t *testing.T) {
 	valid := regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	for branch, want := range map[string]string{"main": "main-01234567", "feature/x": "feature-x-01234567", "release/v1.2": "release-v1.2-01234567",
-		"": "branch-01234567", ".hidden": "hidden-01234567", "añb": "a--b-01234567", "pull/12/merge": "pull-12-merge-01234567", strings.Repeat("x", 300): strings.Repeat("x", 119) + "-01234567"} {
+	for branch, want := range map[string]string{"main": "main-01234567", "feature/x": "feature-x-01234567",
+		"release/v1.2": "release-v1.2-01234567",
+		"":             "branch-01234567", ".hidden": "hidden-01234567", "añb": "a--b-01234567", "pull/12/merge": "pull-12-merge-01234567", strings.Repeat("x", 300): strings.Repeat("x", 119) + "-01234567"} {
 		got := Commit(branch, "0123456789abcdef")
 		if got != want || !valid.MatchString(got) {
 			t.Errorf("Commit(%q) = %q, want %q", branch, got, want)

@@ -150,8 +150,8 @@ func Refuses(err error) bool {
 	return false
 }
 
-// Lacks reports whether an error says that an artifact has no signature that counts here. What another key signed may be good, and does not count.
-// Who publishes signs it, or puts other content in its place.
+// Lacks reports whether an error says that an artifact has no signature that counts here. What another key signed may be
+// good, and does not count. Who publishes signs it, or puts other content in its place.
 func Lacks(err error) bool { return Refuses(err) || errors.Is(err, sign.ErrOtherKey) }
 
 // Content reads the layer of an artifact and answers with the digest of the content in it, which must be the one that the

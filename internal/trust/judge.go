@@ -72,9 +72,11 @@ func (j *judgement) component(context.Context) {
 	case j.Component.Name:
 		j.met("component", says)
 	case "":
-		j.failed("component", fmt.Errorf("%w: %s does not say of which component it is: another tool pushed it; publish it with keos-oci", ErrForeign, j.Artifact.Descriptor.Digest))
+		j.failed("component", fmt.Errorf("%w: %s does not say of which component it is: another tool pushed it; publish it with keos-oci",
+			ErrForeign, j.Artifact.Descriptor.Digest))
 	default:
-		j.failed("component", fmt.Errorf("%w: %s is an artifact of %s, not of %s", ErrForeign, j.Artifact.Descriptor.Digest, says, j.Component.Name))
+		j.failed("component", fmt.Errorf("%w: %s is an artifact of %s, not of %s", ErrForeign, j.Artifact.Descriptor.Digest, says,
+			j.Component.Name))
 	}
 }
 
@@ -94,7 +96,8 @@ func (j *judgement) source(context.Context) {
 	case former && j.signedBefore(until):
 		j.met("source", fmt.Sprintf("%s, this repository's name until %s", says, until.Format(time.DateOnly)))
 	case former:
-		j.failed("source", fmt.Errorf("%w: its source is %s, a former name of %s that counts only until %s", ErrForeign, says, remote, until.Format(time.DateOnly)))
+		j.failed("source", fmt.Errorf("%w: its source is %s, a former name of %s that counts only until %s", ErrForeign, says, remote,
+			until.Format(time.DateOnly)))
 	default:
 		j.failed("source", fmt.Errorf("%w: its source is %s, and this checkout's remote is %s", ErrForeign, or(says), remote))
 	}
@@ -234,7 +237,8 @@ func (j *judgement) legacy(ctx context.Context) error {
 	if j.Component.Signing.Format != component.FormatBoth || j.Version == "" || j.Signed != nil {
 		return nil
 	}
-	found, err := j.Verifier.Legacy(ctx, j.repo, j.Artifact.Descriptor.Digest, sign.Search{Keyless: j.keyless, Enough: func(f sign.Found) bool { return j.unmet(f) == nil }})
+	found, err := j.Verifier.Legacy(ctx, j.repo, j.Artifact.Descriptor.Digest,
+		sign.Search{Keyless: j.keyless, Enough: func(f sign.Found) bool { return j.unmet(f) == nil }})
 	if err == nil {
 		err = j.unmet(found)
 	}

@@ -15,13 +15,14 @@ import (
 // maxKnown is how many records of a kind are looked at for one that the key at hand signed.
 const maxKnown = 8
 
-// otherKey is the answer about an artifact that only another key signed. If the key at hand has signed records of this component, it is the right
-// one, and the artifact is a stranger's. Else nobody knows: it may be the wrong key.
+// otherKey is the answer about an artifact that only another key signed. If the key at hand has signed records of this
+// component, it is the right one, and the artifact is a stranger's. Else nobody knows: it may be the wrong key.
 func (g *Gate) otherKey(ctx context.Context, c component.Component, err error) error {
 	if !errors.Is(err, sign.ErrOtherKey) || !g.known(ctx, c) {
 		return err
 	}
-	return fmt.Errorf("%w: %s, which signed records of %s", sign.ErrWrongIdentity, strings.TrimPrefix(err.Error(), sign.ErrCannotCheck.Error()+": "), c.Name)
+	return fmt.Errorf("%w: %s, which signed records of %s", sign.ErrWrongIdentity,
+		strings.TrimPrefix(err.Error(), sign.ErrCannotCheck.Error()+": "), c.Name)
 }
 
 // known reports whether the key at hand has signed one of the newest records of a component. It is looked for once.

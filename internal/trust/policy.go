@@ -201,7 +201,8 @@ func subjectOf(slug, ref string) string {
 
 // configured is an identity of the config, with the component and version filled in.
 func (r *Rules) configured(c component.Component, id component.Identity, version string, p place) sign.Policy {
-	return sign.Policy{Issuer: id.Issuer, Subject: id.Subject, SubjectPattern: Fill(id.SubjectRegexp, c.Name, version), Claims: r.demands(id.Issuer, id, p)}
+	return sign.Policy{Issuer: id.Issuer, Subject: id.Subject, SubjectPattern: Fill(id.SubjectRegexp, c.Name, version),
+		Claims: r.demands(id.Issuer, id, p)}
 }
 
 // Fill puts a component and a version, any for "", into a pattern that holds {component} and {version}.

@@ -74,8 +74,9 @@ func TestDefaultClaims(t *testing.T) {
 	c := component.Component{Name: "frontend", GitTag: "frontend/v{version}", Channels: component.Channels{
 		{Name: "latest", From: component.FromBranch, Branch: "main"}, {Name: "latest-stable", From: component.FromVersion}}}
 	const workflow = "https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main"
-	good := sign.Signed{Identity: sign.Identity{Issuer: GitHubIssuer, Subject: workflow}, Claims: sign.Claims{Repository: "https://github.com/org/apps",
-		RepositoryID: "1", Ref: "refs/heads/main", Caller: workflow, Workflow: workflow, Trigger: "push"}}
+	good := sign.Signed{Identity: sign.Identity{Issuer: GitHubIssuer, Subject: workflow},
+		Claims: sign.Claims{Repository: "https://github.com/org/apps",
+			RepositoryID: "1", Ref: "refs/heads/main", Caller: workflow, Workflow: workflow, Trigger: "push"}}
 	for what, test := range map[string]struct {
 		change func(*sign.Signed)
 		want   string // "" accepts
@@ -85,10 +86,11 @@ func TestDefaultClaims(t *testing.T) {
 			s.Subject = "https://github.com/Org/Apps/.github/workflows/publish.yaml@refs/heads/main"
 			s.Claims.Repository = "https://github.com/ORG/apps"
 		}, ""},
-		"by hand":                  {func(s *sign.Signed) { s.Claims.Trigger = "workflow_dispatch" }, ""},
-		"a pull request's target":  {func(s *sign.Signed) { s.Claims.Trigger = "pull_request_target" }, "event pull_request_target"},
-		"no trigger":               {func(s *sign.Signed) { s.Claims.Trigger = "" }, "event (none)"},
-		"another repository's run": {func(s *sign.Signed) { s.Claims.Repository = "https://github.com/evil/x" }, "of the repository https://github.com/evil/x"},
+		"by hand":                 {func(s *sign.Signed) { s.Claims.Trigger = "workflow_dispatch" }, ""},
+		"a pull request's target": {func(s *sign.Signed) { s.Claims.Trigger = "pull_request_target" }, "event pull_request_target"},
+		"no trigger":              {func(s *sign.Signed) { s.Claims.Trigger = "" }, "event (none)"},
+		"another repository's run": {func(s *sign.Signed) { s.Claims.Repository = "https://github.com/evil/x" },
+			"of the repository https://github.com/evil/x"},
 		"called by another": {func(s *sign.Signed) {
 			s.Claims.Caller = "https://github.com/evil/x/.github/workflows/a.yaml@refs/heads/main"
 		}, "another repository"},
@@ -114,18 +116,24 @@ func TestDefaultClaims(t *testing.T) {
 // TestConfiguredIdentities: each field of an identity, several of them, and what flags change.
 func TestConfiguredIdentities(t *testing.T) {
 	c := component.Component{Name: "frontend", GitTag: "frontend/v{version}"}
-	reusable := component.Identity{Issuer: GitHubIssuer, Subject: "https://github.com/org/shared/.github/workflows/release.yaml@refs/tags/v3", RepositoryID: "7"}
-	ownCase := component.Identity{Issuer: GitHubIssuer, Subject: "https://github.com/ORG/apps/.github/workflows/queue.yaml@refs/tags/frontend/v1.0.0", Triggers: []string{"merge_group"}}
+	reusable := component.Identity{Issuer: GitHubIssuer, Subject: "https://github.com/org/shared/.github/workflows/release.yaml@refs/tags/v3",
+		RepositoryID: "7"}
+	ownCase := component.Identity{Issuer: GitHubIssuer,
+		Subject: "https://github.com/ORG/apps/.github/workflows/queue.yaml@refs/tags/frontend/v1.0.0", Triggers: []string{"merge_group"}}
 	queued := func(trigger string) sign.Signed {
-		s := sign.Signed{Identity: sign.Identity{Issuer: GitHubIssuer, Subject: ownCase.Subject}, Claims: sign.Claims{Repository: "https://github.com/ORG/apps",
-			Ref: "refs/tags/frontend/v1.0.0", Caller: ownCase.Subject, Workflow: ownCase.Subject, Trigger: trigger}}
+		s := sign.Signed{Identity: sign.Identity{Issuer: GitHubIssuer, Subject: ownCase.Subject},
+			Claims: sign.Claims{Repository: "https://github.com/ORG/apps",
+				Ref: "refs/tags/frontend/v1.0.0", Caller: ownCase.Subject, Workflow: ownCase.Subject, Trigger: trigger}}
 		return s
 	}
-	gitlab := component.Identity{Issuer: "https://gitlab.com", SubjectRegexp: `https://gitlab\.com/org/apps//\.gitlab-ci\.yml@refs/tags/{component}/v{version}`}
-	c.Channels = component.Channels{{Name: "latest", From: component.FromBranch, Branch: "main"}, {Name: "latest-stable", From: component.FromVersion, Identities: []component.Identity{reusable, gitlab, ownCase}}}
+	gitlab := component.Identity{Issuer: "https://gitlab.com",
+		SubjectRegexp: `https://gitlab\.com/org/apps//\.gitlab-ci\.yml@refs/tags/{component}/v{version}`}
+	c.Channels = component.Channels{{Name: "latest", From: component.FromBranch, Branch: "main"},
+		{Name: "latest-stable", From: component.FromVersion, Identities: []component.Identity{reusable, gitlab, ownCase}}}
 	called := func(ref, id string) sign.Signed {
-		return sign.Signed{Identity: sign.Identity{Issuer: reusable.Issuer, Subject: reusable.Subject}, Claims: sign.Claims{Repository: "https://github.com/org/apps", RepositoryID: id,
-			Ref: ref, Caller: "https://github.com/org/apps/.github/workflows/x.yaml@" + ref, Workflow: reusable.Subject, Trigger: "push"}}
+		return sign.Signed{Identity: sign.Identity{Issuer: reusable.Issuer, Subject: reusable.Subject},
+			Claims: sign.Claims{Repository: "https://github.com/org/apps", RepositoryID: id,
+				Ref: ref, Caller: "https://github.com/org/apps/.github/workflows/x.yaml@" + ref, Workflow: reusable.Subject, Trigger: "push"}}
 	}
 	onGitLab := func(ref string) sign.Signed {
 		return sign.Signed{Identity: sign.Identity{Issuer: "https://gitlab.com", Subject: "https://gitlab.com/org/apps//.gitlab-ci.yml@" + ref}}
@@ -177,8 +185,9 @@ func TestFormerNames(t *testing.T) {
 	r.Formerly = []component.Former{{Repository: "Old/apps", Until: until}}
 	by := func(name string, at time.Time) sign.Signed {
 		workflow := "https://github.com/" + name + "/.github/workflows/release.yaml@refs/tags/frontend/v1.0.0"
-		return sign.Signed{Identity: sign.Identity{Issuer: GitHubIssuer, Subject: workflow}, Time: at, Claims: sign.Claims{Repository: "https://github.com/" + name,
-			Ref: "refs/tags/frontend/v1.0.0", Caller: workflow, Workflow: workflow, Trigger: "push"}}
+		return sign.Signed{Identity: sign.Identity{Issuer: GitHubIssuer, Subject: workflow}, Time: at,
+			Claims: sign.Claims{Repository: "https://github.com/" + name,
+				Ref: "refs/tags/frontend/v1.0.0", Caller: workflow, Workflow: workflow, Trigger: "push"}}
 	}
 	for what, ps := range map[string]func() (sign.Policies, error){
 		"artifacts": func() (sign.Policies, error) { return r.Artifacts(c, "v1.0.0", "") },
@@ -193,7 +202,8 @@ func TestFormerNames(t *testing.T) {
 			at   time.Time
 			want bool
 		}{{"new/apps", until.Add(time.Hour), true}, {"new/apps", until.Add(-time.Hour), true}, {"old/apps", until.Add(-time.Hour), true},
-			{"old/apps", until, false}, {"old/apps", until.Add(time.Hour), false}, {"old/apps", time.Time{}, false}, {"older/apps", until.Add(-time.Hour), false}} {
+			{"old/apps", until, false}, {"old/apps", until.Add(time.Hour), false}, {"old/apps", time.Time{}, false}, {"older/apps",
+				until.Add(-time.Hour), false}} {
 			if err := list.Judge(by(test.name, test.at)); (err == nil) != test.want {
 				t.Errorf("%s: %s at %s: %v", what, test.name, test.at, err)
 			}
@@ -202,13 +212,15 @@ func TestFormerNames(t *testing.T) {
 	// The same on another host, where the identity is configured.
 	g := rules("https://gitlab.example.com/group/new/apps")
 	g.Formerly = []component.Former{{Repository: "group/apps", Until: until}}
-	c.Channels[1].Identities = []component.Identity{{Issuer: "https://gitlab.example.com", SubjectRegexp: `https://gitlab\.example\.com/group/new/apps//\.gitlab-ci\.yml@.*`}}
+	c.Channels[1].Identities = []component.Identity{{Issuer: "https://gitlab.example.com",
+		SubjectRegexp: `https://gitlab\.example\.com/group/new/apps//\.gitlab-ci\.yml@.*`}}
 	list, err := g.Artifacts(c, "v1.0.0", "")
 	if err != nil || len(list) != 2 {
 		t.Fatal(list, err)
 	}
 	for at, want := range map[time.Time]bool{until.Add(-time.Hour): true, until: false} {
-		was := sign.Signed{Identity: sign.Identity{Issuer: "https://gitlab.example.com", Subject: "https://gitlab.example.com/group/apps//.gitlab-ci.yml@refs/tags/frontend/v1.0.0"}, Time: at}
+		was := sign.Signed{Identity: sign.Identity{Issuer: "https://gitlab.example.com",
+			Subject: "https://gitlab.example.com/group/apps//.gitlab-ci.yml@refs/tags/frontend/v1.0.0"}, Time: at}
 		if err := list.Judge(was); (err == nil) != want {
 			t.Errorf("GitLab at %s: %v", at, err)
 		}

@@ -54,7 +54,8 @@ func (g *Gate) Prepare(ctx context.Context, p Pass, tags []string, ref string) (
 		return s.Identity == who.Identity && !slices.ContainsFunc(needs, func(n need) bool { return n.accepted.Judge(s) != nil })
 	}
 	artifact := p.artifact.Descriptor
-	return g.signer.Prepare(ctx, g.repository(p.component.Repository), artifact, p.component.Repository.Digest(artifact.Digest.String()).String(), counts)
+	return g.signer.Prepare(ctx, g.repository(p.component.Repository), artifact,
+		p.component.Repository.Digest(artifact.Digest.String()).String(), counts)
 }
 
 // Write lets the artifact have a tag that it was judged for.
@@ -97,7 +98,8 @@ func (g *Gate) Release(ctx context.Context, p Pass, version, commit string, now 
 		return fmt.Errorf("release record %s: %w", tag.ReleaseTag(version), err)
 	}
 	if record.Digest != p.artifact.Descriptor.Digest {
-		return fmt.Errorf("%w: %s says that %s is %s, and this run would make it %s", ErrRelabelled, tag.ReleaseTag(version), version, record.Digest, p.artifact.Descriptor.Digest)
+		return fmt.Errorf("%w: %s says that %s is %s, and this run would make it %s", ErrRelabelled, tag.ReleaseTag(version), version,
+			record.Digest, p.artifact.Descriptor.Digest)
 	}
 	return nil
 }
@@ -109,7 +111,8 @@ func (g *Gate) Restate(ctx context.Context, p Pass, version string, now time.Tim
 }
 
 func (p Pass) release(version, commit string, now time.Time) journal.Release {
-	return journal.Release{Component: p.component.Name, Version: version, Digest: p.artifact.Descriptor.Digest, Commit: commit, Time: now.UTC().Truncate(time.Second)}
+	return journal.Release{Component: p.component.Name, Version: version, Digest: p.artifact.Descriptor.Digest, Commit: commit,
+		Time: now.UTC().Truncate(time.Second)}
 }
 
 // recordless reports whether there is no release record that counts here. One that another key signed does not.

@@ -115,7 +115,8 @@ func secret(s *corev1.Secret) []error {
 	if _, later := s.Annotations[copyFrom]; later {
 		return errs
 	}
-	if s.Type == corev1.SecretTypeDockerConfigJson && s.StringData[corev1.DockerConfigJsonKey] == "" && len(s.Data[corev1.DockerConfigJsonKey]) == 0 {
+	if s.Type == corev1.SecretTypeDockerConfigJson && s.StringData[corev1.DockerConfigJsonKey] == "" &&
+		len(s.Data[corev1.DockerConfigJsonKey]) == 0 {
 		errs = append(errs, fmt.Errorf("type %s needs the key %s", s.Type, corev1.DockerConfigJsonKey))
 	}
 	return errs
@@ -182,7 +183,8 @@ func subject(s rbacv1.Subject) error {
 	switch {
 	case s.Name == "":
 		return errors.New("name is required")
-	case s.Kind == rbacv1.ServiceAccountKind && (s.Namespace == "" || s.APIGroup != "" || len(apivalidation.ValidateServiceAccountName(s.Name, false)) > 0):
+	case s.Kind == rbacv1.ServiceAccountKind && (s.Namespace == "" || s.APIGroup != "" ||
+		len(apivalidation.ValidateServiceAccountName(s.Name, false)) > 0):
 		return fmt.Errorf("service account %q needs a valid name, a namespace and no apiGroup", s.Name)
 	case s.Kind == rbacv1.ServiceAccountKind:
 		return nil

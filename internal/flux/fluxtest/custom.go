@@ -114,7 +114,8 @@ func (c *customResource) decode(obj map[string]any) field.ErrorList {
 	if err != nil {
 		return field.ErrorList{field.Invalid(field.NewPath("metadata"), "", err.Error())}
 	}
-	unknown = append(unknown, pruning.PruneWithOptions(obj, c.schema, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})...)
+	unknown = append(unknown, pruning.PruneWithOptions(obj, c.schema, true,
+		structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})...)
 	defaulting.PruneNonNullableNullsWithoutDefaults(obj, c.schema)
 	var errs field.ErrorList
 	for _, path := range unknown {

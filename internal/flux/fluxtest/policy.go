@@ -42,7 +42,8 @@ func policy(p *admissionv1.ValidatingAdmissionPolicy) []error {
 
 func policyNames(p *admissionv1.ValidatingAdmissionPolicy) []error {
 	var errs []error
-	reasons := []metav1.StatusReason{metav1.StatusReasonUnauthorized, metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge}
+	reasons := []metav1.StatusReason{metav1.StatusReasonUnauthorized, metav1.StatusReasonForbidden, metav1.StatusReasonInvalid,
+		metav1.StatusReasonRequestEntityTooLarge}
 	for i, v := range p.Spec.Validations {
 		if v.Reason != nil && !slices.Contains(reasons, *v.Reason) {
 			errs = append(errs, fmt.Errorf("spec.validations[%d].reason: %q is none of %v", i, *v.Reason, reasons))
@@ -72,7 +73,8 @@ func matchRules(m *admissionv1.MatchResources) []error {
 			errs = append(errs, fmt.Errorf("spec.matchConstraints.resourceRules[%d]: operations, apiGroups, apiVersions and resources are required", i))
 		}
 		for _, op := range r.Operations {
-			if !slices.Contains([]admissionv1.OperationType{admissionv1.OperationAll, admissionv1.Create, admissionv1.Update, admissionv1.Delete, admissionv1.Connect}, op) {
+			if !slices.Contains([]admissionv1.OperationType{admissionv1.OperationAll, admissionv1.Create, admissionv1.Update, admissionv1.Delete,
+				admissionv1.Connect}, op) {
 				errs = append(errs, fmt.Errorf("spec.matchConstraints.resourceRules[%d].operations: %q", i, op))
 			}
 		}
@@ -122,11 +124,13 @@ func expressionsOf(p *admissionv1.ValidatingAdmissionPolicy) []*expression {
 	for i, v := range p.Spec.Validations {
 		list = append(list, &expression{where: fmt.Sprintf("spec.validations[%d]", i), text: v.Expression, types: yes})
 		if v.MessageExpression != "" {
-			list = append(list, &expression{where: fmt.Sprintf("spec.validations[%d].messageExpression", i), name: "message", text: v.MessageExpression, types: text})
+			list = append(list, &expression{where: fmt.Sprintf("spec.validations[%d].messageExpression", i), name: "message",
+				text: v.MessageExpression, types: text})
 		}
 	}
 	for i, a := range p.Spec.AuditAnnotations {
-		list = append(list, &expression{where: fmt.Sprintf("spec.auditAnnotations[%d]", i), text: a.ValueExpression, types: append(text, celtypes.NullType)})
+		list = append(list, &expression{where: fmt.Sprintf("spec.auditAnnotations[%d]", i), text: a.ValueExpression,
+			types: append(text, celtypes.NullType)})
 	}
 	return list
 }

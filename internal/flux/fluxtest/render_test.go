@@ -27,7 +27,8 @@ func rendered(t *testing.T, value, inputs string, vars map[string]string) (strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := Render(set(t, fmt.Sprintf("  inputs: [%s]\n  resources: [{apiVersion: v1, kind: X, metadata: {name: x}, v: %s}]\n", inputs, quoted)), vars)
+	objects, err := Render(set(t, fmt.Sprintf("  inputs: [%s]\n  resources: [{apiVersion: v1, kind: X, metadata: {name: x}, v: %s}]\n", inputs,
+		quoted)), vars)
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +115,8 @@ func TestSubstitute_scalars(t *testing.T) {
 		{"a$", "", `"a$"`},
 		{"^x$|${X}", "a", `"^x$|a"`},
 	} {
-		out, err := Substitute(map[string]any{"apiVersion": "v1", "kind": "X", "metadata": map[string]any{"name": "x"}, "v": tt.value}, map[string]string{"X": tt.variable})
+		out, err := Substitute(map[string]any{"apiVersion": "v1", "kind": "X", "metadata": map[string]any{"name": "x"}, "v": tt.value},
+			map[string]string{"X": tt.variable})
 		got, _ := json.Marshal(out["v"])
 		if err != nil || string(got) != tt.want {
 			t.Errorf("%s with X=%q gives %s, %v; want %s", tt.value, tt.variable, got, err, tt.want)
@@ -151,7 +153,8 @@ func TestSubstitutions(t *testing.T) {
 	if errs := v.Substitutions(quoted, nil, []string{"null"}); len(errs) != 1 {
 		t.Errorf("an input that the API server drops is found as %v", errs)
 	}
-	marked := set(t, strings.NewReplacer(`"${TAG}"`, `"=${TAG}"`, "tag: latest", `tag: << inputs.tag | trimPrefix "=" | quote >>`).Replace(spec))
+	marked := set(t, strings.NewReplacer(`"${TAG}"`, `"=${TAG}"`, "tag: latest",
+		`tag: << inputs.tag | trimPrefix "=" | quote >>`).Replace(spec))
 	if errs := v.Substitutions(marked, nil, Awkward()); len(errs) > 0 {
 		t.Error(errs)
 	}
@@ -204,7 +207,8 @@ func TestRender_objects(t *testing.T) {
 		want       []string
 	}{
 		{"inputs, deduplicated", "  inputs: [{a: x}, {a: w}]" + two, []string{"x", "w", "same", "c-x", "c-w"}},
-		{"providers, by name", "  inputsFrom: [{selector: {matchLabels: {k: v}}}, {name: first}]" + two, []string{"w", "z", "same", "c-w", "c-z"}},
+		{"providers, by name", "  inputsFrom: [{selector: {matchLabels: {k: v}}}, {name: first}]" + two,
+			[]string{"w", "z", "same", "c-w", "c-z"}},
 		{"providers after inputs", "  inputs: [{a: x}]\n  inputsFrom: [{name: second}]" + two, []string{"x", "z", "same", "c-x", "c-z"}},
 		{"providers without inputs", "  inputsFrom: [{selector: {matchLabels: {k: none}}}]" + two, nil},
 		{
@@ -236,7 +240,8 @@ func TestRender_objects(t *testing.T) {
 }
 
 func TestRender_commonMetadata(t *testing.T) {
-	objects, err := Render(set(t, "  commonMetadata: {labels: {a: common}}\n  resources: [{apiVersion: v1, kind: X, metadata: {name: x, labels: {a: own, b: own}}}]\n"), nil)
+	objects, err := Render(set(t,
+		"  commonMetadata: {labels: {a: common}}\n  resources: [{apiVersion: v1, kind: X, metadata: {name: x, labels: {a: own, b: own}}}]\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +252,8 @@ func TestRender_commonMetadata(t *testing.T) {
 }
 
 func TestRender_ociArtifactTag(t *testing.T) {
-	objects, err := Render(set(t, "  inputsFrom: [{name: p}]\n  resources: [{apiVersion: v1, kind: X, metadata: {name: \"a<< inputs.id >>\"}, v: \"<< inputs.tag >>@<< inputs.digest >>\"}]\n"), nil,
+	objects, err := Render(set(t,
+		"  inputsFrom: [{name: p}]\n  resources: [{apiVersion: v1, kind: X, metadata: {name: \"a<< inputs.id >>\"}, v: \"<< inputs.tag >>@<< inputs.digest >>\"}]\n"), nil,
 		Provider{Name: "p", Inputs: []map[string]any{OCIArtifactTag("v1.2.3", "sha256:00")}})
 	if err != nil || len(objects) != 1 || objects[0]["v"] != "v1.2.3@sha256:00" {
 		t.Errorf("got %v, %v", objects, err)

@@ -130,7 +130,8 @@ func (p *Proxy) Requests() []Request {
 	return append([]Request(nil), p.log...)
 }
 
-// Chain is a longest list of these requests of which none began before the one before it was answered: as many may have waited for one another.
+// Chain is a longest list of these requests of which none began before the one before it was answered: as many may have
+// waited for one another.
 func Chain(requests []Request) []Request {
 	byEnd := slices.SortedFunc(slices.Values(requests), func(a, b Request) int { return a.End.Compare(b.End) })
 	var chain []Request
