@@ -41,7 +41,7 @@ each channel, which a mover has signed. Keep it outside the registry: in the cac
 		"write the newest records to the file of --anchor, or to this one; what was taken away stays in the file")
 	f.Lookup("write-anchor").NoOptDefVal = sameFile
 	signing.bindVerifier(f)
-	f.StringVar(&signing.services.RekorURL, "rekor-url", "",
+	f.StringVar(&signing.Services.RekorURL, "rekor-url", "",
 		"transparency log to ask what movers signed that is not here (default from the config, else none); one that can be searched, such as https://rekor.sigstore.dev")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if write == sameFile && anchor.file == "" {

@@ -17,6 +17,7 @@ import (
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/scaffold"
+	"github.com/stratio/keos-oci/internal/setup"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
 	"github.com/stratio/keos-oci/internal/trust"
@@ -53,7 +54,7 @@ func (a *app) exitCode(err error) int {
 }
 
 // errUsage is a command line that only a command itself can judge.
-var errUsage = errors.New("usage")
+var errUsage = setup.ErrUsage
 
 // single gives the errors of a result one by one, each of one component, or the only one there is.
 func single(err error) []error {

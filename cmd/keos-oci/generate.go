@@ -65,7 +65,7 @@ func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 	f.StringVar(&g.trust.Key, "key-secret", "", "Secret in flux-system with the public key, for artifacts signed with a key pair")
 	f.StringVar(&g.trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	g.signing.bindPolicy(f)
-	f.StringVar(&g.signing.key, "key", "", "artifacts are signed with this key pair; the Secret of --key-secret has the key")
+	f.StringVar(&g.signing.Key, "key", "", "artifacts are signed with this key pair; the Secret of --key-secret has the key")
 }
 
 // bindTenants is for what speaks of components.
@@ -247,16 +247,16 @@ func usesYML(files []git.File) bool {
 // policy is what promote checks of a tag. Of a key pair the file's name is enough: clusters read the public key from a Secret, and
 // opening the private key would ask for a password. Where a key and an identity count, --key-secret chooses the key.
 func (g *generateFlags) policy(ctx context.Context, svc *release.Service, c component.Component, t string) (sign.Policy, error) {
-	key := g.signing.key
+	key := g.signing.Key
 	fill(&key, c.Signing.Key)
 	if len(c.Signing.Keys) > 0 {
 		fill(&key, c.Signing.Keys[0])
 	}
 	named := slices.ContainsFunc(c.Channels, func(ch component.Channel) bool { return len(ch.Identities) > 0 })
-	if asked := g.signing.policy(); asked.IsZero() && key != "" && (!named || g.trust.Key != "" || g.signing.key != "") {
+	if asked := g.signing.Expected; asked.IsZero() && key != "" && (!named || g.trust.Key != "" || g.signing.Key != "") {
 		return sign.Policy{Key: key}, nil
 	}
-	svc.Gate.Asked = g.signing.policy()
+	svc.Gate.Asked = g.signing.Expected
 	return svc.ClusterPolicy(ctx, c, t)
 }
 

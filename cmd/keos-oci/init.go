@@ -79,7 +79,7 @@ func (a *app) propose(ctx context.Context, flags initFlags) error {
 		return err
 	}
 	defer func() { _ = tree.Close() }()
-	options, err := a.componentOptions(ctx, checkout, tree)
+	options, err := a.opener().Options(ctx, checkout, tree)
 	if err != nil {
 		return err
 	}

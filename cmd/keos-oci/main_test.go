@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/registry/registrytest"
 	"github.com/stratio/keos-oci/internal/trust"
 )
@@ -290,3 +292,5 @@ func (st *stack) flags() []string {
 	return []string{"--fulcio-url", st.env["SIGSTORE_FULCIO_URL"], "--rekor-url", st.env["SIGSTORE_REKOR_URL"], "--trusted-root",
 		st.env["SIGSTORE_TRUSTED_ROOT"]}
 }
+
+func isNotFound(err error) bool { return errors.Is(err, registry.ErrNotFound) }

@@ -106,7 +106,7 @@ is there, Ready, and has verified its artifact. The user of the kubeconfig needs
 	g.bind(f)
 	g.bindEdits(f)
 	g.generate.bindAccess(f)
-	g.generate.signing.verifies = true
+	g.generate.signing.VerifyOnly = true
 	f.StringVar(&g.generate.interval, "interval", "", "how often clusters look at the tag (default 5m)")
 	g.clusters.bind(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

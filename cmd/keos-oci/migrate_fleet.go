@@ -37,7 +37,7 @@ push it: an artifact without it would lead the cluster back to Git. Run the comm
 	g.bindEdits(f)
 	g.clusters.bind(f)
 	g.generate.bindAccess(f)
-	g.generate.signing.verifies = true
+	g.generate.signing.VerifyOnly = true
 	f.StringVar(&g.generate.interval, "interval", "", "how often the cluster looks at the tag (default 5m)")
 	f.BoolVar(&back, "back", false, "follow Git again")
 	f.BoolVar(&accept, "accept", false, "although nobody looks at the second source")

@@ -94,7 +94,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 		if req.Anchor, err = anchor.open(); err != nil {
 			return err
 		}
-		signing.openKey(a)
+		a.opener().OpenKey(signing.settings())
 		req.Actor, req.RunURL = a.whoRuns()
 		req.Request = requestOf(req.Request, req.RunURL)
 		svc, names, err := a.serviceFor(cmd.Context(), &signing, itemNames(req.Items)...)

@@ -2,13 +2,10 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stratio/keos-oci/internal/component"
-	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
 )
@@ -74,7 +71,7 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		}
 		req.Actor, req.RunURL = a.whoRuns()
 		req.Request = requestOf(req.Request, req.RunURL)
-		svc, err := a.publishService(cmd.Context(), want, &req, &signing)
+		svc, err := a.opened(a.opener().Publish(cmd.Context(), want, &req, signing.settings()))
 		if err != nil {
 			return err
 		}
@@ -86,52 +83,4 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		return errors.Join(a.finish(res, res.Err()), anchor.save(false))
 	}
 	return cmd
-}
-
-// publishService opens the commit that publish is about, and writes it into the request.
-func (a *app) publishService(ctx context.Context, want release.SourceRequest, req *release.PublishRequest, s *signFlags) (*release.Service, error) {
-	checkout, err := git.OpenBare(ctx, a.global.directory)
-	if err != nil {
-		return nil, err
-	}
-	want.Version = req.Version != nil
-	src, err := release.FindSource(ctx, checkout, want)
-	if err != nil {
-		return nil, err
-	}
-	w, err := a.open(ctx, checkout, src, false)
-	if err != nil {
-		return nil, err
-	}
-	if want.Version {
-		if w, err = a.openVersion(ctx, w, &src, req); err != nil {
-			return nil, err
-		}
-	}
-	req.Source = src
-	a.warnOfConfig(checkout, w.tree)
-	svc, err := a.serviceOf(ctx, w, s)
-	if err == nil && src.Head {
-		svc.Committed = func(ctx context.Context) (*component.Workspace, error) {
-			committed, err := a.open(ctx, checkout, release.Source{Commit: src.Commit}, false)
-			if err != nil {
-				return nil, err
-			}
-			return committed.workspace, nil
-		}
-	}
-	return svc, err
-}
-
-// openVersion opens the commit that the Git tag of a version points to, where there is one.
-func (a *app) openVersion(ctx context.Context, w *opened, src *release.Source, req *release.PublishRequest) (*opened, error) {
-	set, err := release.Versioned(w.workspace.Components, req.Names, req.Version)
-	if err != nil {
-		return nil, err
-	}
-	was := src.Commit
-	if *src, err = src.OfVersion(ctx, w.checkout, set, req.Version); err != nil || src.Commit.Hash == was.Hash {
-		return w, err
-	}
-	return a.open(ctx, w.checkout, *src, false)
 }
