@@ -11,10 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
-	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/sign"
 )
 
@@ -28,7 +26,6 @@ type app struct {
 	global   globalFlags
 
 	started  bool      // a command's own code runs: what fails before that is usage
-	explains bool      // verify prints each rule
 	unnamed  bool      // the command asks no registry, and need not know one
 	rekor    *sign.Log // that audit searches; nil where none is named
 	progress *progress
@@ -37,8 +34,7 @@ type app struct {
 	late     func(error)  // is called when --timeout is over; may be nil
 	ending   sync.Mutex
 	cleanup  []func()
-	top      string                                                                      // of the checkout that was opened last
-	compare  func(component string, from, to digest.Digest) (*release.DiffResult, error) // nil where a report tells no sizes
+	top      string // of the checkout that was opened last
 }
 
 type globalFlags struct {

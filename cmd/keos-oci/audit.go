@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 )
 
 func (a *app) auditCmd() *cobra.Command {
@@ -66,29 +66,13 @@ each channel, which a mover has signed. Keep it outside the registry: in the cac
 		if write != "" && write != sameFile {
 			anchor.file = write
 		}
-		return errors.Join(a.finish(res, res.Err()), anchor.save(req.KeepHeads))
+		return errors.Join(a.finish(render.Audit{AuditResult: res}, res.Err()), anchor.save(req.KeepHeads))
 	}
 	return cmd
 }
 
 // sameFile is --write-anchor without a file.
 const sameFile = "(the file of --anchor)"
-
-func (a *app) printAudit(w io.Writer, r *release.AuditResult) {
-	for _, c := range r.Components {
-		for _, f := range c.Findings {
-			say(w, "%s\t%s\t%s\t%s: %s\n", a.paint(red, f.Code), c.Name, f.Tag, f.Message, f.Do)
-		}
-		for _, f := range c.Unknown {
-			say(w, "%s\t%s\t%s\t%s\n", a.paint(yellow, "?"), c.Name, f.Tag, f.Message)
-		}
-	}
-	for _, n := range r.Notes {
-		say(w, "%s: %s\n", a.paint(bold, "note"), n)
-	}
-	s := r.Summary
-	say(w, "%d versions, %d records and %d channels: %d findings, %d unknown\n", s.Versions, s.Records, s.Channels, s.Findings, s.Unknown)
-}
 
 // anchorFlag is the file of heads that a verb compares journals with.
 type anchorFlag struct {

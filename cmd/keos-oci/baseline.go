@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
-	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/fileset"
-	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 )
 
 // writeBaseline takes today's errors of all components as known, and writes them to a file of the checkout.
@@ -48,7 +46,7 @@ func (a *app) writeBaseline(ctx context.Context, file string, names []string) er
 	if err := fileset.Replace(root, name, raw); err != nil {
 		return err
 	}
-	return a.finish(res, res.Err())
+	return a.finish(render.Baseline{BaselineResult: res}, res.Err())
 }
 
 // placeIn is where a file is in a folder, which it must not leave: neither by its path nor by a symbolic link.
@@ -102,11 +100,4 @@ func absolute(file string) (string, error) {
 		return "", err
 	}
 	return filepath.Join(here, file), nil
-}
-
-func (a *app) printBaseline(w io.Writer, r *release.BaselineResult) {
-	say(w, "%s: took %d findings in %d files as known\n", r.File, r.Findings, r.Files)
-	if !r.Configured {
-		say(w, "%s: to use it, write into %s: baseline: %s\n", a.paint(bold, "note"), component.ConfigFile, r.File)
-	}
 }

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/render"
+)
 
 func (a *app) checkCmd() *cobra.Command {
 	var baseline string
@@ -34,7 +38,7 @@ Text output and reports sum up many findings of one rule; -o json, yaml and sari
 			if err != nil {
 				return err
 			}
-			return a.finish(res, res.Err())
+			return a.finish(render.Check{CheckResult: res}, res.Err())
 		},
 	}
 	cmd.Flags().StringVar(&baseline, "write-baseline", "", "write the errors of all components to this file, as known from now on")

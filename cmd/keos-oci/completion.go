@@ -10,6 +10,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/terminal"
 )
 
 // completionTime is how long a shell waits for a registry before it offers nothing.
@@ -106,7 +107,7 @@ func (a *app) completeVariants(cmd *cobra.Command, args []string, _ string) ([]s
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	plain := slices.DeleteFunc(slices.Clone(c.Variants), func(v string) bool { return printable(v) != v }) // folders have any name
+	plain := slices.DeleteFunc(slices.Clone(c.Variants), func(v string) bool { return terminal.Printable(v) != v }) // folders have any name
 	return plain, cobra.ShellCompDirectiveNoFileComp
 }
 

@@ -1,31 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 )
-
-// componentsResult is what `components -o json` prints.
-type componentsResult struct {
-	Registry   string           `json:"registry"`
-	Components []componentEntry `json:"components"`
-}
-
-type componentEntry struct {
-	Name       string         `json:"name"`
-	Kind       component.Kind `json:"kind"`
-	Dir        string         `json:"dir"`
-	Root       string         `json:"root"`
-	Paths      []string       `json:"paths"`
-	Repository string         `json:"repository"`
-	Variants   []string       `json:"variants"`
-	Phases     []string       `json:"phases"`
-	GitTag     string         `json:"gitTag"`
-}
 
 func (a *app) componentsCmd() *cobra.Command {
 	var since, explain string
@@ -60,7 +42,7 @@ func (a *app) componentsCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(res)
+			return a.print(render.Explain{ExplainResult: res})
 		}
 		set := svc.Workspace.Components
 		if since != "" {
@@ -73,53 +55,9 @@ func (a *app) componentsCmd() *cobra.Command {
 			}
 		}
 		if a.global.output == formatMatrix {
-			return a.printMatrix(set, shards)
+			return render.Line(a.out, release.NewMatrix(set, shards))
 		}
-		return a.print(newComponentsResult(svc.Workspace, set))
+		return a.print(render.Components{ComponentsResult: release.NewComponents(svc.Workspace, set)})
 	}
 	return cmd
-}
-
-// newComponentsResult leaves the repositories out where it is not known where they are.
-func newComponentsResult(w *component.Workspace, set component.Set) *componentsResult {
-	res := &componentsResult{Components: make([]componentEntry, len(set))}
-	for i, c := range set {
-		res.Components[i] = componentEntry{c.Name, c.Kind, c.Dir, c.Root, c.Paths, c.Repository.String(), orEmpty(c.Variants), orEmpty(c.Phases),
-			c.GitTag}
-		if !w.Named() {
-			res.Components[i].Repository = ""
-		}
-	}
-	if w.Named() {
-		res.Registry = w.Registry
-	}
-	return res
-}
-
-func orEmpty(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
-}
-
-// printMatrix prints GitHub's matrix on one line: a job per component, or per shard of them.
-func (a *app) printMatrix(set component.Set, shards int) error {
-	type job map[string]any
-	include := []job{}
-	if shards > 0 {
-		for i, shard := range set.Shards(shards) {
-			include = append(include, job{"shard": i, "components": shard.Names()})
-		}
-	} else {
-		for _, c := range set {
-			include = append(include, job{"component": c.Name, "kind": c.Kind, "dir": c.Dir, "repository": c.Repository.String()})
-		}
-	}
-	raw, err := json.Marshal(map[string]any{"include": include})
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(a.out, string(visibleJSON(raw)))
-	return err
 }

@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 )
 
 func (a *app) diffCmd() *cobra.Command {
@@ -58,7 +56,7 @@ Signatures are not checked, and a warning says so: "keos-oci verify" asks who si
 		if exitCode {
 			differs = res.Err()
 		}
-		return a.finish(res, differs)
+		return a.finish(render.Diff{DiffResult: res}, differs)
 	}
 	return cmd
 }
@@ -71,88 +69,4 @@ func parseSides(req *release.DiffRequest, args []string) (err error) {
 	to, err := release.ParseTargetOf(args[0], args[2])
 	req.To = &to
 	return err
-}
-
-// printDiff writes to w as it is: columns would move the text of others.
-func (a *app) printDiff(w io.Writer, r *release.DiffResult) error {
-	p := diffPrinter{app: a}
-	if r.Equal {
-		p.line("", fmt.Sprintf("no difference between %s and %s", r.From, r.To))
-	}
-	for _, f := range r.Files {
-		p.file(f)
-	}
-	for _, o := range r.Objects {
-		p.line(bold, objectTitle(o))
-		p.hunks(o.Diff)
-	}
-	_, err := io.WriteString(w, p.out.String())
-	return err
-}
-
-// diffPrinter makes what a registry gave fit for a terminal and a CI log, line by line.
-type diffPrinter struct {
-	*app
-	out strings.Builder
-}
-
-func (p *diffPrinter) file(f release.FileDiff) {
-	from, to := "a/"+printable(f.Path), "b/"+printable(f.Path)
-	switch f.Change {
-	case release.ChangeAdded:
-		from = "/dev/null"
-	case release.ChangeRemoved:
-		to = "/dev/null"
-	}
-	if f.Mode != "" {
-		p.line(bold, fmt.Sprintf("mode %s: %s", f.Mode, printable(f.Path)))
-	}
-	switch {
-	case f.Binary:
-		p.line(bold, fmt.Sprintf("Binary files %s and %s differ", from, to))
-	case f.TooLarge:
-		p.line(bold, fmt.Sprintf("Files %s and %s differ and are too large to show", from, to))
-	case f.Diff != "" || f.Mode == "":
-		p.line(bold, "--- "+from)
-		p.line(bold, "+++ "+to)
-	}
-	p.hunks(f.Diff)
-}
-
-func objectTitle(o release.ObjectDiff) string {
-	name := o.Name
-	if o.Namespace != "" {
-		name = o.Namespace + "/" + name
-	}
-	return printable(fmt.Sprintf("%s: %s %s %s %s", o.Variant, o.Change, o.APIVersion, o.Kind, name))
-}
-
-// hunks writes those of a unified diff.
-func (p *diffPrinter) hunks(diff string) {
-	colours := map[byte]string{'+': green, '-': red, '@': cyan}
-	for line := range strings.Lines(diff) {
-		line = strings.TrimSuffix(line, "\n")
-		p.line(colours[(line + " ")[0]], line)
-	}
-}
-
-func (p *diffPrinter) line(colour, text string) {
-	if p.getenv("GITHUB_ACTIONS") == "true" {
-		text = noCommand(text)
-	}
-	painted := shown(visible(text, "\t"))
-	if colour != "" {
-		painted = p.paint(colour, text)
-	}
-	p.out.WriteString(string(painted) + "\n")
-}
-
-// noCommand keeps a line from being a command to GitHub Actions, which looks for "::" behind leading blanks and for "##["
-// anywhere.
-func noCommand(line string) string {
-	line = strings.ReplaceAll(line, "##[", "## [")
-	if text := strings.TrimLeftFunc(line, unicode.IsSpace); strings.HasPrefix(text, "::") {
-		line = line[:len(line)-len(text)] + ": :" + text[2:]
-	}
-	return line
 }

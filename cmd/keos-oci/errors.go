@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/stratio/keos-oci/internal/setup"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/terminal"
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
@@ -88,13 +88,14 @@ func (a *app) early(err error) error {
 }
 
 func (a *app) say(errs ...error) {
+	p := a.page(a.err)
 	for _, e := range errs {
 		for line := range strings.Lines(e.Error()) {
-			fmt.Fprintln(a.err, a.paint(red, "error:"), printable(strings.TrimSuffix(line, "\n")))
+			p.Say("%s %s\n", p.Paint(terminal.Red, "error:"), strings.TrimSuffix(line, "\n"))
 		}
 	}
 	if h := hint(errors.Join(errs...)); h != "" {
-		fmt.Fprintln(a.err, a.paint(bold, "hint:"), h)
+		p.Say("%s %s\n", p.Paint(terminal.Bold, "hint:"), h)
 	}
 }
 

@@ -20,8 +20,8 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
-// terminal is a pseudo-terminal with a command in it.
-type terminal struct {
+// typedTerminal is a pseudo-terminal with a command in it.
+type typedTerminal struct {
 	keyboard *os.File // what a person types and sees
 	cmd      *exec.Cmd
 	ended    chan struct{}
@@ -31,7 +31,7 @@ type terminal struct {
 }
 
 // typed starts a command in a terminal of its own.
-func (s *sandbox) typed(t *testing.T, args ...string) *terminal {
+func (s *sandbox) typed(t *testing.T, args ...string) *typedTerminal {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *sandbox) typed(t *testing.T, args ...string) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{keyboard: keyboard, cmd: s.command(t.Context(), args...), ended: make(chan struct{})}
+	term := &typedTerminal{keyboard: keyboard, cmd: s.command(t.Context(), args...), ended: make(chan struct{})}
 	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = tty, tty, tty
 	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := term.cmd.Start(); err != nil {
@@ -66,26 +66,26 @@ func (s *sandbox) typed(t *testing.T, args ...string) *terminal {
 }
 
 // Write takes what the command shows.
-func (term *terminal) Write(p []byte) (int, error) {
+func (term *typedTerminal) Write(p []byte) (int, error) {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	return term.screen.Write(p)
 }
 
-func (term *terminal) shows(text string) bool {
+func (term *typedTerminal) shows(text string) bool {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	return strings.Contains(term.screen.String(), text)
 }
 
-func (term *terminal) String() string {
+func (term *typedTerminal) String() string {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	return fmt.Sprintf("exit %d\n%s", term.cmd.ProcessState.ExitCode(), term.screen.String())
 }
 
 // until waits for a condition.
-func (term *terminal) until(t *testing.T, what string, met func() bool) {
+func (term *typedTerminal) until(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	for start := time.Now(); !met(); time.Sleep(5 * time.Millisecond) {
 		select {
@@ -103,7 +103,7 @@ func (term *terminal) until(t *testing.T, what string, met func() bool) {
 }
 
 // end waits for the command and gives its exit code.
-func (term *terminal) end(t *testing.T, within time.Duration) int {
+func (term *typedTerminal) end(t *testing.T, within time.Duration) int {
 	t.Helper()
 	start := time.Now()
 	select {
@@ -122,7 +122,7 @@ func (term *terminal) end(t *testing.T, within time.Duration) int {
 
 const ctrlC = "\x03"
 
-func (term *terminal) types(t *testing.T, keys string) {
+func (term *typedTerminal) types(t *testing.T, keys string) {
 	t.Helper()
 	if _, err := term.keyboard.WriteString(keys); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func (term *terminal) types(t *testing.T, keys string) {
 }
 
 // echoes reports whether the terminal shows what is typed.
-func (term *terminal) echoes(t *testing.T) bool {
+func (term *typedTerminal) echoes(t *testing.T) bool {
 	t.Helper()
 	state, err := unix.IoctlGetTermios(int(term.keyboard.Fd()), unix.TCGETS)
 	if err != nil {
@@ -146,15 +146,15 @@ const soon = 2 * time.Second
 type phase struct {
 	verb    []string
 	keyless bool
-	prepare func(t *testing.T, h *nightHouse, s *sandbox) (reached func(*terminal) bool, flags []string)
+	prepare func(t *testing.T, h *nightHouse, s *sandbox) (reached func(*typedTerminal) bool, flags []string)
 }
 
 // asked waits until a server is asked, which then hangs.
-func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*terminal) bool, []string) {
-	return func(t *testing.T, h *nightHouse, s *sandbox) (func(*terminal) bool, []string) {
+func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*typedTerminal) bool, []string) {
+	return func(t *testing.T, h *nightHouse, s *sandbox) (func(*typedTerminal) bool, []string) {
 		came := make(chan struct{}, 100)
 		hang := func(w http.ResponseWriter, r *http.Request) { came <- struct{}{}; hangs(w, r) }
-		reached := func(*terminal) bool { return len(came) > 0 }
+		reached := func(*typedTerminal) bool { return len(came) > 0 }
 		switch what {
 		case "Fulcio":
 			return reached, fulcio(hang)(t, h, s)
@@ -173,20 +173,20 @@ func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*terminal)
 				fmt.Fprintf(w,
 					`{"issuer":%q,"authorization_endpoint":"%[1]s/auth","token_endpoint":"%[1]s/token","jwks_uri":"%[1]s/keys","code_challenge_methods_supported":["S256"]}`, issuer)
 			})
-			return func(term *terminal) bool { return term.shows(issuer + "/auth?") }, append(h.st.flags(), "--oidc-issuer", issuer)
+			return func(term *typedTerminal) bool { return term.shows(issuer + "/auth?") }, append(h.st.flags(), "--oidc-issuer", issuer)
 		}
 		return reached, only(what, hang)(t, h, s)
 	}
 }
 
 // prompted waits until the password is asked for.
-func prompted(_ *testing.T, _ *nightHouse, s *sandbox) (func(*terminal) bool, []string) {
+func prompted(_ *testing.T, _ *nightHouse, s *sandbox) (func(*typedTerminal) bool, []string) {
 	s.env = without(s.env, "COSIGN_PASSWORD")
-	return func(term *terminal) bool { return term.shows("Password of the private key: ") }, nil
+	return func(term *typedTerminal) bool { return term.shows("Password of the private key: ") }, nil
 }
 
 // inGit waits until git is run, which then takes long. It hears of no signal.
-func inGit(t *testing.T, _ *nightHouse, s *sandbox) (func(*terminal) bool, []string) {
+func inGit(t *testing.T, _ *nightHouse, s *sandbox) (func(*typedTerminal) bool, []string) {
 	t.Helper()
 	dir, real := t.TempDir(), mustFind(t, "git")
 	mark := filepath.Join(dir, "mark")
@@ -195,7 +195,7 @@ func inGit(t *testing.T, _ *nightHouse, s *sandbox) (func(*terminal) bool, []str
 		t.Fatal(err)
 	}
 	s.env = append(s.env, "PATH="+dir+":"+os.Getenv("PATH"))
-	return func(*terminal) bool { _, err := os.Stat(mark); return err == nil }, nil
+	return func(*typedTerminal) bool { _, err := os.Stat(mark); return err == nil }, nil
 }
 
 func mustFind(t *testing.T, program string) string {
@@ -338,7 +338,7 @@ func (h *nightHouse) moves(t *testing.T) {
 // terminated: SIGTERM is what CI systems send. It reaches the command alone, and not the programs that it started.
 func (h *nightHouse) terminated(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func(*testing.T, *nightHouse, *sandbox) (func(*terminal) bool, []string){
+	for name, prepare := range map[string]func(*testing.T, *nightHouse, *sandbox) (func(*typedTerminal) bool, []string){
 		"git": inGit, "the registry": asked("/tags/list"), "the password": prompted,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/render"
+)
 
 func (a *app) listCmd() *cobra.Command {
 	return &cobra.Command{
@@ -19,7 +23,7 @@ func (a *app) listCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(res)
+			return a.print(render.List{ListResult: res})
 		},
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
@@ -104,12 +105,12 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 		for i, name := range names {
 			req.Items[i].Component = name
 		}
-		a.comparing(cmd.Context(), svc)
+		req.Sizes = a.reports()
 		res, err := run(cmd.Context(), svc, req)
 		if err != nil {
 			return err
 		}
-		return errors.Join(a.finish(res, res.Err()), anchor.save(false))
+		return errors.Join(a.finish(render.Move{MoveResult: res}, res.Err()), anchor.save(false))
 	}
 	return cmd
 }
@@ -164,7 +165,7 @@ signed record says that the move does not take effect any more. A move that may 
 		if err != nil {
 			return err
 		}
-		return a.finish(res, res.Err())
+		return a.finish(render.Move{MoveResult: res}, res.Err())
 	}
 	return cmd
 }
@@ -268,13 +269,14 @@ could not be read or checked is shown as ?, and the exit code is 1 then.`,
 			return err
 		}
 		res, err := svc.Status(cmd.Context(), names)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case exitCode:
-			return a.finish(res, res.Odd())
 		}
-		return a.finish(res, res.Err())
+		failed := res.Err()
+		if exitCode {
+			failed = res.Odd()
+		}
+		return a.finish(render.Status{StatusResult: res}, failed)
 	}
 	return cmd
 }
@@ -306,7 +308,7 @@ func (a *app) historyCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return errors.Join(res.Err(), a.print(res))
+		return errors.Join(res.Err(), a.print(render.History{HistoryResult: res}))
 	}
 	return cmd
 }

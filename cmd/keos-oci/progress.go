@@ -9,6 +9,8 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/stratio/keos-oci/internal/terminal"
 )
 
 // progress renders the verbs' log records on stderr: a bar on a terminal, lines otherwise.
@@ -31,7 +33,7 @@ func (a *app) openProgress() error {
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}
 	switch a.global.logFormat {
 	case "json":
-		p.Handler = slog.NewJSONHandler(jsonWriter{a.err}, &slog.HandlerOptions{Level: level})
+		p.Handler = slog.NewJSONHandler(terminal.JSONWriter{W: a.err}, &slog.HandlerOptions{Level: level})
 	case "text":
 		p.Handler = slog.NewTextHandler(a.err, opts)
 		if isTerminal(a.err) {

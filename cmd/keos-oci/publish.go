@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
@@ -75,12 +76,12 @@ Every component passes the gate of "keos-oci check" first. A run that was killed
 		if err != nil {
 			return err
 		}
-		a.comparing(cmd.Context(), svc)
+		req.Sizes = a.reports()
 		res, err := svc.Publish(cmd.Context(), req)
 		if err != nil {
 			return err
 		}
-		return errors.Join(a.finish(res, res.Err()), anchor.save(false))
+		return errors.Join(a.finish(render.Publish{PublishResult: res}, res.Err()), anchor.save(false))
 	}
 	return cmd
 }

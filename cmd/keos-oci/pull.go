@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
@@ -53,21 +52,9 @@ ends with 2; --insecure-skip-verify unpacks without a question.`,
 		if err != nil {
 			return err
 		}
-		return a.finish(res, nil)
+		return a.finish(render.Pull{PullResult: res}, nil)
 	}
 	return cmd
 }
 
 const flagUnverified = "insecure-skip-verify"
-
-func (a *app) printPull(w io.Writer, r *release.PullResult) {
-	answer, advice := a.paint(green, "verified"), ""
-	if !r.Verified {
-		which := r.Reference[strings.LastIndex(r.Reference, "/")+1:]
-		answer, advice = a.paint(yellow, "not verified"), ": keos-oci verify "+r.Name+which[strings.IndexAny(which, ":@"):]
-	}
-	say(w, "pulled  %s  %s  %d files into %s  (%s%s)\n", r.Reference, short(r.Digest.String()), r.Files, r.Dir, answer, advice)
-	for _, n := range r.Notes {
-		say(w, "%s: %s\n", a.paint(bold, "note"), n)
-	}
-}

@@ -6,10 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 )
 
 func (a *app) verifyCmd() *cobra.Command {
 	var signing signFlags
+	var explains bool
 	cmd := &cobra.Command{
 		Use:   "verify COMPONENT[:TAG|@DIGEST]",
 		Short: "Say who signed an artifact and whether it may have its tag",
@@ -28,7 +30,7 @@ Exit code 3 means that it is refused, 1 that there is no answer: the registry or
 		ValidArgsFunction: a.completeTargets,
 	}
 	signing.bindVerifier(cmd.Flags())
-	cmd.Flags().BoolVar(&a.explains, "explain", false, "print each rule with its answer")
+	cmd.Flags().BoolVar(&explains, "explain", false, "print each rule with its answer")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
 		if err != nil {
@@ -42,7 +44,7 @@ Exit code 3 means that it is refused, 1 that there is no answer: the registry or
 		if err != nil {
 			return err
 		}
-		return a.finish(res, res.Err())
+		return a.finish(render.Verify{VerifyResult: res, Explains: explains}, res.Err())
 	}
 	return cmd
 }

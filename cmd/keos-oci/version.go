@@ -1,25 +1,14 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
-)
 
-// versionResult is what the program was built from.
-type versionResult struct {
-	Version   string            `json:"version"`
-	Commit    string            `json:"commit,omitempty"`
-	Time      string            `json:"time,omitempty"` // of the commit
-	Modified  bool              `json:"modified,omitempty"`
-	Go        string            `json:"go"`
-	Platform  string            `json:"platform"`
-	Libraries map[string]string `json:"libraries"`
-}
+	"github.com/stratio/keos-oci/internal/render"
+)
 
 // libraries are those that decide what is signed, packed and pushed.
 func libraries() []string {
@@ -40,8 +29,8 @@ func (a *app) versionCmd() *cobra.Command {
 }
 
 // buildResult reads what the Go toolchain put into the program: the linker is told nothing.
-func buildResult() *versionResult {
-	res := &versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+func buildResult() *render.Version {
+	res := &render.Version{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Libraries: map[string]string{}}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -63,21 +52,4 @@ func buildResult() *versionResult {
 		}
 	}
 	return res
-}
-
-func printVersion(w io.Writer, r *versionResult) {
-	fmt.Fprintf(w, "keos-oci\t%s\n", r.Version)
-	if r.Commit != "" {
-		fmt.Fprintf(w, "commit\t%s\n", r.Commit)
-		fmt.Fprintf(w, "time\t%s\n", r.Time)
-	}
-	if r.Modified {
-		fmt.Fprintln(w, "\twith changes that were not committed")
-	}
-	fmt.Fprintf(w, "go\t%s %s\n", r.Go, r.Platform)
-	for _, name := range libraries() {
-		if v := r.Libraries[name]; v != "" {
-			fmt.Fprintf(w, "%s\t%s\n", name, v)
-		}
-	}
 }

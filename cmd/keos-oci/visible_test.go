@@ -16,6 +16,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 )
 
 // hostile is a text with everything that steers terminals, logs and pages.
@@ -65,8 +66,8 @@ func fillHostile(v reflect.Value, depth int, on bool) {
 func TestNothingSteers(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		for _, result := range []any{
-			&componentsResult{}, &release.ExplainResult{}, &release.CheckResult{}, &release.PublishResult{}, &release.MoveResult{}, &release.StatusResult{},
-			&release.HistoryResult{}, &release.VerifyResult{}, &release.PullResult{}, &generateResult{}, &initResult{}, &release.DiffResult{}, &release.ListResult{},
+			&render.Components{}, &render.Explain{}, &render.Check{}, &render.Publish{}, &render.Move{}, &render.Status{}, &render.History{},
+			&render.Audit{}, &render.Verify{Explains: true}, &render.Pull{}, &generateResult{}, &initResult{}, &render.Diff{}, &render.List{},
 		} {
 			fillHostile(reflect.ValueOf(result), 0, on)
 			for _, format := range []string{"text", "json", "yaml"} {
@@ -75,7 +76,7 @@ func TestNothingSteers(t *testing.T) {
 					env := map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
 						"GITHUB_OUTPUT": filepath.Join(dir, "output")}
 					var out, errs bytes.Buffer
-					a := &app{out: &out, err: &errs, explains: true, getenv: func(name string) string { return env[name] },
+					a := &app{out: &out, err: &errs, getenv: func(name string) string { return env[name] },
 						global: globalFlags{output: format, report: filepath.Join(dir, "report"), concurrency: 1}}
 					if err := a.finish(result, nil); err != nil {
 						t.Fatal(err)
@@ -126,23 +127,9 @@ func TestErrorsAndLogsDoNotSteer(t *testing.T) {
 		}
 		slog.New(a.progress).Warn(hostile, "component", hostile, "error", errors.New(hostile))
 		a.explain(release.Failures{errors.New(hostile), errors.New("one\n" + hostile)})
-		errs.WriteString(a.annotation(finding.Finding{File: hostile, Rule: "x", Message: hostile, Fix: hostile}))
+		errs.WriteString(render.Annotation(finding.Finding{File: hostile, Rule: "x", Message: hostile, Fix: hostile}, hostile))
 		if bad := steering(errs.String()); bad != "" {
 			t.Errorf("%s: %q is in %q", format, bad, errs.String())
 		}
-	}
-}
-
-// TestVisible: what is left out is shown, and our own lines and tabs stay.
-func TestVisible(t *testing.T) {
-	for text, want := range map[string]string{
-		"plain ñ 日本 →": "plain ñ 日本 →", "\x1b[31m": `\x1b[31m`, "a\nb\tc": `a\nb\tc`, "\x7f\u009b": `\x7f\u009b`, "\u202e\u2028": `\u202e\u2028`, "\xff": `\xff`,
-	} {
-		if got := printable(text); got != want {
-			t.Errorf("printable(%q) = %s, want %s", text, got, want)
-		}
-	}
-	if got := visibleLines("a\tb\n\x1bc\r\n"); got != "a\tb\n"+`\x1bc\r`+"\n" {
-		t.Errorf("%q", got)
 	}
 }

@@ -36,6 +36,7 @@ type MoveRequest struct {
 	Unrecorded  bool          // a rollback to a version writes no record: signing is down
 
 	Anchor *journal.Anchor // what journals are compared with, and their heads put into; nil for nothing
+	Sizes  bool            // the result says how much of each component changed, which reads the artifacts before and after
 }
 
 // Statuses of a moved component, beside those of publish.
@@ -78,6 +79,7 @@ type MovedComponent struct {
 	Record      string          `json:"record,omitempty"`
 	Signer      string          `json:"signer,omitempty"`     // of the record
 	Signatures  []sign.Identity `json:"signatures,omitempty"` // of the artifact moved to, all that are valid
+	Changed     *Size           `json:"changed,omitempty"`    // if the request asks for sizes
 	Changes     []*DiffResult   `json:"changes,omitempty"`    // of a dry run: the files, then the objects of each variant
 	Notes       []string        `json:"notes,omitempty"`
 	Error       *Problem        `json:"error,omitempty"`
@@ -122,7 +124,11 @@ func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) 
 		s.actTogether(ctx, movers)
 		s.sideBySide(len(movers), func(i int) { movers[i].keep(ctx) })
 	}
-	return s.moveResult(action, movers, req.DryRun), nil
+	res := s.moveResult(action, movers, req.DryRun)
+	if req.Sizes {
+		res.sizes(ctx, s)
+	}
+	return res, nil
 }
 
 // actTogether signs all records before the first one is written: what cannot be signed leaves nothing moved.

@@ -43,6 +43,7 @@ type PublishRequest struct {
 	Request    string          // the same for a command and its repetition
 	Wait       time.Duration   // for a move of another command that is under way
 	Anchor     *journal.Anchor // what journals are compared with, and their heads put into; nil for nothing
+	Sizes      bool            // the result says how much of each component changed, which reads the artifacts before and after
 }
 
 // Statuses of a published component.
@@ -102,6 +103,7 @@ type PublishedComponent struct {
 	Reused        string               `json:"reused,omitempty"`
 	Repaired      string               `json:"repaired,omitempty"` // why an artifact with this content was not left alone
 	Tags          []tag.Move           `json:"tags"`
+	Changed       *Size                `json:"changed,omitempty"` // of the channel that followed, if the request asks for sizes
 	Signatures    []sign.Identity      `json:"signatures"`
 	RemoteBases   []kustomize.Vendored `json:"remoteBases,omitempty"`
 	Warnings      []finding.Finding    `json:"warnings,omitempty"`
@@ -162,6 +164,9 @@ func (s *Service) Publish(ctx context.Context, req PublishRequest) (*PublishResu
 		default:
 			res.Summary.Failed++
 		}
+	}
+	if req.Sizes {
+		res.sizes(ctx, s)
 	}
 	return res, nil
 }

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// visible shows what steers a terminal, a log or a page as an escape such as \x1b: texts of registries, files and Git reach people
+// Visible shows what steers a terminal, a log or a page as an escape such as \x1b: texts of registries, files and Git reach people
 // through this function alone. Characters in kept stay as they are.
-func visible(text, kept string) string {
+func Visible(text, kept string) string {
 	if utf8.ValidString(text) && !strings.ContainsFunc(text, steers) {
 		return text
 	}
@@ -37,29 +37,29 @@ func steers(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 }
 
-// printable is a text on one line.
-func printable(text string) string { return visible(text, "") }
+// Printable returns a text on one line.
+func Printable(text string) string { return Visible(text, "") }
 
-// shown is a text that has nothing but our own colours and line breaks.
-type shown string
+// Shown is a text that has nothing but our own colours and line breaks.
+type Shown string
 
-// say is fmt.Fprintf for people: what is not shown already is made printable.
-func say(w io.Writer, format string, args ...any) {
+// Say is fmt.Fprintf for people: an argument that is not Shown already is made printable.
+func Say(w io.Writer, format string, args ...any) {
 	for i, arg := range args {
 		switch arg.(type) {
-		case int, shown:
+		case int, Shown:
 		default:
-			args[i] = printable(fmt.Sprint(arg))
+			args[i] = Printable(fmt.Sprint(arg))
 		}
 	}
 	fmt.Fprintf(w, format, args...)
 }
 
-// visibleLines is a text of several lines.
-func visibleLines(text string) string { return visible(text, "\n\t") }
+// VisibleLines is a text of several lines.
+func VisibleLines(text string) string { return Visible(text, "\n\t") }
 
-// visibleJSON is JSON without the characters that encoding/json leaves in strings although they steer terminals.
-func visibleJSON(raw []byte) []byte {
+// VisibleJSON is JSON without the characters that encoding/json leaves in strings although they steer terminals.
+func VisibleJSON(raw []byte) []byte {
 	if !strings.ContainsFunc(string(raw), steersInJSON) {
 		return raw
 	}
@@ -77,11 +77,21 @@ func visibleJSON(raw []byte) []byte {
 // steersInJSON leaves out what is no part of a string: the line breaks between values.
 func steersInJSON(r rune) bool { return r >= unicode.MaxASCII && steers(r) }
 
-// jsonWriter takes whole lines of JSON.
-type jsonWriter struct{ w io.Writer }
+// JSONWriter takes whole lines of JSON.
+type JSONWriter struct{ W io.Writer }
 
 // Write implements io.Writer.
-func (j jsonWriter) Write(line []byte) (int, error) {
-	_, err := j.w.Write(visibleJSON(line))
+func (j JSONWriter) Write(line []byte) (int, error) {
+	_, err := j.W.Write(VisibleJSON(line))
 	return len(line), err
+}
+
+// NoCommand keeps a line from being a command to GitHub Actions, which looks for "::" behind leading blanks and for "##["
+// anywhere.
+func NoCommand(line string) string {
+	line = strings.ReplaceAll(line, "##[", "## [")
+	if text := strings.TrimLeftFunc(line, unicode.IsSpace); strings.HasPrefix(text, "::") {
+		line = line[:len(line)-len(text)] + ": :" + text[2:]
+	}
+	return line
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/render"
+	"github.com/stratio/keos-oci/internal/terminal"
+)
+
+// A command with output formats of its own names them in this annotation.
+const (
+	annotationFormats = "formats"
+	formatMatrix      = "matrix"
+	formatSARIF       = "sarif"
+)
+
+func extraFormats(cmd *cobra.Command) []string {
+	if f := cmd.Annotations[annotationFormats]; f != "" {
+		return strings.Split(f, ",")
+	}
+	return nil
+}
+
+// finish prints a result and returns the error that it has: people learn what succeeded even if something failed.
+func (a *app) finish(result any, failed error) error {
+	a.closeProgress()
+	r := a.viewOf(result)
+	return errors.Join(failed, a.print(result), a.report(r), a.forActions(r))
+}
+
+// print writes a result to stdout in the format of --output.
+func (a *app) print(result any) error {
+	out := bufio.NewWriter(a.out)
+	err := a.format(out, result)
+	return errors.Join(err, out.Flush())
+}
+
+func (a *app) format(out io.Writer, result any) error {
+	switch a.global.output {
+	case "json":
+		return render.JSON(out, result)
+	case "yaml":
+		return render.YAML(out, result)
+	case formatSARIF:
+		if r, ok := result.(interface{ SARIF(string) *finding.SARIF }); ok {
+			return render.JSON(out, r.SARIF(version()))
+		}
+	}
+	a.viewOf(result).Text(a.page(out))
+	return nil
+}
+
+// page is what text for people is written on.
+func (a *app) page(w io.Writer) *terminal.Page {
+	p := &terminal.Page{W: w, CI: a.inActions(), Now: a.clock()(), Zone: time.Local}
+	if isTerminal(a.out) {
+		p.Terminal, p.Width = true, columns(a.out)
+		p.Colour = isTerminal(a.err) && a.getenv("NO_COLOR") == ""
+	}
+	return p
+}
+
+func (a *app) inActions() bool { return a.getenv("GITHUB_ACTIONS") == "true" }
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// columns is how wide a terminal is, 0 where that is not known.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// report writes the result as Markdown to --report, and to the step's summary in GitHub Actions.
+func (a *app) report(r render.Result) error {
+	if !a.reports() {
+		return nil
+	}
+	text := r.Markdown()
+	return errors.Join(render.Append(a.global.report, text), render.Append(a.summaryFile(), text))
+}
+
+// reports says whether anybody reads a report.
+func (a *app) reports() bool { return a.global.report != "" || a.summaryFile() != "" }
+
+func (a *app) summaryFile() string {
+	if !a.inActions() {
+		return ""
+	}
+	return a.getenv("GITHUB_STEP_SUMMARY")
+}
+
+// forActions gives GitHub Actions outputs for the steps that follow, and annotations in the files that are to blame.
+func (a *app) forActions(r render.Result) error {
+	if !a.inActions() {
+		return nil
+	}
+	for _, f := range r.Annotations() {
+		fmt.Fprintln(a.err, render.Annotation(f, a.fromWorkspace(f.File)))
+	}
+	lines, whole, err := render.StepOutputs(r)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		slog.New(a.progress).Warn("the result is larger than GitHub takes as an output: use -o json instead")
+	}
+	return render.Append(a.getenv("GITHUB_OUTPUT"), lines)
+}
+
+// fromWorkspace is a file of the checkout as GitHub knows it, which may have been checked out into a folder of its own.
+func (a *app) fromWorkspace(file string) string {
+	top := a.getenv("GITHUB_WORKSPACE")
+	if file == "" || top == "" || a.top == "" {
+		return file
+	}
+	if inner, err := filepath.Rel(top, a.top); err == nil && filepath.IsLocal(inner) {
+		return filepath.ToSlash(filepath.Join(inner, file))
+	}
+	return file
+}
