@@ -77,7 +77,9 @@ type interim struct {
 }
 
 // Text implements render.Result.
-func (i interim) Text(p *terminal.Page) {
+func (i interim) Text(p *terminal.Page) { _ = i.print(p) }
+
+func (i interim) print(p *terminal.Page) error {
 	a := i.app
 	w := tabwriter.NewWriter(p.W, 0, 0, 2, ' ', 0)
 	switch r := i.result.(type) {
@@ -90,11 +92,11 @@ func (i interim) Text(p *terminal.Page) {
 	case *progressResult:
 		a.printProgress(w, r)
 	case *generateResult:
-		_ = a.printGenerated(a.out, r) // which looks whether that is a terminal
+		return a.printGenerated(a.out, r) // which looks whether that is a terminal
 	case *initResult:
-		_ = a.printInit(r)
+		return a.printInit(r)
 	}
-	_ = w.Flush()
+	return w.Flush()
 }
 
 // Markdown implements render.Result.
