@@ -64,7 +64,10 @@ func (a *app) format(out io.Writer, result any) error {
 
 // page is what text for people is written on.
 func (a *app) page(w io.Writer) *terminal.Page {
-	p := &terminal.Page{W: w, CI: a.inActions(), Now: a.clock()(), Zone: time.Local}
+	p := &terminal.Page{W: w, CI: a.inActions(), Now: time.Now(), Zone: time.Local}
+	if a.now != nil {
+		p.Now = a.now()
+	}
 	if isTerminal(a.out) {
 		p.Terminal, p.Width = true, columns(a.out)
 		p.Colour = isTerminal(a.err) && a.getenv("NO_COLOR") == ""
