@@ -65,23 +65,26 @@ func withoutTime(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Enabled implements slog.Handler.
-func (p *progress) Enabled(_ context.Context, level slog.Level) bool { return level >= p.level }
+// Enabled implements slog.Handler. A component that is done is a Debug record.
+func (p *progress) Enabled(_ context.Context, level slog.Level) bool { return level >= min(p.level, slog.LevelDebug) }
 
-// Handle implements slog.Handler: on a terminal a record that counts components starts the bar and a record of one
-// component moves it; the rest, and everything elsewhere, is a line.
+// Handle implements slog.Handler: on a terminal a record that counts components starts the bar, and the end of a component moves it: a
+// Debug record, or an Error. The rest, and everything elsewhere, is a line.
 func (p *progress) Handle(ctx context.Context, r slog.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	silent := r.Level < p.level
 	if p.bars == nil {
+		if silent {
+			return nil
+		}
 		return p.Handler.Handle(ctx, r)
 	}
-	silent := false
 	r.Attrs(func(a slog.Attr) bool {
 		switch {
 		case a.Key == "components":
 			*p.bar, silent = p.start(r.Message, a.Value.Int64()), true
-		case a.Key == "component" && r.Level != slog.LevelWarn && *p.bar != nil:
+		case a.Key == "component" && (r.Level == slog.LevelDebug || r.Level == slog.LevelError) && *p.bar != nil:
 			(*p.bar).Increment()
 			silent = r.Level < slog.LevelError
 		}

@@ -10,12 +10,12 @@ import (
 	"github.com/vbauerster/mpb/v8"
 )
 
-// TestProgress: elsewhere every record is a line; on a terminal components move a bar and only trouble makes lines.
+// TestProgress: elsewhere every record is a line, but not what the result has as well; on a terminal components move a bar and only trouble makes lines.
 func TestProgress(t *testing.T) {
 	feed := func(h slog.Handler) {
 		log := slog.New(h)
 		log.Info("publish", "components", 2)
-		log.Info("published", "component", "a")
+		log.Debug("published", "component", "a")
 		log.Warn("dirty work tree", "component", "b")
 		log.Error("failed", "component", "b", "code", "refused")
 	}
@@ -26,7 +26,7 @@ func TestProgress(t *testing.T) {
 	}
 	feed(a.progress)
 	a.closeProgress()
-	if got := strings.Count(lines.String(), "\n"); got != 4 || !strings.Contains(lines.String(), "msg=published component=a") {
+	if got := strings.Count(lines.String(), "\n"); got != 3 || strings.Contains(lines.String(), "published") {
 		t.Errorf("%d lines:\n%s", got, &lines)
 	}
 

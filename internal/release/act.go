@@ -107,7 +107,7 @@ func (m *mover) act(ctx context.Context) {
 	default:
 		m.out.Status = StatusUnchanged
 	}
-	m.Log.Info(m.out.Status, "component", m.component.Name, "version", m.target.Version)
+	m.Log.Debug(m.out.Status, "component", m.component.Name, "version", m.target.Version) // the result has it
 }
 
 // attempt is steps 2 to 5 of the protocol. They are finished even when a signal comes, within finishIn.

@@ -300,7 +300,7 @@ func (s *Service) publishOne(ctx context.Context, run *publication, c component.
 		s.Log.Error("failed", "component", c.Name, "code", out.Error.Code)
 		return out
 	}
-	s.Log.Info(out.Status, "component", c.Name, "digest", out.Digest)
+	s.Log.Debug(out.Status, "component", c.Name, "digest", out.Digest) // the result has it
 	return out
 }
 

@@ -15,8 +15,9 @@ type Check struct{ *release.CheckResult }
 
 // Text implements Result.
 func (r Check) Text(p *terminal.Page) {
+	seen := map[finding.Finding]bool{}
 	for _, c := range r.Components {
-		findings(p, c.Findings)
+		findings(p, unseen(c.Findings, seen))
 		for _, base := range c.RemoteBases {
 			notes(p, c.Name, []string{base.String()})
 		}
@@ -28,6 +29,18 @@ func (r Check) Text(p *terminal.Page) {
 		p.Say("; %d findings known", r.Summary.Known)
 	}
 	fmt.Fprintln(p.W)
+}
+
+// unseen is the findings that no component before had: a file may be in several components.
+func unseen(list []finding.Finding, seen map[finding.Finding]bool) []finding.Finding {
+	var left []finding.Finding
+	for _, f := range list {
+		if !seen[f] {
+			left = append(left, f)
+			seen[f] = true
+		}
+	}
+	return left
 }
 
 // Markdown implements Result.
@@ -52,8 +65,9 @@ func summaries(list []finding.Finding) []string {
 // Annotations implements Result.
 func (r Check) Annotations() []finding.Finding {
 	all := slices.Concat(r.Warnings, r.Notes)
+	seen := map[finding.Finding]bool{}
 	for _, c := range r.Components {
-		all = append(all, c.Findings...)
+		all = append(all, unseen(c.Findings, seen)...)
 	}
 	return all
 }
