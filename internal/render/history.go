@@ -21,7 +21,8 @@ func (r History) Text(p *terminal.Page) {
 	var rows []terminal.Row
 	for _, m := range r.Moves {
 		if m.Error != "" {
-			rows = append(rows, terminal.Row{m.Tag, "-", "-", "-", "-", p.Paint(terminal.Red, m.State), m.Error, cmp.Or(m.Signer, "-")})
+			// who signed such a record is a claim
+			rows = append(rows, terminal.Row{m.Tag, "-", "-", "-", "-", p.Paint(terminal.Red, m.State), m.Error, "-"})
 			continue
 		}
 		at := m.Time
