@@ -66,7 +66,9 @@ func withoutTime(_ []string, a slog.Attr) slog.Attr {
 }
 
 // Enabled implements slog.Handler. A component that is done is a Debug record.
-func (p *progress) Enabled(_ context.Context, level slog.Level) bool { return level >= min(p.level, slog.LevelDebug) }
+func (p *progress) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= min(p.level, slog.LevelDebug)
+}
 
 // Handle implements slog.Handler: on a terminal a record that counts components starts the bar, and the end of a component moves it: a
 // Debug record, or an Error. The rest, and everything elsewhere, is a line.
