@@ -137,13 +137,13 @@ func (s Set) Shards(n int) []Set {
 
 // unknown words the error for a name that is not among those known.
 func unknown(what, name string, known []string) error {
-	switch near := nearest(name, known); {
+	switch near := Nearest(name, known); {
 	case len(known) == 0:
 		return fmt.Errorf("%w %s %q: there is none", ErrUnknown, what, name)
 	case len(near) > 0:
-		return fmt.Errorf("%w %s %q: did you mean %s? There are %s", ErrUnknown, what, name, enumerate(near), enumerate(known))
+		return fmt.Errorf("%w %s %q; did you mean %s? known: %s", ErrUnknown, what, name, enumerate(near), enumerate(known))
 	}
-	return fmt.Errorf("%w %s %q: there are %s", ErrUnknown, what, name, enumerate(known))
+	return fmt.Errorf("%w %s %q; known: %s", ErrUnknown, what, name, enumerate(known))
 }
 
 // within reports whether p is the folder dir or lies below it; "." holds everything.

@@ -23,9 +23,9 @@ func TestSet_Find(t *testing.T) {
 		t.Errorf("Find(frontend) = %v, %v", c.Name, err)
 	}
 	for name, want := range map[string]string{
-		"frontned": `unknown component "frontned": did you mean frontend? There are backend, frontend, redis`,
+		"frontned": `unknown component "frontned"; did you mean frontend? known: backend, frontend, redis`,
 		"Backend":  `did you mean backend?`,
-		"zzz":      `unknown component "zzz": there are backend, frontend, redis`,
+		"zzz":      `unknown component "zzz"; known: backend, frontend, redis`,
 	} {
 		_, err := s.Find(name)
 		if !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), want) {

@@ -305,7 +305,7 @@ func TestLoad_configErrors(t *testing.T) {
 		"variant beside": {v + "components:\n  b:\n    paths: [other]\n    variants:\n    - x\n    - z\n",
 			":8: components.b.variants[1]: other/z is no folder of the component with a file that Git tracks"},
 		"unknown component": {v + "components:\n  aa: {gitTag: 'v{version}'}\n",
-			`:4: components.aa: unknown component "aa": did you mean a? There are a; an entry that defines a component has paths`},
+			`:4: components.aa: unknown component "aa"; did you mean a? known: a; an entry that defines a component has paths`},
 		"duplicate key":  {v + "registry: a\ncomponents:\n  b: {}\n  b: {}\n", ":6: components.b: given twice, first on line 5"},
 		"duplicate flow": {v + "artifact: {mode: a, mode: a}\n", ":3: artifact.mode: given twice, first on line 3"},
 		"two documents":  {v + "---\n" + v, ":3: a second document: the file may hold only one"},

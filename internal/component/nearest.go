@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// nearest returns the candidates that key may be a slip of the pen for, the best ones only, in the order given.
-func nearest(key string, candidates []string) []string {
+// Nearest returns the candidates that look most like key, in the order given. It returns none where nothing looks like key.
+func Nearest(key string, candidates []string) []string {
 	best := max(1, len(key)/3)
 	var near []string
 	for _, candidate := range candidates {

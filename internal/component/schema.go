@@ -81,7 +81,7 @@ func (s *schema) unknownKey(key, schemaURL string) string {
 	if len(known) == 0 {
 		return fmt.Sprintf("%q is not a name allowed here", key)
 	}
-	if near := nearest(key, known); len(near) > 0 {
+	if near := Nearest(key, known); len(near) > 0 {
 		return "unknown key: did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return "unknown key: known are " + strings.Join(known, ", ")

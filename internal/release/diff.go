@@ -143,9 +143,9 @@ func knowVariants(c component.Component, asked []string) error {
 		switch {
 		case slices.Contains(c.Variants, v):
 		case len(c.Variants) == 0:
-			return fmt.Errorf("%w variant %q: %s has none", component.ErrUnknown, v, c.Name)
+			return fmt.Errorf("%w variant %q; %s has none", component.ErrUnknown, v, c.Name)
 		default:
-			return fmt.Errorf("%w variant %q: %s has %s", component.ErrUnknown, v, c.Name, strings.Join(c.Variants, ", "))
+			return fmt.Errorf("%w variant %q; %s has %s", component.ErrUnknown, v, c.Name, strings.Join(c.Variants, ", "))
 		}
 	}
 	return nil

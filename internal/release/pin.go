@@ -63,5 +63,5 @@ func notPublished(c component.Component, v *semver.Version, versions []string) e
 	if len(near) == 0 {
 		return fmt.Errorf("%s:%s: %w: no version is published yet", c.Repository, tag.Version(v), registry.ErrNotFound)
 	}
-	return fmt.Errorf("%s:%s: %w: the nearest versions are %s", c.Repository, tag.Version(v), registry.ErrNotFound, strings.Join(near, ", "))
+	return fmt.Errorf("%s:%s: %w: nearest published: %s", c.Repository, tag.Version(v), registry.ErrNotFound, strings.Join(near, ", "))
 }
