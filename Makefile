@@ -82,6 +82,15 @@ lint: $(LINT) $(ACTIONLINT)
 docs: ## write docs/cli from the command tree
 	go run ./cmd/keos-oci docs docs/cli
 
+.PHONY: man
+man: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct)
+man: ## write the man pages to bin/man; to read one: man -l bin/man/keos-oci-promote.1
+	go run ./cmd/keos-oci docs --format man bin/man
+
+.PHONY: completions
+completions: ## write the completion scripts of bash, zsh, fish and PowerShell to bin/completions
+	go run ./cmd/keos-oci docs --format completions bin/completions
+
 .PHONY: docs-check
 docs-check:
 	@rm -rf .cache/cli && mkdir -p .cache && go run ./cmd/keos-oci docs .cache/cli && diff -r docs/cli .cache/cli || { echo "run make docs"; exit 1; }

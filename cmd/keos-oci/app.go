@@ -55,6 +55,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	cmd := a.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
+	if err != nil && !a.started {
+		err = commandError(cmd, err)
+	}
 	defer a.critical.enter()() // what is left is to say how it ended
 	a.closeProgress()
 	if err == nil {
@@ -68,14 +71,14 @@ func (a *app) root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keos-oci",
 		Short: "Publish GitOps components as signed OCI artifacts and move the tags that clusters follow",
-		Long: `keos-oci packages the fleet, infra and app components of a Git checkout as Flux OCI artifacts, one repository per
-component, signs them with Cosign (keyless or with a key pair) and keeps immutable version tags and the channels latest
-and latest-stable. Tags move last: a cluster never meets an artifact that it cannot verify.`,
-		Example: `  keos-oci components                       what this checkout would publish
-  keos-oci check                            everything publish would refuse, without a registry
-  keos-oci publish                          publish what changed, sign it, move latest
-  keos-oci publish --ref refs/tags/frontend/v1.2.3
-  keos-oci verify frontend:v1.2.3`,
+		Long: `keos-oci packs the fleet, infra and app components of a Git checkout as Flux OCI artifacts. Each component has its own repository
+in the registry. keos-oci signs each artifact with Cosign, keyless or with a key pair. Version tags never change. The channels latest and
+latest-stable move. Tags move last, so a cluster never gets an artifact that it cannot verify.`,
+		Example: `  keos-oci components                # what this checkout would publish
+  keos-oci check                     # what publish would refuse
+  keos-oci publish                   # publish changes, sign them, move latest
+  keos-oci verify frontend:v1.2.3    # who signed it, and may it have this tag
+  keos-oci promote frontend v1.2.3   # move latest-stable to a version`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
@@ -84,27 +87,35 @@ and latest-stable. Tags move last: a cluster never meets an artifact that it can
 	cmd.SetErr(a.err)
 	cmd.SetIn(a.in)
 	g, f := &a.global, cmd.PersistentFlags()
-	f.StringVarP(&g.directory, "directory", "C", ".", "a folder of the Git checkout to work on")
-	f.StringVar(&g.config, "config", "", "config file (default keos-oci.yaml at the checkout's top, if there)")
+	f.StringVarP(&g.directory, "directory", "C", ".", "a folder in the Git checkout to use")
+	f.StringVar(&g.config, "config", "", "config file (default keos-oci.yaml at the top of the checkout)")
 	f.StringVar(&g.registry, "registry", "",
 		"[http[s]://]HOST/PREFIX of the repositories (default from the config, else ghcr.io/<owner>/<repo>)")
-	f.StringVar(&g.registryCA, "registry-ca", "", "file with PEM certificates to trust beside the system's")
-	f.BoolVar(&g.plainHTTP, "plain-http", false, "speak HTTP without TLS (default on loopback, unless --registry-ca or https:// is given)")
+	f.StringVar(&g.registryCA, "registry-ca", "", "file with PEM certificates to trust, in addition to the system's")
+	f.BoolVar(&g.plainHTTP, "plain-http", false, "use HTTP without TLS (default on loopback, unless --registry-ca or https:// is given)")
 	f.StringVarP(&g.output, "output", "o", "text", "text, json or yaml")
-	f.IntVar(&g.concurrency, "concurrency", 16, "components in flight")
-	f.DurationVar(&g.timeout, "timeout", 15*time.Minute, "for the whole command; 0 is no limit")
+	f.IntVar(&g.concurrency, "concurrency", 16, "how many components are processed at the same time")
+	f.DurationVar(&g.timeout, "timeout", 15*time.Minute, "limit for the whole command; 0 is no limit")
 	f.DurationVar(&g.registryTimeout, "registry-timeout", time.Minute,
-		"for one request to the registry, repetitions included; blobs: without progress; 0 is no limit")
+		"limit for one request to the registry with its retries; for a blob: limit without progress; 0 is no limit")
 	f.DurationVar(&g.sigstoreTimeout, "sigstore-timeout", 30*time.Second,
-		"for one request to Fulcio, Rekor or the identity provider, and twice what TUF has in all; 0 is no limit")
+		"limit for one request to Fulcio, Rekor or the identity provider; TUF has half of it in total; 0 is no limit")
 	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
-	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, fit for a comment on a pull request")
+	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, for example for a comment on a pull request")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
 	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(),
 		a.historyCmd(), a.auditCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.migrateCmd(), a.registryCmd(),
 		a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
+	putUnder(f, headingRegistry, "registry-ca", "plain-http")
+	putUnder(f, headingLimits, "concurrency", "timeout", "registry-timeout", "sigstore-timeout")
+	putUnder(f, headingLogs, "log-level", "log-format", "report")
+	a.arrangeHelp(cmd)
+	explainUsage(cmd)
+	offerChoices(cmd)
 	return cmd
 }
 
@@ -118,15 +129,14 @@ func version() string {
 
 // begin checks the global flags and applies the timeout.
 func (a *app) begin(cmd *cobra.Command) error {
-	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil { // which cobra would do only after this
+	if err := errors.Join(missingFlags(cmd), cmd.ValidateFlagGroups()); err != nil { // which cobra would do only after this
 		return err
 	}
-	formats := append([]string{"text", "json", "yaml"}, extraFormats(cmd)...)
-	if !slices.Contains(formats, a.global.output) {
-		return fmt.Errorf("--output %s is none of %v", a.global.output, formats)
+	if formats := formatsOf(cmd); !slices.Contains(formats, a.global.output) {
+		return fmt.Errorf("--output %s is unknown; use %s", a.global.output, enumerate(formats))
 	}
 	if a.global.concurrency < 1 {
-		return fmt.Errorf("--concurrency %d: at least 1", a.global.concurrency)
+		return fmt.Errorf("--concurrency is %d; use 1 or more", a.global.concurrency)
 	}
 	a.global.plainHTTPAsked = cmd.Flags().Changed("plain-http")
 	if a.global.timeout > 0 {

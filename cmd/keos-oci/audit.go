@@ -22,27 +22,27 @@ func (a *app) auditCmd() *cobra.Command {
 	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "audit [COMPONENT…]",
-		Short: "Judge every version, release record, channel and record of a move",
-		Long: `Asks of everything in the registry what verify asks of one artifact, and looks whether something is missing: signatures, versions,
-records. The exit code is 3 if something is not as it should be, and 1 if something could not be checked.
+		Short: "Verify every version, release record, channel and journal record",
+		Long: `Checks everything in the registry by the rules of verify, and looks for missing signatures, versions and records. The exit code is 3 if
+something is wrong, and 1 if something could not be checked.
 
-Whoever can write to the registry can delete the newest records, too, and what is left looks whole. An anchor is a file with the newest record of
-each channel, which a mover has signed. Keep it outside the registry: in the cache of CI or in the fleet repository.`,
+Whoever can write to the registry can also delete the newest records. What is left looks complete. An anchor protects against that: it is
+a file with the newest signed record of each channel. Keep it outside the registry, in the cache of CI or in the fleet repository.`,
 		Example: `  keos-oci audit
-  keos-oci audit --anchor anchor.json                      has anything been taken away since?
-  keos-oci audit --anchor anchor.json --write-anchor       the same, and keep what is there now
-  keos-oci audit --rekor-url https://rekor.sigstore.dev    also what the log knows and the registry lacks
+  keos-oci audit --anchor anchor.json                  # was anything deleted?
+  keos-oci audit --anchor anchor.json --write-anchor   # and keep what is new
+  keos-oci audit --rekor-url https://rekor.sigstore.dev
   keos-oci audit frontend -o json`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	f := cmd.Flags()
 	anchor.bind(f)
 	f.StringVar(&write, "write-anchor", "",
-		"write the newest records to the file of --anchor, or to this one; what was taken away stays in the file")
+		"write the newest records to the file of --anchor, or to this file; records that were deleted stay in it")
 	f.Lookup("write-anchor").NoOptDefVal = sameFile
 	signing.bindVerifier(f)
 	f.StringVar(&signing.Services.RekorURL, "rekor-url", "",
-		"transparency log to ask what movers signed that is not here (default from the config, else none); one that can be searched, such as https://rekor.sigstore.dev")
+		"transparency log to search for records that the registry lacks, such as https://rekor.sigstore.dev (default from the config, else none)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if write == sameFile && anchor.file == "" {
 			return fmt.Errorf("%w: --write-anchor: say the file, with --anchor FILE or --write-anchor=FILE", errUsage)
@@ -81,8 +81,9 @@ type anchorFlag struct {
 }
 
 func (f *anchorFlag) bind(flags *pflag.FlagSet) {
+	defer under(flags, headingJournal)()
 	flags.StringVar(&f.file, "anchor", "",
-		"file with the newest record of each channel, kept outside the registry: a journal that lacks one was cut off")
+		"file with the newest record of each channel, kept outside the registry; a journal without that record was cut off")
 }
 
 // open reads the file. Without the flag the anchor is nil; a file that is not there yet is empty.

@@ -11,18 +11,18 @@ func (a *app) checkCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [COMPONENT…]",
 		Short: "Find everything that publish would refuse, without a registry",
-		Long: `Packs each component, unpacks the tarball into an empty folder, builds every variant there as Flux does and demands the
-same output as in the checkout. Files from outside the component, plaintext Secrets, private keys and .env files are
-refused with file and line; what may surprise on a cluster is a warning.
+		Long: `Packs each component and unpacks it into an empty folder. Then check builds every variant there as Flux does, and compares the output
+with that of the checkout. Files from outside the component, plaintext Secrets, private keys and .env files are errors: check prints the
+file and the line. What may surprise you on a cluster is a warning.
 
-A baseline is a file with the errors of today, which are known from then on: they become warnings, and only new ones refuse a component.
-Write it with --write-baseline FILE, name it in keos-oci.yaml (baseline: FILE) and commit both.
+A baseline is a file with the errors of today. Known errors become warnings, and only new errors refuse a component. Write the file with
+--write-baseline FILE, add "baseline: FILE" to keos-oci.yaml and commit both.
 
-Text output and reports sum up many findings of one rule; -o json, yaml and sarif have each of them.`,
+Text output and reports sum up many findings of one rule. The formats json, yaml and sarif have each finding.`,
 		Example: `  keos-oci check
   keos-oci check frontend -o json
-  keos-oci check -o sarif >findings.sarif                for code scanning of GitHub and other code hosts
-  keos-oci check --write-baseline ci/known.yaml          accept what is there today`,
+  keos-oci check -o sarif >findings.sarif         # for code scanning
+  keos-oci check --write-baseline ci/known.yaml   # accept the errors of today`,
 		Annotations:       map[string]string{annotationFormats: formatSARIF},
 		ValidArgsFunction: a.completeComponents,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,6 +41,6 @@ Text output and reports sum up many findings of one rule; -o json, yaml and sari
 			return a.finish(render.Check{CheckResult: res}, res.Err())
 		},
 	}
-	cmd.Flags().StringVar(&baseline, "write-baseline", "", "write the errors of all components to this file, as known from now on")
+	cmd.Flags().StringVar(&baseline, "write-baseline", "", "write the errors of all components to this file; they are known from now on")
 	return cmd
 }

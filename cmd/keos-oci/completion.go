@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
 	"github.com/stratio/keos-oci/internal/terminal"
@@ -37,8 +39,11 @@ func (a *app) completeComponents(cmd *cobra.Command, args []string, _ string) ([
 
 // completeThenVersions offers a component, and then its versions, newest first.
 func (a *app) completeThenVersions(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
-	switch len(args) {
+	switch len(splitTarget(args)) {
 	case 0:
+		if strings.Contains(text, ":") {
+			return a.completeTargets(cmd, args, text)
+		}
 		return a.completeComponents(cmd, args, text)
 	case 1:
 		return a.tagsOf(cmd, args[0]).Versions, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
@@ -74,6 +79,14 @@ func (a *app) completeTargets(cmd *cobra.Command, args []string, text string) ([
 		targets = append(targets, name+":"+t)
 	}
 	return targets, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+// completeTargetThenTag offers COMPONENT, COMPONENT:TAG, or the tag as an argument of its own.
+func (a *app) completeTargetThenTag(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	if len(splitTarget(args)) == 1 {
+		return a.completeThenTags(cmd, args, text)
+	}
+	return a.completeTargets(cmd, args, text)
 }
 
 // completeTargetThenFolder is for pull.
@@ -133,4 +146,33 @@ func (a *app) completeChannels(cmd *cobra.Command, _ []string, _ string) ([]stri
 	}
 	slices.Sort(names)
 	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeClusters offers the clusters of the fleet that the checkout is.
+func (a *app) completeClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	fleet, err := a.openFleet(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, folder := range fleet.Clusters() {
+		if name := path.Base(folder); !slices.Contains(args, name) && terminal.Printable(name) == name {
+			names = append(names, name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// offerChoices offers the values of flags that have only a few.
+func offerChoices(root *cobra.Command) {
+	values := map[string][]string{"log-level": {"debug", "info", "warn", "error"}, "log-format": {"text", "json"},
+		"color": {"auto", "always", "never"}, "signature-format": {"bundle", "both"}, "kind": {"infra", "apps"},
+		"signer": {"cluster", "component"}, "provider": flux.Providers()}
+	everyCommand(root, func(cmd *cobra.Command) {
+		for flag, list := range values {
+			if cmd.LocalFlags().Lookup(flag) != nil {
+				_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp))
+			}
+		}
+	})
 }

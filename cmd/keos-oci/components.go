@@ -15,6 +15,8 @@ func (a *app) componentsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "components",
 		Short: "List what this checkout would publish",
+		Long: `Lists the components of the checkout with their kind, folder, repository and variants. --explain prints for each file of a component why
+it is in the artifact or not. -o matrix prints a matrix for jobs of GitHub Actions.`,
 		Example: `  keos-oci components
   keos-oci components --changed-since origin/main
   keos-oci components --explain frontend
@@ -22,9 +24,9 @@ func (a *app) componentsCmd() *cobra.Command {
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{annotationFormats: formatMatrix},
 	}
-	cmd.Flags().StringVar(&since, "changed-since", "", "only those with a file that differs from this Git revision")
-	cmd.Flags().IntVar(&shards, "shards", 0, "with -o matrix: at most this many jobs, each with several components")
-	cmd.Flags().StringVar(&explain, "explain", "", "tell of each file why it is in this component's artifact or out of it")
+	cmd.Flags().StringVar(&since, "changed-since", "", "list only components with files that changed since this Git revision")
+	cmd.Flags().IntVar(&shards, "shards", 0, "with -o matrix: the largest number of jobs; each gets several components")
+	cmd.Flags().StringVar(&explain, "explain", "", "print for each file of this component why it is in the artifact or not")
 	cmd.MarkFlagsMutuallyExclusive("explain", "changed-since")
 	cmd.MarkFlagsMutuallyExclusive("explain", "shards")
 	_ = cmd.RegisterFlagCompletionFunc("explain", a.completeComponents)

@@ -15,27 +15,27 @@ func (a *app) diffCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff COMPONENT FROM [TO]",
 		Short: "Compare two artifacts, or an artifact and the checkout",
-		Long: `FROM and TO are tags or digests (sha256:…) of the component. Without TO the artifact is compared with the checkout: with
-what publish would pack, which is the files that Git tracks, as they are now.
+		Long: `FROM and TO are tags or digests (sha256:…) of the component. Without TO, the artifact is compared with what publish would pack now: the
+files that Git tracks, as they are in the checkout.
 
-With --variant the objects that the variant renders are compared in the place of the files, as a cluster would see the
-change. Values of Secrets are never shown: equal marks stand for equal values, within one run only. The files themselves
-are shown as they are.
+With --variant, diff compares the objects that the variant renders, as a cluster would see the change. Values of Secrets are never shown:
+equal marks stand for equal values within one run. Files are shown as they are.
 
-Signatures are not checked, and a warning says so: "keos-oci verify" asks who signed.`,
-		Example: `  keos-oci diff frontend latest-stable latest                what a promotion would bring
-  keos-oci diff frontend latest                              what publish would bring
-  keos-oci diff frontend v1.2.3 v1.3.0 --variant production  in the words of the cluster
-  keos-oci diff frontend latest --exit-code -o json          for scripts: 3 when they differ`,
-		Args:              cobra.RangeArgs(2, 3),
+diff does not check signatures and says so in a warning. Use "keos-oci verify" for that.`,
+		Example: `  keos-oci diff frontend latest-stable latest   # what promote would bring
+  keos-oci diff frontend latest                 # what publish would bring
+  keos-oci diff frontend:v1.2.3 v1.3.0 --variant production
+  keos-oci diff frontend latest --exit-code -o json   # 3 if they differ`,
+		Args:              splitFirst(cobra.RangeArgs(2, 3)),
 		ValidArgsFunction: a.completeThenTags,
 	}
-	cmd.Flags().StringArrayVar(&req.Variants, "variant", nil, "compare the objects that the variant `NAME` renders; may be repeated")
+	cmd.Flags().StringArrayVar(&req.Variants, "variant", nil, "compare the objects that the variant `NAME` renders; can be repeated")
 	cmd.Flags().BoolVar(&req.MayMiss, "allow-missing", false,
-		"take a FROM that does not exist for an empty one, as before the first publication")
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 when they differ")
+		"treat a missing FROM as empty, as before the first publish")
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 if they differ")
 	_ = cmd.RegisterFlagCompletionFunc("variant", a.completeVariants)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		args = splitTarget(args)
 		svc, names, err := a.serviceFor(cmd.Context(), nil, args[0])
 		if err != nil {
 			return err

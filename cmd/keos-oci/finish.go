@@ -26,11 +26,13 @@ const (
 	formatSARIF       = "sarif"
 )
 
-func extraFormats(cmd *cobra.Command) []string {
+// formatsOf lists the values of --output of a command.
+func formatsOf(cmd *cobra.Command) []string {
+	formats := []string{"text", "json", "yaml"}
 	if f := cmd.Annotations[annotationFormats]; f != "" {
-		return strings.Split(f, ",")
+		formats = append(formats, strings.Split(f, ",")...)
 	}
-	return nil
+	return formats
 }
 
 // finish prints a result and returns the error that it has: people learn what succeeded even if something failed.

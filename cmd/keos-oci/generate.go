@@ -66,6 +66,8 @@ func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 	f.StringVar(&g.trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	g.signing.bindPolicy(f)
 	f.StringVar(&g.signing.Key, "key", "", "artifacts are signed with this key pair; the Secret of --key-secret has the key")
+	putUnder(f, headingRegistry, "cluster-registry", "pull-secret", "service-account", "provider", "cert-secret", "insecure")
+	putUnder(f, headingSigning, "key-secret", "trusted-root-secret", "key")
 }
 
 // bindTenants is for what speaks of components.

@@ -94,6 +94,8 @@ func (c *clusterFlags) bind(cmd *cobra.Command) {
 	f.StringVar(&d.Type, "cluster-type", "", "kubernetes, openshift, aws, azure or gcp (default kubernetes)")
 	f.StringVar(&d.Size, "cluster-size", "", "small, medium or large (default medium)")
 	f.StringVar(&d.InternalDomain, "internal-domain", "", `domain of the cluster's Services (default "cluster.local")`)
+	putUnder(f, headingFlux, "flux-version", "flux-registry", "flux-artifact", "flux-pull-secret", "operator-chart", "operator-chart-secret",
+		"flux-components", "cluster-type", "cluster-size", "internal-domain")
 	for _, name := range []string{"environment", "channel", "domain"} {
 		_ = cmd.MarkFlagRequired(name)
 	}

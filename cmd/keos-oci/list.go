@@ -10,6 +10,7 @@ func (a *app) listCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list COMPONENT",
 		Short: "List the published versions and other tags of a component",
+		Long:  "Lists the versions, newest first, and then the other tags. Tags that only carry signatures and records are left out.",
 		Example: `  keos-oci list frontend
   keos-oci list frontend -o json`,
 		Args:              cobra.ExactArgs(1),

@@ -23,6 +23,9 @@ back. A phase that is run again changes nothing that is done already.`,
 	}
 	cmd.AddCommand(a.migratePlanCmd(), a.migratePrepareCmd(), a.migrateSwitchCmd(), a.migrateAdoptCmd(), a.migrateFleetCmd(),
 		a.migrateCleanupCmd(), a.migrateStatusCmd())
+	for _, phase := range cmd.Commands() {
+		phase.ValidArgsFunction = a.completeClusters
+	}
 	return cmd
 }
 

@@ -28,13 +28,14 @@ func (a *app) promoteCmd() *cobra.Command {
 	})
 	cmd.Use = "promote COMPONENT VERSION"
 	cmd.Short = "Move latest-stable to a published version"
-	cmd.Long = `Verifies the version's signature against the policy of the channel, records the move in the journal and moves the channel.
-An older version than the channel's is refused: that is what rollback is for. With --from-file, a file with a line
-"component version" each, all components are read, decided and verified before the first one moves.`
+	cmd.Long = `Verifies the signature of the version against the policy of the channel, records the move in the journal and moves the channel. promote
+refuses a version that is older than the channel's: use rollback for that.
+
+--from-file reads a file with one "COMPONENT VERSION" per line. All components are read, decided and verified before the first one moves.`
 	cmd.Example = `  keos-oci promote frontend v1.2.3
-  keos-oci promote frontend v1.2.3 --dry-run
+  keos-oci promote frontend:v1.2.3 --dry-run
   keos-oci promote --from-file train.txt --reason "release 42"
-  keos-oci promote frontend v1.2.3 --expect sha256:…       only if the channel still names this`
+  keos-oci promote frontend v1.2.3 --expect sha256:…   # unless it moved`
 	return cmd
 }
 
@@ -43,17 +44,17 @@ func (a *app) rollbackCmd() *cobra.Command {
 		return svc.Rollback(ctx, req)
 	})
 	cmd.Use = "rollback COMPONENT [VERSION]"
-	cmd.Short = "Move latest-stable back, to what was there before or to a version"
-	cmd.Long = `Without a version, the journal says what the channel named before; a second rollback goes one further back. With one, the
-channel goes there, wherever that is. The target's signature is verified first. Publish does not put what was left, or was passed over, on
-the channel again: an explicit promote can.
+	cmd.Short = "Move latest-stable back to what it was before, or to a version"
+	cmd.Long = `Without a version, the channel goes back to what the journal says it was before. A second rollback goes one step further back. With a
+version, the channel goes to that version. rollback verifies the signature of the target first. publish does not move the channel to the
+left or skipped versions again; promote can.
 
-With a version, no record, list or log that cannot be read keeps the rollback from going there. While signing is down, --unrecorded moves the
-channel without a record; the next move records it.`
+With a version, an unreadable record, list or log does not stop the rollback. While signing is down, --unrecorded moves the channel
+without a record. The next move records it.`
 	cmd.Example = `  keos-oci rollback frontend --reason "500s since 02:50"
   keos-oci rollback frontend v1.2.2
   keos-oci rollback frontend --dry-run
-  keos-oci rollback frontend v1.2.2 --unrecorded           signing is down, and this cannot wait`
+  keos-oci rollback frontend v1.2.2 --unrecorded   # while signing is down`
 	return cmd
 }
 
@@ -66,20 +67,26 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 	var signing signFlags
 	cmd := &cobra.Command{ValidArgsFunction: a.completeThenVersions}
 	f := cmd.Flags()
-	f.StringVar(&req.Channel, "channel", "", "channel to move (default the first that follows versions)")
-	f.StringVar(&req.Reason, "reason", "", "why, for the journal")
-	f.StringVar(&expect, "expect", "", "digest that the channel must name now, or nothing is done")
-	f.StringVar(&file, "from-file", "", "file with lines of COMPONENT VERSION; - is stdin")
+	f.StringVar(&req.Channel, "channel", "", "channel to move (default the first one that follows versions)")
+	f.StringVar(&req.Reason, "reason", "", "reason for the move; it goes into the journal")
+	f.StringVar(&expect, "expect", "", "do nothing unless the channel points to this digest now")
+	f.StringVar(&file, "from-file", "", "file with one COMPONENT VERSION per line; - is stdin")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
 	bindRequest(f, &req.Request, &req.Wait)
 	if verb == "promote" {
 		anchor.bind(f)
 	} else {
-		f.BoolVar(&req.Prereleases, "allow-prerelease", false, "go to a pre-release, which clusters of the channel never had otherwise")
-		f.BoolVar(&req.Unrecorded, "unrecorded", false, "write no record: for when signing is down; needs a version")
+		f.BoolVar(&req.Prereleases, "allow-prerelease", false, "allow a pre-release as the target")
+		f.BoolVar(&req.Unrecorded, "unrecorded", false, "write no record, for example while signing is down; needs a version")
 	}
 	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
 	signing.bindMover(f)
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if n := len(splitTarget(args)); file == "" && n != 2 && !(n == 1 && verb == "rollback") {
+			return errUsage
+		}
+		return nil
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if req.Items, err = a.moveItems(verb, args, file); err != nil {
 			return err
@@ -117,9 +124,10 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 
 // bindRequest adds what the verbs share that move channels.
 func bindRequest(f *pflag.FlagSet, request *string, wait *time.Duration) {
+	defer under(f, headingJournal)()
 	f.StringVar(request, "request", "",
-		"name of this command: repeated with the same name, it completes what was begun, once (default the CI run, else random)")
-	f.DurationVar(wait, "wait-for-move", 0, "how long to wait for a move of another command that is under way, for example 2m")
+		"name of this request: with the same name, a second run completes the first one (default the CI run, else random)")
+	f.DurationVar(wait, "wait-for-move", 0, "how long to wait for an unfinished move of another command, for example 2m")
 }
 
 // requestOf is what names a command: what the user says, else the CI run without its attempt, else something that nobody else says.
@@ -136,18 +144,18 @@ func (a *app) cancelCmd() *cobra.Command {
 	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "cancel COMPONENT…",
-		Short: "End moves that were begun and never finished",
-		Long: `A command that was killed may leave a record of a move that was not made. Its own repetition completes it. This command closes it: a
-signed record says that the move does not take effect any more. A move that may still be under way is closed with --now alone.`,
+		Short: "Close moves that were never finished",
+		Long: `A command that was killed may leave an unfinished move in the journal. Run the same command again to complete the move, or close it with
+cancel: a signed record says that the move is over. A move that may still be running is closed only with --now.`,
 		Example: `  keos-oci cancel frontend
   keos-oci cancel frontend --now --reason "the job hangs"`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeComponents,
 	}
 	f := cmd.Flags()
-	f.StringVar(&req.Channel, "channel", "", "channel (default the first that follows versions)")
-	f.StringVar(&req.Reason, "reason", "", "why, for the journal")
-	f.BoolVar(&now, "now", false, "close moves that may still be under way, too")
+	f.StringVar(&req.Channel, "channel", "", "channel (default the first one that follows versions)")
+	f.StringVar(&req.Reason, "reason", "", "reason; it goes into the journal")
+	f.BoolVar(&now, "now", false, "also close moves that may still be running")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
 	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
 	signing.bindMover(f)
@@ -185,6 +193,8 @@ func (a *app) moveItems(verb string, args []string, file string) ([]release.Move
 		return nil, fmt.Errorf("%w: either --from-file or arguments", errUsage)
 	case file != "":
 		return a.itemsFrom(verb, file)
+	}
+	switch args = splitTarget(args); {
 	case len(args) == 2:
 		return []release.MoveItem{{Component: args[0], Version: args[1]}}, nil
 	case len(args) == 1 && verb == "rollback":
@@ -251,18 +261,18 @@ func (a *app) statusCmd() *cobra.Command {
 	var exitCode bool
 	cmd := &cobra.Command{
 		Use:   "status [COMPONENT…]",
-		Short: "Show what each channel names, since when and by whom",
-		Long: `For each component and channel: version, digest, age, who moved it there, and whether the journal agrees: a move that was
-begun and not finished is pending, and one that another tool made is "moved outside". Records that are gone leave a gap. What
-could not be read or checked is shown as ?, and the exit code is 1 then.`,
+		Short: "Show what each channel points to, since when and by whom",
+		Long: `Shows for each component and channel: version, digest, age, who moved it and whether the journal agrees. An unfinished move is "pending".
+A move that another tool made is "moved outside". A missing record is a gap in the journal. If something cannot be read or checked, status
+shows ? and exits with 1.`,
 		Example: `  keos-oci status
-  keos-oci status --exit-code               3 if somebody should look
+  keos-oci status --exit-code   # exits with 3 if somebody should look
   keos-oci status frontend -o json`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	signing.bindVerifier(cmd.Flags())
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false,
-		"exit with 3 if a channel is moved outside, pending, without a valid signature, or its journal has invalid records or a gap")
+		"exit with 3 if a channel is moved outside, pending or without a valid signature, or if its journal has invalid records or a gap")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
 		if err != nil {
@@ -287,14 +297,16 @@ func (a *app) historyCmd() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "history COMPONENT",
-		Short: "Show the journal of a channel: what moved, from where, when, by whom, why",
+		Short: "Show the journal of a channel: each move, when, by whom and why",
+		Long:  `Shows the newest records of the journal of a channel. Each record is verified. Forged and unreadable records are reported.`,
 		Example: `  keos-oci history frontend
   keos-oci history frontend --limit 100 -o json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeComponents,
 	}
-	cmd.Flags().StringVar(&channel, "channel", "", "channel (default the first that follows versions)")
-	cmd.Flags().IntVar(&limit, "limit", 20, "newest records to read")
+	cmd.Flags().StringVar(&channel, "channel", "", "channel (default the first one that follows versions)")
+	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many records to read, newest first")
 	signing.bindVerifier(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if limit < 1 {

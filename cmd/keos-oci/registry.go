@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) registryCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "registry", Short: "An embedded registry for demos and tests"}
+	cmd := &cobra.Command{Use: "registry", Short: "Run a small registry for demos and tests"}
 	cmd.AddCommand(a.registryServeCmd())
 	return cmd
 }
@@ -21,10 +21,10 @@ func (a *app) registryServeCmd() *cobra.Command {
 	var anywhere bool
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve an OCI registry that is kept in a folder, until interrupted",
-		Long: `A real registry (CNCF distribution) without login or TLS, for demos, tests and air-gapped trials. It listens on loopback
-only, unless --allow-remote says that everybody who reaches this machine may read and write. The address stands on the
-first line of stdout; port 0 picks a free one.`,
+		Short: "Serve an OCI registry from a folder until interrupted",
+		Long: `A real registry (CNCF distribution) without login and TLS, for demos, tests and air-gapped trials. It listens on loopback only. With
+--allow-remote it listens on other addresses, and everybody who reaches them can read and write. The first line of stdout is the address.
+Port 0 selects a free port.`,
 		Example: "  keos-oci registry serve --listen 127.0.0.1:5000 --dir ./registry",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,8 +47,8 @@ first line of stdout; port 0 picks a free one.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&listen, "listen", "127.0.0.1:5000", "address to listen on")
-	f.StringVar(&dir, "dir", "registry", "folder that keeps the content")
-	f.BoolVar(&anywhere, "allow-remote", false, "listen on an address that others reach")
+	f.StringVar(&dir, "dir", "registry", "folder for the content")
+	f.BoolVar(&anywhere, "allow-remote", false, "allow an address that other machines can reach")
 	a.noTimeout(cmd)
 	return cmd
 }

@@ -18,25 +18,27 @@ type signFlags struct{ setup.Signing }
 
 // bindTrust adds what signing and verification share.
 func (s *signFlags) bindTrust(f *pflag.FlagSet) {
-	f.StringVar(&s.Key, "key", "", "cosign key pair instead of keyless: the private key to sign, the public key to verify")
+	f.StringVar(&s.Key, "key", "", "cosign key instead of keyless: the private key to sign, the public key to verify")
+	defer under(f, headingSigning)() // --key is a flag of every day
 	f.StringVar(&s.Services.TrustedRoot, "trusted-root", "",
-		"trusted_root.json of your own Sigstore (default: the public instance, through TUF)")
+		"trusted_root.json of your own Sigstore (default the public Sigstore, through TUF)")
 	f.StringVar(&s.TUFMirror, "tuf-mirror", "",
-		"TUF repository of your own Sigstore, where the trusted root and the addresses of the services come from; with --tuf-root")
-	f.StringVar(&s.TUFRoot, "tuf-root", "", "root.json of that repository that is trusted first")
+		"TUF repository of your own Sigstore with the trusted root and the addresses of the services; needs --tuf-root")
+	f.StringVar(&s.TUFRoot, "tuf-root", "", "root.json of that TUF repository, as a first trusted file")
 }
 
 func (s *signFlags) bindSigner(f *pflag.FlagSet) {
 	s.bindTrust(f)
-	f.StringVar(&s.Services.FulcioURL, "fulcio-url", "", "certificate authority of your own Sigstore")
-	f.StringVar(&s.Services.RekorURL, "rekor-url", "", "transparency log of your own Sigstore; with --key, log signatures there")
-	f.StringVar(&s.Services.SigningConfig, "signing-config", "", "signing_config.json that names the services")
+	defer under(f, headingSigning)()
+	f.StringVar(&s.Services.FulcioURL, "fulcio-url", "", "certificate authority (Fulcio) of your own Sigstore")
+	f.StringVar(&s.Services.RekorURL, "rekor-url", "", "transparency log (Rekor) of your own Sigstore; with --key, signatures are logged there")
+	f.StringVar(&s.Services.SigningConfig, "signing-config", "", "signing_config.json with the addresses of the services")
 	f.StringVar(&s.IdentityToken, "identity-token", "",
-		"file with the OIDC identity token (default: GitHub Actions, SIGSTORE_ID_TOKEN, the browser)")
-	f.StringVar(&s.OIDCIssuer, "oidc-issuer", "https://oauth2.sigstore.dev/auth", "OIDC issuer of the interactive login")
-	f.StringVar(&s.OIDCClientID, "oidc-client-id", "sigstore", "OIDC client of the interactive login")
+		"file with the OIDC identity token (default GitHub Actions, SIGSTORE_ID_TOKEN or the browser)")
+	f.StringVar(&s.OIDCIssuer, "oidc-issuer", "https://oauth2.sigstore.dev/auth", "OIDC issuer of the login in the browser")
+	f.StringVar(&s.OIDCClientID, "oidc-client-id", "sigstore", "OIDC client of the login in the browser")
 	f.StringVar(&s.Format, "signature-format", "",
-		"bundle, or both to add cosign v2's .sig for Flux 2.6 and 2.7 (default from the config, else bundle)")
+		"bundle, or both: also the .sig of cosign v2 for Flux 2.6 and 2.7 (default from the config, else bundle)")
 }
 
 func (s *signFlags) bindVerifier(f *pflag.FlagSet) {
@@ -52,12 +54,13 @@ func (s *signFlags) bindMover(f *pflag.FlagSet) {
 }
 
 func (s *signFlags) bindPolicy(f *pflag.FlagSet) {
+	defer under(f, headingSigning)()
 	f.StringVar(&s.Expected.Subject, "certificate-identity", "", "expected subject of the signing certificate")
 	f.StringVar(&s.Expected.SubjectPattern, "certificate-identity-regexp", "",
-		"expected subject as a regular expression; it must match the whole subject")
+		"regular expression for the whole expected subject")
 	f.StringVar(&s.Expected.Issuer, "certificate-oidc-issuer", "", "expected OIDC issuer of the signing certificate")
 	f.StringVar(&s.Expected.IssuerPattern, "certificate-oidc-issuer-regexp", "",
-		"expected OIDC issuer as a regular expression; it must match the whole issuer")
+		"regular expression for the whole expected OIDC issuer")
 }
 
 // settings is what the flags say; nil where the verb neither signs nor verifies.
@@ -100,10 +103,11 @@ func (a *app) generateKeyPairCmd() *cobra.Command {
 	var prefix string
 	cmd := &cobra.Command{
 		Use:   "generate-key-pair",
-		Short: "Make a cosign key pair for signing without Sigstore",
-		Long: `Writes <prefix>.key, encrypted with COSIGN_PASSWORD or a password that is asked for, and <prefix>.pub. Existing files are
-not overwritten. Clusters verify with the public key; keep the private key where only the publishing job can read it.`,
-		Example: "  COSIGN_PASSWORD=… keos-oci generate-key-pair --output-key-prefix cosign",
+		Short: "Make a cosign key pair to sign without Sigstore",
+		Long: `Writes the private key <prefix>.key and the public key <prefix>.pub. The private key is encrypted with COSIGN_PASSWORD, or with a password
+that you type. Existing files are not overwritten. Clusters verify with the public key. Keep the private key where only the job that
+publishes can read it.`,
+		Example: "  keos-oci generate-key-pair\n  COSIGN_PASSWORD=… keos-oci generate-key-pair --output-key-prefix team",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			password, err := a.password()
@@ -120,7 +124,7 @@ not overwritten. Clusters verify with the public key; keep the private key where
 			return writeNew(prefix+".pub", public, 0o644)
 		},
 	}
-	cmd.Flags().StringVar(&prefix, "output-key-prefix", "cosign", "name of the two files without their endings")
+	cmd.Flags().StringVar(&prefix, "output-key-prefix", "cosign", "path of the two files without .key and .pub")
 	return cmd
 }
 

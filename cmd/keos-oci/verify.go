@@ -13,26 +13,30 @@ func (a *app) verifyCmd() *cobra.Command {
 	var signing signFlags
 	var explains bool
 	cmd := &cobra.Command{
-		Use:   "verify COMPONENT[:TAG|@DIGEST]",
-		Short: "Say who signed an artifact and whether it may have its tag",
-		Long: `Asks the same question that publish, promote and rollback ask before they write: may this digest have this tag? It must be a
-Flux artifact of this component, from this Git repository, signed as the tag's policy says; and no release record may say
-that the version is another digest. Without flags the policy comes from signing.identity in keos-oci.yaml; else, for
-repositories on GitHub, from the ref that the tag stands for: the workflows of this repository on the branch for latest, on
-refs/tags/<component>/vX.Y.Z for versions. A channel that points to a version must meet the version's policy as well.
+		Use:   "verify COMPONENT[:TAG|@DIGEST] [TAG]",
+		Short: "Check who signed an artifact and whether it may have its tag",
+		Long: `Applies the rules that publish, promote and rollback apply before they write a tag. The digest must be a Flux artifact of this component,
+from this Git repository, signed as the policy of the tag demands. No release record may give the version to another digest.
 
-Exit code 3 means that it is refused, 1 that there is no answer: the registry or Sigstore is out of reach, or a key is missing.`,
+Without flags the policy comes from signing.identity in keos-oci.yaml. On GitHub, a repository without that setting has a default: the
+workflows of this repository, on the branch for latest, and on refs/tags/<component>/vX.Y.Z for versions. A channel that points to a
+version must also meet the policy of the version.
+
+The exit code is 3 if the artifact is refused. It is 1 if there is no answer because the registry or Sigstore cannot be reached or a key is
+missing.`,
 		Example: `  keos-oci verify frontend
+  keos-oci verify frontend v1.2.3
   keos-oci verify frontend:v1.2.3 --key cosign.pub
-  keos-oci verify frontend:latest-stable --explain                      each rule and its answer
-  keos-oci verify frontend:latest --certificate-identity … --certificate-oidc-issuer …`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeTargets,
+  keos-oci verify frontend:latest-stable --explain   # each rule, its answer
+  keos-oci verify frontend:latest --certificate-identity ci@example.com \
+      --certificate-oidc-issuer https://accounts.google.com`,
+		Args:              oneTarget(0),
+		ValidArgsFunction: a.completeTargetThenTag,
 	}
 	signing.bindVerifier(cmd.Flags())
 	cmd.Flags().BoolVar(&explains, "explain", false, "print each rule with its answer")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
+		svc, names, err := a.serviceFor(cmd.Context(), &signing, joinTarget(args))
 		if err != nil {
 			return err
 		}

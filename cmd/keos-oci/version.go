@@ -19,7 +19,8 @@ func libraries() []string {
 func (a *app) versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print what this program was built from",
+		Short:   "Print the version and what the program was built from",
+		Long:    "Prints the version, the commit, the Go compiler and the libraries that decide how artifacts are packed, pushed and signed.",
 		Example: "  keos-oci version\n  keos-oci version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
