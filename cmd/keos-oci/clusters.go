@@ -22,9 +22,9 @@ type contextFlags struct {
 
 func (c *contextFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.kubeconfig, "kubeconfig", "",
-		"look at the cluster through this kubeconfig; with --context, where its contexts are (default: as kubectl)")
+		"kubeconfig file to reach the cluster (default the same as kubectl)")
 	f.StringArrayVar(&c.contexts, "context", nil,
-		"[CLUSTER=]CONTEXT: look at the cluster through this context of the kubeconfig; may be given several times, with CLUSTER=")
+		"[CLUSTER=]CONTEXT: context of the kubeconfig to reach the cluster; can be repeated with CLUSTER=")
 }
 
 // asked says whether the command is to look at clusters.

@@ -39,9 +39,9 @@ type generateFlags struct {
 func (a *app) generateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate",
-		Short: "Write the Flux objects with which clusters follow the tags",
-		Long: `Prints the objects, or with --dir writes them into the fleet's checkout, where --check only compares (exit code 3 when a
-file differs). The policy by which clusters verify signatures is the one that promote checks.`,
+		Short: "Write the Flux objects that make clusters follow the tags",
+		Long: `Prints the objects. With --dir, generate writes them into the checkout of the fleet. --check only compares, and exits with 3 if a file
+differs. Clusters verify signatures with the same policy as promote.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -53,19 +53,19 @@ file differs). The policy by which clusters verify signatures is the one that pr
 func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 	a := &g.access
 	f.StringVar(&a.Registry, "cluster-registry", "",
-		"HOST/PREFIX that clusters fetch from, where it is not --registry; may hold ${VARIABLES} of the cluster's settings")
+		"HOST/PREFIX that clusters fetch from (default --registry); can contain ${VARIABLES} of the cluster's settings")
 	f.StringVar(&a.PullSecret, "pull-secret", "",
-		`Secret in flux-system with the registry's login, or none (default "ghcr-auth" for ghcr.io, else none)`)
-	f.StringVar(&a.ServiceAccount, "service-account", "", "ServiceAccount whose pull secrets or cloud identity are used")
-	f.StringVar(&a.Provider, "provider", "", "cloud whose identity logs in: "+strings.Join(flux.Providers(), ", ")+" (default generic)")
-	f.StringVar(&a.CertSecret, "cert-secret", "", "Secret in flux-system with the registry's certificate authority")
-	f.BoolVar(&a.Insecure, "insecure", false, "clusters speak HTTP without TLS to the registry")
+		`Secret in flux-system with the login for the registry, or none (default "ghcr-auth" for ghcr.io, else none)`)
+	f.StringVar(&a.ServiceAccount, "service-account", "", "ServiceAccount with the pull secrets or the cloud identity to use")
+	f.StringVar(&a.Provider, "provider", "", "login with the identity of a cloud: "+enumerate(flux.Providers())+" (default generic)")
+	f.StringVar(&a.CertSecret, "cert-secret", "", "Secret in flux-system with the certificate authority of the registry")
+	f.BoolVar(&a.Insecure, "insecure", false, "clusters use HTTP without TLS for the registry")
 	f.StringVar(&g.decryption, "decryption", "",
-		"sops=SECRET: Secret beside the Flux objects with the key of files that SOPS encrypted; demanded where there are any")
-	f.StringVar(&g.trust.Key, "key-secret", "", "Secret in flux-system with the public key, for artifacts signed with a key pair")
+		"sops=SECRET: Secret in the namespace of the Flux objects with the key for files that SOPS encrypted; required if there are such files")
+	f.StringVar(&g.trust.Key, "key-secret", "", "Secret in flux-system with the public key, if artifacts are signed with a key pair")
 	f.StringVar(&g.trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	g.signing.bindPolicy(f)
-	f.StringVar(&g.signing.Key, "key", "", "artifacts are signed with this key pair; the Secret of --key-secret has the key")
+	f.StringVar(&g.signing.Key, "key", "", "artifacts are signed with this key pair; clusters read the public key from the Secret of --key-secret")
 	putUnder(f, headingRegistry, "cluster-registry", "pull-secret", "service-account", "provider", "cert-secret", "insecure")
 	putUnder(f, headingSigning, "key-secret", "trusted-root-secret", "key")
 }
@@ -73,12 +73,12 @@ func (g *generateFlags) bindAccess(f *pflag.FlagSet) {
 // bindTenants is for what speaks of components.
 func (g *generateFlags) bindTenants(f *pflag.FlagSet) {
 	g.bindAccess(f)
-	f.StringArrayVar(&g.workspaces, "workspace", nil, "checkout with components; may be given several times (default -C)")
-	f.StringVar(&g.interval, "interval", "", "how often clusters look at the tag (default 5m)")
+	f.StringArrayVar(&g.workspaces, "workspace", nil, "checkout with components; can be repeated (default -C)")
+	f.StringVar(&g.interval, "interval", "", "how often clusters check the tag (default 5m)")
 	f.StringArrayVar(&g.pins, "pin", nil,
-		`COMPONENT=PIN: hold it to a version, a range such as ">=1.2.0 <2.0.0", a digest or a channel; none lets it go`)
-	f.StringArrayVar(&g.dependsOn, "component-depends-on", nil, "COMPONENT=OTHER: it waits until the other one is ready")
-	f.StringArrayVar(&g.literal, "no-substitute", nil, "COMPONENT whose ${VARIABLES} are left alone")
+		`COMPONENT=PIN: pin a component to a version, a range such as ">=1.2.0 <2.0.0", a digest or a channel; COMPONENT=none removes the pin`)
+	f.StringArrayVar(&g.dependsOn, "component-depends-on", nil, "COMPONENT=OTHER: the component waits until the other one is ready")
+	f.StringArrayVar(&g.literal, "no-substitute", nil, "COMPONENT whose ${VARIABLES} are not replaced")
 }
 
 // defaults takes from the config what no flag says.

@@ -26,18 +26,21 @@ func (a *app) generateClusterCmd() *cobra.Command {
 	var c clusterFlags
 	cmd := &cobra.Command{
 		Use:   "cluster NAME",
-		Short: "All that a new cluster needs in the fleet",
-		Long: `Writes clusters/<name>: the FluxInstance that follows the fleet on a channel and verifies its signature, Flux Operator with
-its values, the cluster's settings and the tenants. It runs in the fleet's checkout; --workspace names those with the
-components that the cluster will run, which are checked for the environment. The Secrets that the cluster needs before it
-can follow the fleet are listed on stderr.
+		Short: "Write everything that a new cluster needs in the fleet",
+		Long: `Writes clusters/<name>: the FluxInstance that follows the fleet on a channel and verifies its signature, Flux Operator with its values, the
+settings of the cluster, and the tenants. Run it in the checkout of the fleet. --workspace gives the checkouts with the components of the
+cluster; keos-oci checks that they have the environment. stderr lists the Secrets that the cluster needs first.
 
-The cluster applies all that is in tenants/. Where --dir has files there that no generate command writes, such as the tenants
-of clusters that follow Git, nothing is written (exit code 3): move them, or choose another folder with --tenants-folder.`,
-		Example: `  keos-oci generate cluster prod-eu --environment production --channel latest-stable --domain prodeu.example.com --dir .
-  keos-oci generate cluster staging --environment staging --channel latest --domain preview.example.com --dir .
-  keos-oci generate cluster edge --environment production --channel latest-stable --domain edge.example.com \
-      --set CONTAINER_REGISTRY_URL=registry.example.com:11443 --workspace ../apps --pin frontend=v1.2.3`,
+The cluster applies everything in tenants/. If --dir has files there that generate did not write, nothing is written (exit code 3). Move
+these files, or choose another folder with --tenants-folder.`,
+		Example: `  keos-oci generate cluster prod-eu --environment production \
+      --channel latest-stable --domain prodeu.example.com --dir .
+  keos-oci generate cluster staging --environment staging --channel latest \
+      --domain preview.example.com --dir .
+  keos-oci generate cluster edge --environment production \
+      --channel latest-stable --domain edge.example.com \
+      --set CONTAINER_REGISTRY_URL=registry.example.com:11443 \
+      --workspace ../apps --pin frontend=v1.2.3`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -70,27 +73,27 @@ of clusters that follow Git, nothing is written (exit code 3): move them, or cho
 func (c *clusterFlags) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	c.bindAccess(f)
-	c.output.bind(f, "top folder of the fleet's checkout, in which clusters/<name> is written")
-	f.StringArrayVar(&c.workspaces, "workspace", nil, "checkout with components that the cluster will run; may be given several times")
-	f.StringVar(&c.cluster.Environment, "environment", "", "environment whose variants the cluster runs (required)")
+	c.output.bind(f, "top folder of the fleet's checkout, for clusters/<name>")
+	f.StringArrayVar(&c.workspaces, "workspace", nil, "checkout with components of the cluster; can be repeated")
+	f.StringVar(&c.cluster.Environment, "environment", "", "environment of the cluster: the variant of each component (required)")
 	f.StringVar(&c.cluster.Channel, "channel", "", "channel that the cluster follows (required)")
-	f.StringVar(&c.cluster.Domain, "domain", "", "CLUSTER_DOMAIN in its settings (required)")
+	f.StringVar(&c.cluster.Domain, "domain", "", "CLUSTER_DOMAIN in the settings of the cluster (required)")
 	bindTenantsFolder(f, &c.cluster.TenantsFolder)
-	f.StringVar(&c.cluster.DisplayName, "cluster-name", "", "CLUSTER_NAME in its settings (default NAME)")
-	f.StringArrayVar(&c.settings, "set", nil, "KEY=VALUE: another of its settings, a ${KEY} to what it delivers")
-	f.StringArrayVar(&c.pins, "pin", nil, "COMPONENT=PIN: hold a component of --workspace, for ResourceSets generated with --cluster-pins")
-	f.StringVar(&c.fleetPin, "pin-fleet", "", "hold the fleet itself to a version or a digest")
+	f.StringVar(&c.cluster.DisplayName, "cluster-name", "", "CLUSTER_NAME in the settings of the cluster (default NAME)")
+	f.StringArrayVar(&c.settings, "set", nil, "KEY=VALUE: adds a setting to flux-runtime-info; components use it as ${KEY}")
+	f.StringArrayVar(&c.pins, "pin", nil, "COMPONENT=PIN: pin a component of --workspace; needs ResourceSets that were generated with --cluster-pins")
+	f.StringVar(&c.fleetPin, "pin-fleet", "", "pin the fleet to a version or a digest")
 	f.StringVar(&c.cluster.Workflow, "signer-workflow", "",
-		"regular expression of the workflow that signs components, without .yaml (default any)")
-	f.StringVar(&c.cluster.GitRef, "signer-ref", "", "regular expression of the Git ref on which it runs (default the channel's)")
+		"regular expression for the workflow that signs components, without .yaml (default any)")
+	f.StringVar(&c.cluster.GitRef, "signer-ref", "", "regular expression for the Git reference of that workflow (default that of the channel)")
 	d := &c.cluster.Flux
-	f.StringVar(&d.Version, "flux-version", "", `Flux to install (default "2.x")`)
-	f.StringVar(&d.Registry, "flux-registry", "", `registry of Flux's images (default "ghcr.io/fluxcd")`)
-	f.StringVar(&d.Artifact, "flux-artifact", "", "oci:// address of Flux Operator's manifests (default ControlPlane's)")
-	f.StringVar(&d.PullSecret, "flux-pull-secret", "", "Secret in flux-system with the login for Flux's images")
-	f.StringVar(&d.Chart, "operator-chart", "", "oci:// address of Flux Operator's chart (default ControlPlane's)")
+	f.StringVar(&d.Version, "flux-version", "", `version of Flux to install (default "2.x")`)
+	f.StringVar(&d.Registry, "flux-registry", "", `registry with the images of Flux (default "ghcr.io/fluxcd")`)
+	f.StringVar(&d.Artifact, "flux-artifact", "", "oci:// address of the manifests of Flux Operator (default ControlPlane's)")
+	f.StringVar(&d.PullSecret, "flux-pull-secret", "", "Secret in flux-system with the login for the images of Flux")
+	f.StringVar(&d.Chart, "operator-chart", "", "oci:// address of the chart of Flux Operator (default ControlPlane's)")
 	f.StringVar(&d.ChartSecret, "operator-chart-secret", "", "Secret in flux-system with the login for the chart")
-	f.StringSliceVar(&d.Components, "flux-components", nil, "Flux's controllers (default those of D2)")
+	f.StringSliceVar(&d.Components, "flux-components", nil, "controllers of Flux to install (default those of D2)")
 	f.StringVar(&d.Type, "cluster-type", "", "kubernetes, openshift, aws, azure or gcp (default kubernetes)")
 	f.StringVar(&d.Size, "cluster-size", "", "small, medium or large (default medium)")
 	f.StringVar(&d.InternalDomain, "internal-domain", "", `domain of the cluster's Services (default "cluster.local")`)

@@ -30,8 +30,8 @@ type outputFlags struct {
 
 func (o *outputFlags) bind(f *pflag.FlagSet, dir string) {
 	f.StringVar(&o.dir, "dir", "", dir+" (default: print)")
-	f.BoolVar(&o.check, "check", false, "with --dir: change nothing, and exit with 3 where a file differs")
-	f.BoolVar(&o.overwrite, "overwrite", false, "with --dir: also over files that a person wrote or edited")
+	f.BoolVar(&o.check, "check", false, "with --dir: change nothing; exit with 3 if a file differs")
+	f.BoolVar(&o.overwrite, "overwrite", false, "with --dir: also replace files that a person wrote or edited")
 	f.BoolVar(&o.golden, "golden", false,
 		"with --dir: files without the line # keos-oci: …, equal to a reference; only --overwrite changes one that differs")
 }

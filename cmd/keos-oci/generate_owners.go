@@ -21,7 +21,7 @@ import (
 const maxOwners = 5
 
 func bindTenantsFolder(f *pflag.FlagSet, folder *string) {
-	f.StringVar(folder, "tenants-folder", "", `top folder of the fleet that generated clusters apply (default "tenants")`)
+	f.StringVar(folder, "tenants-folder", "", `folder at the top of the fleet that generated clusters apply (default "tenants")`)
 }
 
 // checkTenants refuses a folder of tenants that has other files than generate writes. A generated cluster applies the whole folder, so

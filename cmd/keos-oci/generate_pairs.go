@@ -19,40 +19,43 @@ func (a *app) generatePairsCmd() *cobra.Command {
 	var substitute []string
 	cmd := &cobra.Command{
 		Use:   "ocirepository [COMPONENT…]",
-		Short: "OCIRepository and Kustomization pairs, for clusters without Flux Operator",
-		Long: `For each component an OCIRepository that follows a channel and verifies its signatures, and a Kustomization that applies the
-environment's variant, or one for each phase. Of a fleet it applies the folder of one cluster, which --environment names. The
-content's ${VARIABLES} are left alone unless --substitute-from names the ConfigMap that they come from, or --substitute gives
-their values.
+		Short: "Write OCIRepository and Kustomization pairs, without Flux Operator",
+		Long: `For each component: an OCIRepository that follows a channel and verifies its signatures, and a Kustomization that applies the variant of
+the environment, or one Kustomization for each phase. For a fleet, the Kustomization applies the folder of the cluster of --environment.
+${VARIABLES} in the content are not replaced, unless --substitute-from gives the ConfigMap with their values, or --substitute the values.
 
-With --source-only there is no Kustomization: a cluster has one already, which takes its files from elsewhere.
+With --source-only, no Kustomization is written: the cluster has one that takes its files from another source.
 
-With --into, only where the OCIRepositories in a file point and what they verify is changed: moving one cluster to another
-version, and back, is one --pin.`,
-		Example: `  keos-oci generate ocirepository frontend --channel latest-stable --environment production
-  keos-oci generate ocirepository infrastructure --channel latest-stable --environment infrastructure \
-      --pin infrastructure=v0.2.0 --into clusters/demo/infrastructure.yaml
-  keos-oci generate ocirepository --channel latest --environment staging --dir clusters/staging
-  keos-oci -C fleet generate ocirepository --channel latest-stable --environment prod-eu --substitute-from settings
+With --into, only two things change in the OCIRepositories of a file: what they point to, and what they verify. So one --pin moves one
+cluster to another version, and back.`,
+		Example: `  keos-oci generate ocirepository frontend --channel latest-stable \
+      --environment production
+  keos-oci generate ocirepository infrastructure --channel latest-stable \
+      --environment infrastructure --pin infrastructure=v0.2.0 \
+      --into clusters/demo/infrastructure.yaml
+  keos-oci generate ocirepository --channel latest --environment staging \
+      --dir clusters/staging
+  keos-oci -C fleet generate ocirepository --channel latest-stable \
+      --environment prod-eu --substitute-from settings
   keos-oci generate ocirepository frontend --channel latest --source-only`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	g.bindTenants(cmd.Flags())
-	g.output.bind(cmd.Flags(), "folder in which <component>.yaml is written")
+	g.output.bind(cmd.Flags(), "folder for <component>.yaml")
 	f := cmd.Flags()
 	f.StringVar(&p.Channel, "channel", "", "channel to follow (required)")
-	f.StringVar(&p.Environment, "environment", "", "variant to apply; of a fleet the cluster or its folder (required without --source-only)")
-	f.BoolVar(&p.SourceOnly, "source-only", false, "write OCIRepositories alone")
+	f.StringVar(&p.Environment, "environment", "", "variant to apply; for a fleet: the cluster or its folder (required without --source-only)")
+	f.BoolVar(&p.SourceOnly, "source-only", false, "write only OCIRepositories")
 	f.StringVar(&p.Namespace, "namespace", "flux-system", "namespace of the Flux objects")
-	f.StringVar(&p.TargetNamespace, "target-namespace", "", "namespace of what is delivered, where the content does not say")
+	f.StringVar(&p.TargetNamespace, "target-namespace", "", "namespace for objects without a namespace")
 	f.StringVar(&p.KustomizeAs, "kustomize-as", "", "ServiceAccount that applies the content")
 	f.StringVar(&p.SubstituteFrom, "substitute-from", "", "ConfigMap with the values of the content's ${VARIABLES}")
 	f.StringArrayVar(&substitute, "substitute", nil, "KEY=VALUE: the value of a ${KEY} in the content")
 	f.StringArrayVar(&g.health, "health-check", nil,
-		"COMPONENT=APIVERSION/KIND/NAMESPACE/NAME: an object that decides whether it is ready, in place of all that it delivers")
+		"COMPONENT=APIVERSION/KIND/NAMESPACE/NAME: this object decides whether the component is ready, instead of all its objects")
 	f.BoolVar(&p.Redirect, "redirect-sources", false,
-		"let Kustomizations within the content take the OCIRepository for their source, in place of the Git repository that they name")
-	f.StringVar(&into, "into", "", "file whose OCIRepositories are changed, instead of writing whole objects")
+		"Kustomizations in the content use the OCIRepository as their source instead of their Git repository")
+	f.StringVar(&into, "into", "", "edit the OCIRepositories in this file instead of writing new objects")
 	_ = cmd.MarkFlagRequired("channel")
 	cmd.MarkFlagsOneRequired("environment", "source-only")
 	for _, name := range []string{"target-namespace", "kustomize-as", "substitute-from", "substitute", "health-check",

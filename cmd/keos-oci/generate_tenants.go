@@ -27,9 +27,10 @@ type tenantFlags struct {
 func (t *tenantFlags) bind(f *pflag.FlagSet) {
 	t.bindTenants(f)
 	f.StringVar(&t.environment, "environment", "",
-		"the environment, or the ${VARIABLE} of a cluster's settings that chooses it (default ${ENVIRONMENT})")
+		"environment, or the ${VARIABLE} of a cluster's settings with the environment (default ${ENVIRONMENT})")
 	f.StringVar(&t.signer, "signer", "",
-		"what names the signer: cluster (its settings, for all components alike, as in D2) or component (the inputs, for each component and channel)\n(default cluster for workflows of one GitHub repository, else component)")
+		"where the signer is written: cluster (once in the settings of the cluster, as in D2) or component (in the inputs, for each component and "+
+			"channel); default cluster for workflows of one GitHub repository, else component")
 }
 
 // tenants is what the flags say, for components of one kind.
@@ -58,25 +59,26 @@ func (a *app) generateResourceSetCmd() *cobra.Command {
 	var clusterPins, providers bool
 	cmd := &cobra.Command{
 		Use:   "resourceset infra|apps [COMPONENT…]",
-		Short: "The ResourceSet that delivers all infra components, or all apps",
-		Long: `The shape is that of the D2 reference architecture: a namespace for each component with the cluster's settings, the
-registry's login, a ServiceAccount with its rights, an OCIRepository and Kustomizations, one for each phase. infra waits until
-the ResourceSet policies is applied and apps until infra is, unless --depends-on says what else, or none.
+		Short: "Write the ResourceSet that delivers all infra components or all apps",
+		Long: `The ResourceSet has the shape of the D2 reference architecture. Each component gets a namespace with the settings of the cluster, the
+login for the registry, a ServiceAccount with its rights, an OCIRepository, and one Kustomization for each phase. infra waits for the
+ResourceSet policies, and apps wait for infra; --depends-on changes this.
 
-Generated clusters apply all that is in tenants/. Where --dir has other files there, nothing is written (exit code 3).`,
+Generated clusters apply everything in tenants/. If --dir has other files there, nothing is written (exit code 3).`,
 		Example: `  keos-oci generate resourceset infra
   keos-oci -C apps generate resourceset apps --dir fleet
-  keos-oci generate resourceset apps --workspace shop --workspace billing --signer component --dir fleet
+  keos-oci generate resourceset apps --workspace shop --workspace billing \
+      --signer component --dir fleet
   keos-oci generate resourceset apps --dir fleet --check`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	t.bind(cmd.Flags())
-	t.output.bind(cmd.Flags(), "top folder of the fleet's checkout, in which tenants/<name>.yaml is written")
+	t.output.bind(cmd.Flags(), "top folder of the fleet's checkout, for tenants/<name>.yaml")
 	f := cmd.Flags()
-	f.StringArrayVar(&dependsOn, "depends-on", nil, "resourceset/NAME or kustomization/NAMESPACE/NAME that must be ready before, or none")
-	f.BoolVar(&clusterPins, "cluster-pins", false, "let a cluster's settings pin components (generate cluster --pin)")
+	f.StringArrayVar(&dependsOn, "depends-on", nil, "resourceset/NAME or kustomization/NAMESPACE/NAME that must be ready first, or none")
+	f.BoolVar(&clusterPins, "cluster-pins", false, "allow the settings of a cluster to pin components (see generate cluster --pin)")
 	bindTenantsFolder(f, &folder)
-	f.BoolVar(&providers, "providers", false, "look tags up with a ResourceSetInputProvider for each component, and follow digests")
+	f.BoolVar(&providers, "providers", false, "use a ResourceSetInputProvider for each component to look up tags, and follow digests")
 	cmd.ValidArgsFunction = a.completeTenants
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kind, err := tenantsKind(args[0])
@@ -167,22 +169,23 @@ func (a *app) generateInputsCmd() *cobra.Command {
 	var prune bool
 	cmd := &cobra.Command{
 		Use:   "inputs [COMPONENT…]",
-		Short: "Add components to the inputs of a ResourceSet: how a component is onboarded",
-		Long: `Prints the inputs of the components, or with --into adds those that are missing to a file with a ResourceSet. Only lines of
-inputs change: comments, order and quoting stay. A new input takes the keys and values of its neighbours. What is there
-already stays, but for a --pin and for keys that the resources need and the input lacks. The second time nothing changes.`,
+		Short: "Add components to the inputs of a ResourceSet",
+		Long: `This is how a component gets into a fleet. inputs prints the inputs of the components, or adds the missing ones to the file of --into.
+Only lines of inputs change: comments, order and quoting stay. A new input has the keys and values of its neighbours. Existing inputs stay,
+except for a --pin and for keys that the resources need and the input lacks. A second run changes nothing.`,
 		Example: `  keos-oci generate inputs
   keos-oci generate inputs checkout --into fleet/tenants/apps.yaml
   keos-oci generate inputs --into fleet/tenants/apps.yaml --check
-  keos-oci generate inputs frontend --into fleet/tenants/apps.yaml --pin frontend=v1.2.3`,
+  keos-oci generate inputs frontend --pin frontend=v1.2.3 \
+      --into fleet/tenants/apps.yaml`,
 		ValidArgsFunction: a.completeComponents,
 	}
 	t.bind(cmd.Flags())
 	f := cmd.Flags()
-	f.StringVar(&into, "into", "", "file with the ResourceSet to change")
-	f.StringVar(&kind, "kind", "", "components of this kind: infra or apps (default the only one there is)")
-	f.BoolVar(&prune, "prune", false, "remove inputs whose component is in none of the workspaces")
-	f.BoolVar(&t.output.check, "check", false, "change nothing, and exit with 3 where the file would change")
+	f.StringVar(&into, "into", "", "file with the ResourceSet to edit")
+	f.StringVar(&kind, "kind", "", "kind of the components: infra or apps (default the only kind of the workspaces)")
+	f.BoolVar(&prune, "prune", false, "remove inputs of components that no workspace has")
+	f.BoolVar(&t.output.check, "check", false, "change nothing; exit with 3 if the file would change")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if into == "" && (prune || t.output.check) {
 			return fmt.Errorf("%w: --prune and --check go with --into FILE", errUsage)
@@ -264,18 +267,19 @@ func (a *app) generatePoliciesCmd() *cobra.Command {
 	var workspaces, sources []string
 	cmd := &cobra.Command{
 		Use:   "policies",
-		Short: "The admission policy that keeps tenants to known sources",
-		Long: `A ValidatingAdmissionPolicy that denies Flux sources in the namespaces of apps unless their URL begins with one of the
-allowed ones: by default the registries of the workspaces.`,
+		Short: "Write the admission policy that limits tenants to known sources",
+		Long: `A ValidatingAdmissionPolicy for the namespaces of apps. It denies Flux sources with a URL that does not begin with an allowed one. By
+default the registries of the workspaces are allowed.`,
 		Example: `  keos-oci generate policies --dir .
-  keos-oci generate policies --allow-source oci://ghcr.io/stratio/ --allow-source oci://ghcr.io/stefanprodan/charts/`,
+  keos-oci generate policies --allow-source oci://ghcr.io/stratio/ \
+      --allow-source oci://ghcr.io/stefanprodan/charts/`,
 		Args: cobra.NoArgs,
 	}
-	output.bind(cmd.Flags(), "top folder of the fleet's checkout, in which tenants/policies.yaml is written")
+	output.bind(cmd.Flags(), "top folder of the fleet's checkout, for tenants/policies.yaml")
 	bindTenantsFolder(cmd.Flags(), &folder)
-	cmd.Flags().StringArrayVar(&workspaces, "workspace", nil, "checkout whose registry is allowed; may be given several times (default -C)")
+	cmd.Flags().StringArrayVar(&workspaces, "workspace", nil, "checkout whose registry is allowed; can be repeated (default -C)")
 	cmd.Flags().StringArrayVar(&sources, "allow-source", nil,
-		"beginning of the URLs to allow, with a slash at the end, in place of the workspaces' registries")
+		"beginning of allowed URLs, with a slash at the end, instead of the registries of the workspaces")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(sources) == 0 {
 			var err error

@@ -3,13 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 )
 
 // Headings of flags in the help. Flags without a heading come first: they are those of every day.
@@ -143,13 +141,8 @@ func headingOf(flag *pflag.Flag) string {
 
 // width is how wide the help may be.
 func (a *app) width() int {
-	f, ok := a.out.(*os.File)
-	if !ok {
-		return plainWidth
+	if width := columns(a.out); width > 0 {
+		return min(max(width, 40), 100)
 	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || columns <= 0 {
-		return plainWidth
-	}
-	return min(max(columns, 40), 100)
+	return plainWidth
 }

@@ -29,32 +29,33 @@ func (a *app) initCmd() *cobra.Command {
 	var flags initFlags
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Look at a checkout and propose what it takes to publish it",
-		Long: `Says which components the checkout holds and by which rule, and proposes a keos-oci.yaml where the rules without one do
-not serve its layout. Where it can be read in several ways, all are shown, and one is to be chosen with --layout: nothing
-is written from a guess. Of layers of environments, <layer>/<environment>/<app>, each layer is proposed as a component; with
---by app it is each app. --workflows adds the workflows that check, publish, release, promote and roll back.
+		Short: "Look at a checkout and propose the files to publish it",
+		Long: `Prints which components the checkout has and which rule found each of them. Where these rules do not fit the layout, init proposes a
+keos-oci.yaml. If a layout can be read in several ways, init shows all of them: choose one with --layout. Nothing is written from a guess.
 
-Nothing is written without --write. Workflows that nobody edited are written anew; a file that a person wrote or edited is
-written over with --overwrite only.`,
-		Example: `  keos-oci init                        what is here, and what it would take
+For <layer>/<environment>/<app>, init proposes one component per layer, or one per app with --by app. --workflows adds the workflows that
+check, publish, release, promote and roll back.
+
+Nothing is written without --write. Workflows that nobody edited are replaced. A file that a person wrote or edited is replaced only with
+--overwrite.`,
+		Example: `  keos-oci init                    # what is here, and what is missing
   keos-oci init --write
-  keos-oci init --layout split         of several possible layouts, this one
-  keos-oci init --by app               of layers of environments, each app by itself
-  keos-oci init --workflows github --action-ref v1.0.0@<commit> --write
+  keos-oci init --layout split     # if several layouts are possible
+  keos-oci init --by app           # each app of a layer is a component
+  keos-oci init --workflows github --action-ref v1.0.0@1a2b3c4d --write
   keos-oci init --workflows gitlab --write`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.layout, "layout", "", "read the checkout as "+strings.Join(scaffold.Layouts(), ", ")+" (default the one that is clear)")
-	f.StringVar(&flags.by, "by", "", "what of a layer of environments is one component: "+strings.Join(scaffold.Bys(),
-		" or ")+" (default layer)")
-	f.StringVar(&flags.workflows, "workflows", "", "also the workflows of "+strings.Join(scaffold.Systems(), " or "))
-	f.StringVar(&flags.branch, "branch", "", "branch that clusters' first channel follows (default main, or master where there is no main)")
+	f.StringVar(&flags.layout, "layout", "", "how to read the checkout: "+enumerate(scaffold.Layouts())+" (default: found by itself)")
+	f.StringVar(&flags.by, "by", "", "what is one component in <layer>/<environment>/<app>: "+
+		enumerate(scaffold.Bys())+" (default layer)")
+	f.StringVar(&flags.workflows, "workflows", "", "also propose the workflows of "+enumerate(scaffold.Systems()))
+	f.StringVar(&flags.branch, "branch", "", "branch that the channel latest follows (default main, or master if there is no main)")
 	f.StringVar(&flags.actionRef, "action-ref", "",
-		"commit of stratio/keos-oci that GitHub's workflows pin, as COMMIT or VERSION@COMMIT (default that of the release that runs)")
+		"commit of stratio/keos-oci for GitHub's workflows, as COMMIT or VERSION@COMMIT (default the commit of this program)")
 	f.BoolVar(&flags.write, "write", false, "write the files")
-	f.BoolVar(&flags.overwrite, "overwrite", false, "with --write: also over files that a person wrote or edited")
+	f.BoolVar(&flags.overwrite, "overwrite", false, "with --write: also replace files that a person wrote or edited")
 	_ = cmd.RegisterFlagCompletionFunc("workflows", cobra.FixedCompletions(scaffold.Systems(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(scaffold.Bys(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("layout", cobra.FixedCompletions(scaffold.Layouts(), cobra.ShellCompDirectiveNoFileComp))

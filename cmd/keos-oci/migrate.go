@@ -12,12 +12,12 @@ func (a *app) migrateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Move clusters that follow Git branches to artifacts",
-		Long: `Run it in a checkout of the fleet. plan says what each cluster follows today and what it can follow instead, and what keeps it
-from moving. prepare adds what clusters need to follow artifacts; nothing switches. switch lets one cluster, or one component of it,
-take its files from artifacts, and back. status shows how far all of them are.
+		Long: `Run migrate in a checkout of the fleet. plan shows what each cluster follows today, what it can follow instead, and what stops it. prepare
+adds what clusters need to follow artifacts; nothing switches yet. switch moves one cluster, or one component of it, to artifacts, and back.
+status shows the progress of all clusters.
 
-Each phase edits files of the checkout in place and keeps comments and order. Commit it as one commit: to revert the commit is the way
-back. A phase that is run again changes nothing that is done already.`,
+Each phase edits files of the checkout in place and keeps comments and order. Commit each phase as one commit; to go back, revert it. A
+phase that runs again does not repeat what is done.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -44,34 +44,35 @@ type migrateFlags struct {
 
 func (g *migrateFlags) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&g.generate.workspaces, "workspace", nil,
-		"checkout with components, which may be the fleet's own; may be given several times (required)")
-	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: what a cluster follows in the place of a branch")
+		"checkout with components, also the fleet's own; can be repeated (required)")
+	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: the channel that a cluster follows instead of the branch")
 	f.StringVar(&g.fluxVersion, "flux-version", "",
-		"Flux that clusters run by then, such as 2.8 (default as the FluxInstance or gotk-components.yaml says)")
+		"version of Flux that clusters will run, such as 2.8 (default from the FluxInstance or gotk-components.yaml)")
 	_ = cobra.MarkFlagRequired(f, "workspace")
 }
 
 func (g *migrateFlags) bindEdits(f *pflag.FlagSet) {
 	f.BoolVar(&g.dryRun, "dry-run", false, "print what would change, and change nothing")
-	f.BoolVar(&g.check, "check", false, "change nothing, and exit with 3 where something is left to do")
+	f.BoolVar(&g.check, "check", false, "change nothing; exit with 3 if something is left to do")
 }
 
 func (a *app) migratePlanCmd() *cobra.Command {
 	var g migrateFlags
 	cmd := &cobra.Command{
 		Use:   "plan [CLUSTER…]",
-		Short: "What clusters follow today, what they can follow instead, and what is in the way",
-		Long: `Follows each cluster's entry, a FluxInstance that syncs Git or gotk-sync.yaml, through its Flux Kustomizations as Flux does: with
-the variables of the cluster's settings, patches and generated kustomizations. For each Kustomization that takes its files from a
-branch of one of the workspaces it names the component, the variant and the channel, and compares the objects of that branch with
-those of the channel's artifact, after the artifact was verified.
+		Short: "Show what clusters follow today, what they can follow, and what stops them",
+		Long: `Starts at the entry of each cluster: a FluxInstance that syncs Git, or gotk-sync.yaml. From there plan follows the Flux Kustomizations as
+Flux does, with the variables, patches and generated kustomizations of the cluster. For each Kustomization that takes its files from a
+branch of a workspace, plan shows the component, the variant and the channel. It verifies the artifact of the channel and compares its
+objects with those of the branch.
 
-A workspace belongs to a GitRepository if the last part of its Git remote is the same. The channel of a branch is the one that the
-workspace's config lets follow it; others are given by --channel.
+A workspace belongs to a GitRepository if the last part of its Git remote is the same. The channel of a branch is the one that follows the
+branch in the config of the workspace; --channel gives others.
 
-Exit code 3 means that something is in the way: each stop has its place and says what to do.`,
-		Example: `  keos-oci migrate plan --workspace ../keos-apps --workspace ../keos-system-services --channel production=latest-stable
-  keos-oci migrate plan staging --workspace ../apps --workspace ../infra --key cosign.pub`,
+The exit code is 3 if something is in the way. Each stop has its place and says what to do.`,
+		Example: `  keos-oci migrate plan --workspace ../keos-apps \
+      --workspace ../keos-system-services --channel production=latest-stable
+  keos-oci migrate plan staging --workspace ../apps --key cosign.pub`,
 	}
 	f := cmd.Flags()
 	g.bind(f)
@@ -94,23 +95,27 @@ func (a *app) migratePrepareCmd() *cobra.Command {
 	var g migrateFlags
 	cmd := &cobra.Command{
 		Use:   "prepare [CLUSTER…]",
-		Short: "Add the sources that clusters will follow; nothing switches",
-		Long: `Writes the channel and who signs into the settings of each cluster, then an OCIRepository, which verifies signatures, into the file
-of each Kustomization that is to move. What differs between clusters are variables of their settings; a cluster without them gets none
-of these sources.
+		Short: "Add the sources that clusters will follow; nothing switches yet",
+		Long: `Writes the channel and the signer into the settings of each cluster. Then prepare adds an OCIRepository, which verifies signatures, to the
+file of each Kustomization that will move. What differs between clusters is a variable in their settings. A cluster without these
+variables gets none of the sources.
 
-It is done when all OCIRepositories are Ready in each cluster. --check --context asks the clusters: it exits with 3 until each OCIRepository
-is there, Ready, and has verified its artifact. The user of the kubeconfig needs to list ocirepositories; no Secret is read.`,
-		Example: `  keos-oci migrate prepare --workspace ../keos-apps --workspace ../keos-system-services --channel production=latest-stable --pull-secret registry-login
-  keos-oci migrate prepare --workspace ../apps --workspace ../infra --key cosign.pub --key-secret cosign-key --dry-run
-  keos-oci migrate prepare staging --workspace ../apps --workspace ../infra --check --context staging-viewer`,
+prepare is complete when all OCIRepositories are Ready in each cluster. --check --context asks the clusters: the exit code is 3 until each
+OCIRepository exists, is Ready and has verified its artifact. The user of the kubeconfig needs to list ocirepositories. No Secret is
+read.`,
+		Example: `  keos-oci migrate prepare --workspace ../keos-apps \
+      --channel production=latest-stable --pull-secret registry-login
+  keos-oci migrate prepare --workspace ../apps --workspace ../infra \
+      --key cosign.pub --key-secret cosign-key --dry-run
+  keos-oci migrate prepare staging --workspace ../apps --check \
+      --context staging-viewer`,
 	}
 	f := cmd.Flags()
 	g.bind(f)
 	g.bindEdits(f)
 	g.generate.bindAccess(f)
 	g.generate.signing.VerifyOnly = true
-	f.StringVar(&g.generate.interval, "interval", "", "how often clusters look at the tag (default 5m)")
+	f.StringVar(&g.generate.interval, "interval", "", "how often clusters check the tag (default 5m)")
 	g.clusters.bind(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req, err := a.migration(cmd.Context(), &g, args)
@@ -147,17 +152,18 @@ func (a *app) migrateSwitchCmd() *cobra.Command {
 	var back, accept bool
 	cmd := &cobra.Command{
 		Use:   "switch CLUSTER",
-		Short: "Let a cluster take its files from artifacts, or go back to Git",
-		Long: `Adds patches of sourceRef and path to the cluster's own files, for each Kustomization that is prepared. Names, namespaces, variables,
-decryption, patches, dependsOn, intervals and health checks stay. It refuses unless all objects are the same before and after; --accept
-takes differences that plan has shown. --back takes the patches away.
+		Short: "Move a cluster from Git to artifacts, or back to Git",
+		Long: `Adds patches of sourceRef and path to the files of the cluster, for each prepared Kustomization. Names, namespaces, variables, decryption,
+patches, dependsOn, intervals and health checks stay. switch refuses if an object differs before and after; --accept allows the
+differences that plan showed. --back removes the patches.
 
-With --context it refuses, too, unless the OCIRepositories are Ready and verified in the cluster. After the commit, --check --context exits
-with 3 until each switched Kustomization is Ready there, with its OCIRepository. The user of the kubeconfig needs to list ocirepositories
-and kustomizations.`,
-		Example: `  keos-oci migrate switch staging --workspace ../keos-apps --workspace ../keos-system-services
+With --context, switch also refuses unless the OCIRepositories are Ready and verified in the cluster. After the commit, --check --context
+exits with 3 until each switched Kustomization is Ready there with its OCIRepository. The user of the kubeconfig needs to list
+ocirepositories and kustomizations.`,
+		Example: `  keos-oci migrate switch staging --workspace ../apps --workspace ../infra
   keos-oci migrate switch staging --component frontend --workspace ../apps
-  keos-oci migrate switch staging --check --context staging-viewer --workspace ../apps
+  keos-oci migrate switch staging --check --context staging-viewer \
+      --workspace ../apps
   keos-oci migrate switch staging --back --workspace ../apps`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -165,9 +171,9 @@ and kustomizations.`,
 	g.bind(f)
 	g.bindEdits(f)
 	g.generate.signing.bindVerifier(f)
-	f.StringArrayVar(&components, "component", nil, "only this component; may be given several times")
+	f.StringArrayVar(&components, "component", nil, "only this component; can be repeated")
 	f.BoolVar(&back, "back", false, "go back to Git")
-	f.BoolVar(&accept, "accept", false, "although objects differ")
+	f.BoolVar(&accept, "accept", false, "continue even if objects differ")
 	g.clusters.bind(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req, err := a.migration(cmd.Context(), &g, args)
@@ -204,18 +210,18 @@ func (a *app) migrateStatusCmd() *cobra.Command {
 	var g migrateFlags
 	cmd := &cobra.Command{
 		Use:   "status [CLUSTER…]",
-		Short: "How far each Kustomization of each cluster is",
-		Long: `Says for each Kustomization whether it follows Git, is prepared or is switched, as the checkout has it. Kustomizations that come
-from the content of components, or that take components from the fleet's own repository, are listed where --workspace names the checkout.
+		Short: "Show how far each Kustomization of each cluster is",
+		Long: `Shows for each Kustomization whether it follows Git, is prepared or is switched in the checkout. With --workspace, status also shows
+Kustomizations from the content of components, and those that take components from the repository of the fleet.
 
-With --context, or --kubeconfig, it asks the cluster too: is the Kustomization Ready, with that source, and which revision was applied
-last. The user of the kubeconfig needs to list kustomizations.`,
+With --context or --kubeconfig, status also asks the cluster: is the Kustomization Ready with that source, and which revision was applied
+last? The user of the kubeconfig needs to list kustomizations.`,
 		Example: `  keos-oci migrate status
   keos-oci migrate status staging --context staging-viewer
-  keos-oci migrate status --context staging=staging-viewer --context prod=prod-viewer`,
+  keos-oci migrate status --context staging=viewer --context prod=prod-viewer`,
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components; may be given several times")
+	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components; can be repeated")
 	g.generate.signing.bindVerifier(f)
 	g.clusters.bind(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

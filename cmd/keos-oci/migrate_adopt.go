@@ -16,33 +16,36 @@ func (a *app) migrateAdoptCmd() *cobra.Command {
 	var req migrate.AdoptRequest
 	cmd := &cobra.Command{
 		Use:   "adopt CLUSTER",
-		Short: "Let new Kustomizations take over the objects of old ones; nothing is pruned or created anew",
-		Long: `For layouts in which the owner of objects changes: one Kustomization for a layer becomes one for each app, or those of a
-ResourceSet. Write the new owners into files that the cluster does not apply yet (keos-oci generate ocirepository --dir, or
-generate resourceset), and commit them. Paths of --new are from the top of the checkout.
+		Short: "Move objects to new Kustomizations; nothing is deleted or created again",
+		Long: `For layouts in which the owner of objects changes, for example from one Kustomization per layer to one per app, or to those of a
+ResourceSet. Write the new owners into files that the cluster does not apply yet (keos-oci generate ocirepository --dir, or generate
+resourceset), and commit them. Paths of --new start at the top of the checkout.
 
 Each run does one step, or says what it waits for. Commit and push after each step, and run the same command again:
 
   prune-off   prune is off on the old owners, and in the files of the new ones
   suspend     the old owners are suspended
   new-owners  the cluster applies the new owners
-  remove      the old owners go
+  remove      the old owners are removed
   prune-on    prune is on again
   done        nothing is left to do
 
-Before the first step, and until the old owners go, the new owners must build exactly the objects of the old ones, with the same content;
---accept takes other content. A namespace that changes is a move of data, and is refused. Each step waits until the cluster shows the step
-before: prune is off there, the old owners are suspended, every object has the label of its new owner, the old owners are gone.
+Until the old owners are removed, the new owners must build exactly the objects of the old ones, with the same content; --accept allows
+other content. A changed namespace would move data, so it is refused. Each step waits until the cluster shows the step before: prune is
+off, the old owners are suspended, every object has the label of its new owner, the old owners are gone.
 
---back goes back, step by step, as long as the old owners are in Git: resume (the new owners are suspended, and the old ones apply again),
-withdraw (the new owners go), prune-back. Then all files have the bytes from before.
+--back goes back step by step, as long as Git has the old owners: resume (the new owners are suspended, the old ones apply again),
+withdraw (the new owners are removed), prune-back. Then all files have their old content.
 
-Exit code 3 means that something is in the way, or that the cluster is not as far as Git. --check changes nothing, and exits with 0 only when
-all is done. The user of the kubeconfig needs to list kustomizations and to get the objects, of which only metadata is read. Secrets are
-not read: for them the inventory of the new owner counts.`,
-		Example: `  keos-oci migrate adopt staging --owner flux-system/apps --new adopt/staging --workspace . --context staging-viewer
-  keos-oci migrate adopt staging --owner flux-system/apps --new adopt/staging --workspace . --context staging-viewer --dry-run
-  keos-oci migrate adopt staging --owner flux-system/apps --new adopt/staging --workspace . --context staging-viewer --back`,
+The exit code is 3 if something is in the way, or if the cluster is behind Git. --check changes nothing, and exits with 0 only when all is
+done. The user of the kubeconfig needs to list kustomizations and to get the objects; only their metadata is read. Secrets are not read:
+the inventory of the new owner is used for them.`,
+		Example: `  keos-oci migrate adopt staging --owner flux-system/apps \
+      --new adopt/staging --workspace . --context staging-viewer
+  keos-oci migrate adopt staging --owner flux-system/apps \
+      --new adopt/staging --workspace . --context staging-viewer --dry-run
+  keos-oci migrate adopt staging --owner flux-system/apps \
+      --new adopt/staging --workspace . --context staging-viewer --back`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
@@ -50,10 +53,10 @@ not read: for them the inventory of the new owner counts.`,
 	g.bindEdits(f)
 	g.generate.signing.bindVerifier(f)
 	f.StringArrayVar(&req.Owners, "owner", nil,
-		"NAMESPACE/NAME of a Kustomization that gives its objects away; may be given several times (required)")
-	f.StringArrayVar(&req.New, "new", nil, "file or folder of the fleet with new owners; may be given several times (required)")
+		"NAMESPACE/NAME of a Kustomization that gives its objects away; can be repeated (required)")
+	f.StringArrayVar(&req.New, "new", nil, "file or folder of the fleet with the new owners; can be repeated (required)")
 	f.BoolVar(&req.Back, "back", false, "give the objects back to the old owners")
-	f.BoolVar(&req.Accept, "accept", false, "although the content of objects differs")
+	f.BoolVar(&req.Accept, "accept", false, "continue even if the content of objects differs")
 	g.clusters.bind(f)
 	_, _ = cobra.MarkFlagRequired(f, "owner"), cobra.MarkFlagRequired(f, "new")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

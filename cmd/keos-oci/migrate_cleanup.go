@@ -10,16 +10,16 @@ func (a *app) migrateCleanupCmd() *cobra.Command {
 	var g migrateFlags
 	cmd := &cobra.Command{
 		Use:   "cleanup [CLUSTER…]",
-		Short: "Take away what clusters needed to follow Git",
-		Long: `When no cluster takes a component from Git any more: the patches of switch move into the files of the Kustomizations, and the
-comments by which switch --back and fleet --back work go. A GitRepository goes only if nothing refers to it: image automation keeps its
-own, with the variable of its branch. That variable leaves the settings of clusters that no longer use it. Workflows that merge branches
-are named.
+		Short: "Remove what clusters needed to follow Git",
+		Long: `Use cleanup when no cluster takes a component from Git any more. The patches of switch move into the files of the Kustomizations. The
+comments for switch --back and fleet --back are removed. A GitRepository is removed only if nothing refers to it: image automation keeps
+its own, with the variable of its branch. That variable is removed from the settings of clusters that no longer use it. cleanup lists
+workflows that merge branches.
 
-Clusters that are not named count as not running: their folders stay as they are, and what they share with others changes. There is no
-way back but to revert the commit.`,
-		Example: `  keos-oci migrate cleanup --workspace ../apps --workspace ../infra --workspace .
-  keos-oci migrate cleanup staging prod-eu --workspace ../apps --workspace ../infra --dry-run`,
+Clusters that you do not list are left out: their folders stay, but what they share with others changes. To go back, revert the commit;
+there is no other way.`,
+		Example: `  keos-oci migrate cleanup --workspace ../apps --workspace .
+  keos-oci migrate cleanup staging prod-eu --workspace ../apps --dry-run`,
 	}
 	f := cmd.Flags()
 	g.bind(f)

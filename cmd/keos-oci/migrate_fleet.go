@@ -17,17 +17,18 @@ func (a *app) migrateFleetCmd() *cobra.Command {
 	var back, accept bool
 	cmd := &cobra.Command{
 		Use:   "fleet CLUSTER",
-		Short: "Let a cluster follow the artifact of the fleet, or go back to Git",
-		Long: `The last step of a cluster: the fleet itself comes from the registry. It is the only step that a commit alone cannot undo, since a
-cluster that cannot pull no longer sees Git. So there are two steps, and each run does the one that is next.
+		Short: "Move a cluster to the artifact of the fleet, or back to Git",
+		Long: `This is the last step of a cluster: the fleet comes from the registry. A revert of the commit alone cannot undo it, because a cluster that
+cannot pull no longer reads Git. So there are two steps, and each run does the next one.
 
-First a second OCIRepository of the fleet is added, to see that the cluster can fetch and verify it. Then the FluxInstance, or
-gotk-sync.yaml, and all Kustomizations that take their files from the fleet, follow the artifact; paths and names stay. What made the
-cluster follow Git is kept in way-back/CLUSTER.yaml.
+First, fleet adds a second OCIRepository of the fleet, to see that the cluster can fetch and verify it. Then the FluxInstance or
+gotk-sync.yaml, and all Kustomizations with files from the fleet, follow the artifact. Paths and names stay. The objects that made the
+cluster follow Git are kept in way-back/CLUSTER.yaml.
 
-The second step needs --context, to look at the second source; --accept goes on where nobody can look. Publish its commit before you
-push it: an artifact without it would lead the cluster back to Git. Run the command again to see whether the artifact has it.`,
-		Example: `  keos-oci migrate fleet staging --workspace . --key cosign.pub --key-secret cosign-key
+The second step needs --context to check the second source; --accept continues without that check. Publish the commit before you push it:
+an older artifact would lead the cluster back to Git. Run the command again to see whether the artifact has the commit.`,
+		Example: `  keos-oci migrate fleet staging --workspace . --key cosign.pub \
+      --key-secret cosign-key
   keos-oci migrate fleet staging --workspace . --context staging-viewer
   keos-oci migrate fleet staging --workspace . --back`,
 		Args: cobra.ExactArgs(1),
@@ -38,9 +39,9 @@ push it: an artifact without it would lead the cluster back to Git. Run the comm
 	g.clusters.bind(f)
 	g.generate.bindAccess(f)
 	g.generate.signing.VerifyOnly = true
-	f.StringVar(&g.generate.interval, "interval", "", "how often the cluster looks at the tag (default 5m)")
+	f.StringVar(&g.generate.interval, "interval", "", "how often the cluster checks the tag (default 5m)")
 	f.BoolVar(&back, "back", false, "follow Git again")
-	f.BoolVar(&accept, "accept", false, "although nobody looks at the second source")
+	f.BoolVar(&accept, "accept", false, "continue even if nobody checked the second source")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		req, err := a.migration(ctx, &g, args)
