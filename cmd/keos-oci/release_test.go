@@ -314,3 +314,34 @@ esac`, cosign, st.env["SIGSTORE_FULCIO_URL"], st.env["SIGSTORE_REKOR_URL"], st.e
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// TestReleaseArchives: what .goreleaser.yaml puts into archives and the cask is what make man and make completions write.
+func TestReleaseArchives(t *testing.T) {
+	raw, err := os.ReadFile("../../.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := string(raw)
+	if !strings.Contains(config, "make man completions") {
+		t.Error("the pages and scripts are not made before the archives")
+	}
+	s := newSandbox(t)
+	made := t.TempDir()
+	for format, folder := range map[string]string{"man": "man", "completions": "completions"} {
+		s.must("docs", "--format", format, filepath.Join(made, folder))
+	}
+	for pattern, folder := range map[string]string{"bin/man/*.1": "man", "bin/completions/*": "completions"} {
+		if !strings.Contains(config, `{src: "`+pattern+`", dst: `+folder+`, strip_parent: true`) {
+			t.Errorf("archives lack %s", pattern)
+		}
+		files, err := filepath.Glob(filepath.Join(made, strings.TrimPrefix(pattern, "bin/")))
+		if err != nil || len(files) < 4 {
+			t.Errorf("%s finds %v: %v", pattern, files, err)
+		}
+	}
+	for _, file := range []string{"man/keos-oci.1", "completions/keos-oci.bash", "completions/_keos-oci", "completions/keos-oci.fish"} {
+		if _, err := os.Stat(filepath.Join(made, file)); err != nil || !strings.Contains(config, file) {
+			t.Errorf("the cask takes %s: %v", file, err)
+		}
+	}
+}
