@@ -101,6 +101,7 @@ func (a *app) say(errs ...error) {
 
 func hint(err error) string {
 	var late *registry.TimeoutError
+	var login *registry.LoginError
 	var over overtime
 	var authority x509.UnknownAuthorityError
 	switch {
@@ -124,6 +125,8 @@ func hint(err error) string {
 		return "look at the address, and at what is in between: HTTP_PROXY, HTTPS_PROXY, NO_PROXY"
 	case errors.As(err, &authority):
 		return "name the file with the certificate of that authority: --registry-ca FILE"
+	case errors.As(err, &login):
+		return login.Do
 	case errors.Is(err, registry.ErrUnauthorized):
 		return "log in with docker login, or check that the token may push to this repository"
 	case errors.Is(err, registry.ErrForbidden):

@@ -19,7 +19,6 @@ import (
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/credentials"
 )
 
 // Scheme says whether registries are spoken to with TLS.
@@ -32,7 +31,7 @@ const (
 	HTTPS  Scheme = "https"
 )
 
-// Options of a Client; the zero value is good for registries with TLS and the login of docker's config.
+// Options of a Client; the zero value is good for registries with TLS.
 type Options struct {
 	Scheme    Scheme
 	CAFile    string // PEM certificates trusted beside the system's store
@@ -57,19 +56,20 @@ type Client struct {
 	base      *http.Transport // what all parts of the run connect with
 	waits     *waits
 	auth      *auth.Client
+	logins    *keychain
 	referrers capabilities
 	unsorted  sync.Map // hosts whose lists of tags do not begin where they are asked to
 }
 
-// New makes a Client. It reads CAFile; docker's config is read at the first request that needs a login.
+// New makes a Client. It reads CAFile; logins are looked for at the first request that needs one.
 func New(o Options) (*Client, error) {
 	base, err := newTransport(o.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	o = o.orDefault()
-	c := &Client{opts: o, base: base, waits: newWaits(o.Log)}
-	c.auth = &auth.Client{Client: c.Part(Part{Limit: o.Timeout}), Cache: auth.NewCache(), Credential: cached(dockerLogin())}
+	c := &Client{opts: o, base: base, waits: newWaits(o.Log), logins: newKeychain()}
+	c.auth = &auth.Client{Client: c.Part(Part{Limit: o.Timeout}), Cache: scopes{auth.NewCache(), c.logins}, Credential: c.logins.credential}
 	if o.UserAgent != "" {
 		c.auth.SetUserAgent(o.UserAgent)
 	}
@@ -160,39 +160,14 @@ func hostname(host string) string {
 // scoped says which registry a request is for, and asks for all rights that a run needs with the first token, so that there is one
 // token per repository.
 func (c *Client) scoped(ctx context.Context, ref registry.Reference) context.Context {
-	ctx = context.WithValue(ctx, contactKey{}, contact{ref.Host(), c.plain(ref.Registry)})
+	ctx = c.contacting(ctx, ref)
 	if c.opts.ReadOnly {
 		return auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
 	}
 	return auth.AppendRepositoryScope(ctx, ref, auth.ActionPull, auth.ActionPush)
 }
 
-// dockerLogin reads docker's config and its credential helpers, never writing them.
-func dockerLogin() auth.CredentialFunc {
-	store := sync.OnceValues(func() (*credentials.DynamicStore, error) {
-		return credentials.NewStoreFromDocker(credentials.StoreOptions{})
-	})
-	return func(ctx context.Context, host string) (auth.Credential, error) {
-		s, err := store()
-		if err != nil {
-			return auth.EmptyCredential, fmt.Errorf("docker config: %w", err)
-		}
-		return credentials.Credential(s)(ctx, host)
-	}
-}
-
-// cached asks get once per host: a credential helper is a process of its own.
-func cached(get auth.CredentialFunc) auth.CredentialFunc {
-	type login struct {
-		once sync.Once
-		cred auth.Credential
-		err  error
-	}
-	var logins sync.Map
-	return func(ctx context.Context, host string) (auth.Credential, error) {
-		v, _ := logins.LoadOrStore(host, &login{})
-		l := v.(*login)
-		l.once.Do(func() { l.cred, l.err = get(ctx, host) })
-		return l.cred, l.err
-	}
+// contacting says which registry, and which of its repositories, a request is for.
+func (c *Client) contacting(ctx context.Context, ref registry.Reference) context.Context {
+	return context.WithValue(ctx, contactKey{}, contact{ref.Host(), c.plain(ref.Registry), ref.Repository})
 }

@@ -13,8 +13,9 @@ var ErrInsecure = errors.New("login not sent")
 
 // contact is the registry that a request is for.
 type contact struct {
-	host  string
-	plain bool // spoken to without TLS, because a person said so or it is this machine
+	host       string
+	plain      bool   // spoken to without TLS, because a person said so or it is this machine
+	repository string // "" for none
 }
 
 type contactKey struct{}

@@ -259,16 +259,17 @@ func broken(err error) bool {
 }
 
 // fault says which repository and reference an error is about and which of the sentinels it is.
-func (r *Repository) fault(verb, ref string, err error) error {
+func (r *Repository) fault(verb, name string, err error) error {
 	where := r.name.String()
 	switch {
-	case ref == "":
-	case digest.Digest(ref).Validate() == nil:
-		where += "@" + ref
+	case name == "":
+	case digest.Digest(name).Validate() == nil:
+		where += "@" + name
 	default:
-		where += ":" + ref
+		where += ":" + name
 	}
-	return fmt.Errorf("%s %s: %w", verb, where, classify(err))
+	ref := r.remote.Reference
+	return fmt.Errorf("%s %s: %w", verb, where, r.client.logins.explain(ref.Host(), ref.Repository, classify(err)))
 }
 
 func classify(err error) error {
@@ -279,6 +280,10 @@ func classify(err error) error {
 	var page *PageError
 	if errors.As(err, &page) {
 		return page
+	}
+	var login *LoginError
+	if errors.As(err, &login) {
+		return login
 	}
 	err = redact(err)
 	var sentinel error
