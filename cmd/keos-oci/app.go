@@ -105,7 +105,7 @@ latest-stable move. Tags move last, so a cluster never gets an artifact that it 
 	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, for example for a comment on a pull request")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
 	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(),
-		a.historyCmd(), a.auditCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.migrateCmd(), a.registryCmd(),
+		a.historyCmd(), a.auditCmd(), a.verifyCmd(), a.diffCmd(), a.pullCmd(), a.listCmd(), a.generateCmd(), a.migrateCmd(), a.registryCmd(), a.doctorCmd(), a.loginCmd(), a.logoutCmd(),
 		a.generateKeyPairCmd(), a.versionCmd(), a.docsCmd())
 	_ = cmd.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp

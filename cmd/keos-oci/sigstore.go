@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -85,13 +84,7 @@ func (a *app) password() ([]byte, error) {
 	if !a.interactive() {
 		return nil, errors.New("COSIGN_PASSWORD is not set")
 	}
-	terminal := int(a.in.Fd())
-	if state, err := term.GetState(terminal); err == nil {
-		a.atEnd(func() { _ = term.Restore(terminal, state) }) // a signal ends the command while the terminal shows nothing that is typed
-	}
-	fmt.Fprint(a.err, "Password of the private key: ")
-	defer fmt.Fprintln(a.err)
-	return term.ReadPassword(terminal)
+	return a.hidden("Password of the private key: ")
 }
 
 func (a *app) interactive() bool {

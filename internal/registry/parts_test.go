@@ -114,7 +114,7 @@ func TestSlowLine(t *testing.T) {
 				}
 			}
 		})
-		ctx := context.WithValue(t.Context(), contactKey{}, contact{"r.example", false})
+		ctx := context.WithValue(t.Context(), contactKey{}, contact{"r.example", false, ""})
 		put := func(kind string) error {
 			req, err := http.NewRequestWithContext(ctx, http.MethodPut, "https://r.example/v2/a/blobs/uploads/1",
 				bytes.NewReader(make([]byte, 20*minProgress)))

@@ -92,6 +92,9 @@ func (r *StatusResult) Odd() error {
 	return failures.orNil()
 }
 
+// Odd reports whether somebody should look at the channel: it is moved outside, pending, in doubt, or points to what the gate refuses.
+func (c ChannelStatus) Odd() bool { return c.odd }
+
 // Status reads the channels of the named components, all for none: one listing, one request per channel and the newest
 // record of each journal.
 func (s *Service) Status(ctx context.Context, names []string) (*StatusResult, error) {

@@ -53,6 +53,9 @@ type Session struct {
 	*release.Service
 	Names []string  // of the components that were asked for, without their registry
 	Rekor *sign.Log // the transparency log that the settings have the address of; nil for none
+
+	Client *registry.Client // what the repositories are opened with
+	Signer *sign.Signer     // nil where the verb signs nothing
 }
 
 // Service opens a checkout as it is. newFleet allows one without components: a fleet that has no cluster yet.
@@ -132,10 +135,10 @@ func (o *Opener) serviceOf(ctx context.Context, w *opened, s *Signing) (*Session
 	if err != nil {
 		return nil, err
 	}
-	if svc.Gate, err = o.gate(ctx, w, client, s); err != nil {
+	session := &Session{Service: svc, Client: client}
+	if svc.Gate, session.Signer, err = o.gate(ctx, w, client, s); err != nil {
 		return nil, err
 	}
-	session := &Session{Service: svc}
 	if s != nil && s.Services.RekorURL != "" { // the settings', or the config's by now
 		session.Rekor = sign.NewLog(client.Part(registry.Part{Name: "Rekor", Limit: o.SigstoreTimeout}), s.Services.RekorURL)
 	}
@@ -150,6 +153,11 @@ func (o *Opener) client(workspace *component.Workspace) (*registry.Client, error
 	}
 	return registry.New(registry.Options{Scheme: scheme, CAFile: o.RegistryCA, UserAgent: o.UserAgent, Timeout: cmp.Or(o.RegistryTimeout, -1),
 		Log: o.Log})
+}
+
+// ForHost is a client for one registry, for verbs that ask no repository.
+func (o *Opener) ForHost(host, scheme string) (*registry.Client, error) {
+	return o.client(&component.Workspace{Registry: host, Scheme: scheme})
 }
 
 func (o *Opener) newService(ctx context.Context, w *opened) (*release.Service, error) {
@@ -172,7 +180,7 @@ func (o *Opener) newService(ctx context.Context, w *opened) (*release.Service, e
 }
 
 // gate is the judge of a workspace, and what it signs and verifies with. Without signing settings it only asks the config.
-func (o *Opener) gate(ctx context.Context, w *opened, client *registry.Client, s *Signing) (*trust.Gate, error) {
+func (o *Opener) gate(ctx context.Context, w *opened, client *registry.Client, s *Signing) (*trust.Gate, *sign.Signer, error) {
 	workspace := w.workspace
 	_, prefix, _ := strings.Cut(workspace.Registry, "/")
 	rules := &trust.Rules{Now: o.clock(), Formerly: workspace.Config.Formerly, Prefix: prefix, Mirrors: workspace.Config.Mirrors,
@@ -180,13 +188,13 @@ func (o *Opener) gate(ctx context.Context, w *opened, client *registry.Client, s
 	if s == nil {
 		services := sign.Services{TrustedRoot: workspace.Config.Signing.TrustedRoot, TUF: o.tuf(ctx, client, &Signing{})}
 		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: services, NotFound: isNotFound, Unanswered: registry.Unanswered})
-		return trust.New(rules, client, nil), nil
+		return trust.New(rules, client, nil), nil, nil
 	}
 	signer, err := o.sigstore(ctx, rules, workspace, s, client)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return trust.New(rules, client, signer), nil
+	return trust.New(rules, client, signer), signer, nil
 }
 
 func (o *Opener) clock() func() time.Time {

@@ -40,6 +40,7 @@ type Proxy struct {
 	fault      func(n int, r *http.Request) Fault
 	delay      time.Duration
 	login      string // "user:password" that the token endpoint wants, or ""
+	basic      string // "user:password" that each request has to have, or ""
 	forbid     bool
 	frozen     map[string]bool // tags that may not be written again
 	upstream   http.Handler
@@ -114,6 +115,9 @@ func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
 // token endpoint gave for "user:password" with the right scope.
 func (p *Proxy) RequireToken(login string) { p.set(func() { p.login = login }) }
 
+// RequireBasic makes the registry answer 401 with a Basic challenge unless "user:password" is sent.
+func (p *Proxy) RequireBasic(login string) { p.set(func() { p.basic = login }) }
+
 // Forbid refuses all writes with 403.
 func (p *Proxy) Forbid(on bool) { p.set(func() { p.forbid = on }) }
 
@@ -165,7 +169,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := len(p.log)
 	p.log = append(p.log, Request{Method: r.Method, Path: r.URL.Path, Start: time.Now()})
 	generation := p.generation
-	decide, delay, login, forbid := p.fault, p.delay, p.login, p.forbid
+	decide, delay, login, basic, forbid := p.fault, p.delay, p.login, p.basic, p.forbid
 	frozen := r.Method == http.MethodPut && p.frozen[r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]]
 	p.mu.Unlock()
 	defer p.set(func() {
@@ -183,6 +187,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if login != "" && !authorize(w, r, login) {
+		return
+	}
+	if user, password, _ := r.BasicAuth(); basic != "" && user+":"+password != basic {
+		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 		return
 	}
 	write := r.Method != http.MethodGet && r.Method != http.MethodHead

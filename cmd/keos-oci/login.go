@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/stratio/keos-oci/internal/registry"
+	"github.com/stratio/keos-oci/internal/render"
+	"github.com/stratio/keos-oci/internal/setup"
+)
+
+func (a *app) loginCmd() *cobra.Command {
+	var user string
+	var fromStdin bool
+	cmd := &cobra.Command{
+		Use:   "login HOST[:PORT]",
+		Short: "Log in to a registry, as docker login does",
+		Long: `Checks the login with the registry and writes it where docker login does: to the credential helper that Docker's config has, else to
+the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. The password
+is asked for at the terminal, or read from stdin.`,
+		Example: `  keos-oci login registry.example.com:11443
+  aws ecr get-login-password | keos-oci login 123456789012.dkr.ecr.eu-west-1.amazonaws.com -u AWS --password-stdin`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVarP(&user, "username", "u", "", "user of the registry")
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from stdin")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, host, err := a.registryClient(args[0])
+		if err != nil {
+			return err
+		}
+		user, password, err := a.credentials(host, user, fromStdin)
+		if err != nil {
+			return err
+		}
+		stored, err := client.LogIn(cmd.Context(), host, user, password)
+		if err != nil {
+			return err
+		}
+		return a.finish(loggedIn(host, user, stored), nil)
+	}
+	return cmd
+}
+
+func (a *app) logoutCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "logout HOST[:PORT]",
+		Short:   "Remove the login for a registry, as docker logout does",
+		Example: "  keos-oci logout registry.example.com:11443",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, host, err := a.registryClient(args[0])
+			if err != nil {
+				return err
+			}
+			stored, err := client.LogOut(cmd.Context(), host)
+			if err != nil {
+				return err
+			}
+			return a.finish(loggedOut(host, stored), nil)
+		},
+	}
+}
+
+// registryClient is what speaks to a registry that is given as [http[s]://]HOST[:PORT].
+func (a *app) registryClient(address string) (*registry.Client, string, error) {
+	scheme, host, found := strings.Cut(strings.TrimSuffix(address, "/"), "://")
+	if !found {
+		scheme, host = "", scheme
+	}
+	if scheme != "" && scheme != "http" && scheme != "https" || strings.ContainsAny(host, "/@") {
+		return nil, "", fmt.Errorf("%w: %s is not a registry: give HOST or HOST:PORT alone, without a path", setup.ErrUsage, address)
+	}
+	if _, err := name.NewRegistry(host, name.StrictValidation); err != nil {
+		return nil, "", fmt.Errorf("%w: %s is not a registry: give HOST or HOST:PORT", setup.ErrUsage, address)
+	}
+	client, err := a.opener().ForHost(host, scheme)
+	return client, host, err
+}
+
+// credentials reads the user and the password, from the flags and stdin or at the terminal.
+func (a *app) credentials(host, user string, fromStdin bool) (string, string, error) {
+	switch {
+	case fromStdin && user == "":
+		return "", "", fmt.Errorf("%w: --password-stdin needs the user: --username USER", setup.ErrUsage)
+	case fromStdin:
+		raw, err := io.ReadAll(io.LimitReader(a.in, maxPassword))
+		if err != nil {
+			return "", "", err
+		}
+		return user, strings.TrimRight(string(raw), "\r\n"), notEmpty(strings.TrimRight(string(raw), "\r\n"))
+	case !a.interactive():
+		return "", "", fmt.Errorf("%w: there is no terminal to ask for the password: use --username USER --password-stdin", setup.ErrUsage)
+	}
+	a.closeProgress() // nothing is drawn over the prompt
+	if user == "" {
+		fmt.Fprintf(a.err, "User of %s: ", host)
+		line, err := bufio.NewReader(a.in).ReadString('\n')
+		if err != nil {
+			return "", "", err
+		}
+		user = strings.TrimSpace(line)
+	}
+	password, err := a.hidden("Password: ")
+	if err != nil {
+		return "", "", err
+	}
+	return user, string(password), notEmpty(string(password))
+}
+
+// maxPassword bounds a password: those of clouds are tokens of a few KiB.
+const maxPassword = 1 << 20
+
+func notEmpty(password string) error {
+	if password == "" {
+		return fmt.Errorf("%w: the password is empty", setup.ErrUsage)
+	}
+	return nil
+}
+
+// hidden asks for something that the terminal does not show.
+func (a *app) hidden(prompt string) ([]byte, error) {
+	terminal := int(a.in.Fd())
+	if state, err := term.GetState(terminal); err == nil {
+		a.atEnd(func() { _ = term.Restore(terminal, state) }) // a signal ends the command while the terminal shows nothing that is typed
+	}
+	fmt.Fprint(a.err, prompt)
+	defer fmt.Fprintln(a.err)
+	return term.ReadPassword(terminal)
+}
+
+func loggedIn(host, user string, stored registry.Stored) render.Login {
+	r := render.Login{Host: host, User: user, Status: render.LoggedIn, File: stored.File, Helper: stored.Helper}
+	if stored.Helper == "" {
+		r.Notes = append(r.Notes, "the password is in "+stored.File+", not encrypted, as docker login writes it; a credential helper would encrypt it")
+	}
+	if !stored.Asked {
+		r.Notes = append(r.Notes, "the login is not checked: "+host+" asks for none before something is read or written")
+	}
+	return r
+}
+
+func loggedOut(host string, stored registry.Stored) render.Login {
+	r := render.Login{Host: host, Status: render.LoggedOut, File: stored.File, Helper: stored.Helper}
+	if !stored.Removed {
+		r.Status = render.NotLoggedIn
+	}
+	if stored.Left.Found() {
+		r.Notes = append(r.Notes, "another login for "+host+" is still used, from "+stored.Left.From)
+	}
+	return r
+}
