@@ -213,7 +213,7 @@ func situations() map[string]situation {
 		"the list is forbidden - in HTML": {verb: []string{"history", "frontend", "--key", "PUB"},
 			breaks: only("/tags/list", answers(403, "text/html", page)), want: []string{"forbidden"}},
 		"a login is wanted - in HTML": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "KEY"},
-			breaks: all(answers(401, "text/html", page)), want: []string{"not logged in"}, hint: "docker login"},
+			breaks: all(answers(401, "text/html", page)), want: []string{"not logged in"}, hint: "keos-oci login"},
 		"the registry is broken": {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(answers(503, "text/html", page)),
 			want: []string{"the last try ended with HTTP 503"}, hint: sameCommand},
 		"records are broken": {verb: []string{"history", "frontend", "--key", "PUB"},

@@ -15,9 +15,9 @@ func (a *app) doctorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [COMPONENT…]",
 		Short: "Check everything that publishing, moving and following depend on",
-		Long: `Looks at the checkout, the config, the login and its rights on each repository, TLS, the clock, Sigstore or the key, who may sign and
-move each channel, what clusters would refuse, and the content of the components. Each check has one line: ok, warning, error or
-unknown, and what to do.
+		Long: `Looks at the checkout, the config, the login and its rights on each repository, TLS, the clock, Sigstore or the key, who may
+sign and move each channel, what clusters would refuse, and the content of the components. Each check has one line: ok, warning,
+error or unknown, and what to do.
 
 Nothing is written to the registry. To see whether the login may write, an upload is begun and canceled; it has no content and no name.
 Where the environment has an identity token, Fulcio is asked for a certificate, as publish does.

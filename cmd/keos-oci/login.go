@@ -21,9 +21,9 @@ func (a *app) loginCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login HOST[:PORT]",
 		Short: "Log in to a registry, as docker login does",
-		Long: `Checks the login with the registry and writes it where docker login does: to the credential helper that Docker's config has, else to
-the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. The password
-is asked for at the terminal, or read from stdin.`,
+		Long: `Checks the login with the registry and writes it where docker login does: to the credential helper that Docker's config has, else
+to the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. The
+password is asked for at the terminal, or read from stdin.`,
 		Example: `  keos-oci login registry.example.com:11443
   aws ecr get-login-password | keos-oci login 123456789012.dkr.ecr.eu-west-1.amazonaws.com -u AWS --password-stdin`,
 		Args: cobra.ExactArgs(1),
@@ -138,7 +138,8 @@ func (a *app) hidden(prompt string) ([]byte, error) {
 func loggedIn(host, user string, stored registry.Stored) render.Login {
 	r := render.Login{Host: host, User: user, Status: render.LoggedIn, File: stored.File, Helper: stored.Helper}
 	if stored.Helper == "" {
-		r.Notes = append(r.Notes, "the password is in "+stored.File+", not encrypted, as docker login writes it; a credential helper would encrypt it")
+		r.Notes = append(r.Notes, "the password is in "+stored.File+
+			", not encrypted, as docker login writes it; a credential helper would encrypt it")
 	}
 	if !stored.Asked {
 		r.Notes = append(r.Notes, "the login is not checked: "+host+" asks for none before something is read or written")

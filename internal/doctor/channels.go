@@ -72,7 +72,8 @@ func (p *patient) content(ctx context.Context) []Check {
 	for _, of := range res.Components {
 		findings += len(of.Findings)
 	}
-	c.Message = fmt.Sprintf("%d passed, %d refused, %d failed; findings: %d", res.Summary.Passed, res.Summary.Refused, res.Summary.Failed, findings)
+	sum := res.Summary
+	c.Message = fmt.Sprintf("%d passed, %d refused, %d failed; findings: %d", sum.Passed, sum.Refused, sum.Failed, findings)
 	switch {
 	case res.Summary.Refused > 0 || errors.Is(res.Err(), component.ErrConfig):
 		c.Status, c.Do = Error, "see what is refused: keos-oci check"

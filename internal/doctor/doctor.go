@@ -60,9 +60,9 @@ var ErrUnknown = errors.New("cannot tell")
 func (r *Result) Err() error {
 	switch {
 	case r.Summary.Errors > 0:
-		return fmt.Errorf("doctor: %w: %d errors", release.ErrOdd, r.Summary.Errors)
+		return fmt.Errorf("doctor: %w: errors: %d", release.ErrOdd, r.Summary.Errors)
 	case r.Summary.Unknown > 0:
-		return fmt.Errorf("doctor: %w: %d checks have no answer", ErrUnknown, r.Summary.Unknown)
+		return fmt.Errorf("doctor: %w: checks without an answer: %d", ErrUnknown, r.Summary.Unknown)
 	}
 	return nil
 }

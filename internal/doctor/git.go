@@ -17,7 +17,8 @@ func (p *patient) git(ctx context.Context) []Check {
 			"run it in a clone to look at these as well"}}
 	}
 	if p.checkout == nil {
-		return []Check{{name, "", Error, p.absent.Error(), "run it in a clone; or give full repository names, such as ghcr.io/ORG/REPO/COMPONENT"}}
+		return []Check{{name, "", Error, p.absent.Error(),
+			"run it in a clone; or give full repository names, such as ghcr.io/ORG/REPO/COMPONENT"}}
 	}
 	list := []Check{p.commit(ctx)}
 	if p.checkout.Shallow() {
@@ -52,7 +53,8 @@ func (p *patient) commit(ctx context.Context) Check {
 	case err != nil:
 		c.Status, c.Message = Unknown, err.Error()
 	case !status.Clean():
-		c.Status, c.Message = Warning, fmt.Sprintf("%s; %d files are changed and %d are not in Git", at, len(status.Modified), len(status.Untracked))
+		c.Status = Warning
+		c.Message = fmt.Sprintf("%s; %d files are changed and %d are not in Git", at, len(status.Modified), len(status.Untracked))
 		c.Do = "commit them, or remove them: only committed files are published"
 	default:
 		c.Status, c.Message = OK, at

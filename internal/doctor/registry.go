@@ -71,7 +71,8 @@ func unreachable(state *hostState) Check {
 	var dns *net.DNSError
 	switch {
 	case errors.As(state.err, &authority):
-		c.Name, c.Message, c.Do = "tls", "the certificate is of an authority that this machine does not trust", "name the authority's file: --registry-ca FILE"
+		c.Name, c.Message = "tls", "the certificate is of an authority that this machine does not trust"
+		c.Do = "use the authority's certificate: --registry-ca FILE"
 	case errors.As(state.err, &invalid) && invalid.Reason == x509.Expired:
 		c.Name, c.Message, c.Do = "tls", "the certificate has ended, or this machine's clock is wrong", "renew the certificate; compare the clock"
 	case errors.As(state.err, &other), errors.As(state.err, &invalid):
@@ -95,7 +96,8 @@ func (p *patient) tls(probe registry.Probe) Check {
 		c.Status, c.Message = Warning, "HTTP without TLS: everybody in between can read the login and change what is read"
 		c.Do = "give the registry a certificate, then leave out --plain-http and http://"
 	case !probe.Ends.IsZero() && left < endsSoon:
-		c.Status, c.Message = Warning, fmt.Sprintf("the certificate ends in %d days, on %s", int(left.Hours()/24), probe.Ends.UTC().Format(time.DateOnly))
+		c.Status = Warning
+		c.Message = fmt.Sprintf("the certificate ends in %d days, on %s", int(left.Hours()/24), probe.Ends.UTC().Format(time.DateOnly))
 		c.Do = "renew it: clusters stop to follow when it has ended"
 	default:
 		c.Status, c.Message = OK, "the certificate is trusted and ends on "+probe.Ends.UTC().Format(time.DateOnly)

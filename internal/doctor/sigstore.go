@@ -104,7 +104,8 @@ func (p *patient) services(ctx context.Context) []Check {
 	for _, r := range reached {
 		c := Check{Name: "sigstore", Subject: r.Name, Status: OK, Message: r.URL + " answers"}
 		if r.Err != nil {
-			c.Status, c.Message, c.Do = Unknown, fmt.Sprintf("%s does not answer: %v", r.URL, r.Err), "run it again; look at HTTPS_PROXY and NO_PROXY"
+			c.Status, c.Message = Unknown, fmt.Sprintf("%s does not answer: %v", r.URL, r.Err)
+			c.Do = "run it again; look at HTTPS_PROXY and NO_PROXY"
 		}
 		list = append(list, c)
 	}

@@ -135,7 +135,8 @@ func TestNoLogin(t *testing.T) {
 	repo, _ := name.NewRepository(p.Host() + "/a")
 	_, err := c.Open(repo).Tags(t.Context())
 	var missing *LoginError
-	if !errors.As(err, &missing) || missing.Do != "log in: keos-oci login "+p.Host() || !strings.Contains(err.Error(), "no login for "+p.Host()) {
+	if !errors.As(err, &missing) || missing.Do != "log in: keos-oci login "+p.Host() ||
+		!strings.Contains(err.Error(), "no login for "+p.Host()) {
 		t.Errorf("got %v, %+v", err, missing)
 	}
 }
@@ -160,7 +161,8 @@ func TestHowToLogIn(t *testing.T) {
 
 // TestMissingHelper: a config that names a program which is not installed says which, where, and what to do.
 func TestMissingHelper(t *testing.T) {
-	for field, config := range map[string]string{"credsStore": `{"credsStore":"nosuch"}`, "credHelpers": `{"credHelpers":{"h.example":"nosuch"}}`} {
+	for field, config := range map[string]string{"credsStore": `{"credsStore":"nosuch"}`,
+		"credHelpers": `{"credHelpers":{"h.example":"nosuch"}}`} {
 		home := desk(t)
 		put(t, filepath.Join(home, "docker/config.json"), config)
 		_, err := newKeychain().find(t.Context(), "h.example", "a")
@@ -181,8 +183,8 @@ func helper(t *testing.T) (file string) {
 	t.Helper()
 	bin := t.TempDir()
 	file = filepath.Join(bin, "kept")
-	script := fmt.Sprintf("#!/bin/sh\ncase $1 in\nstore) cat >%s;;\nget) cat %s 2>/dev/null || { echo 'credentials not found in native keychain'; exit 1; };;\n"+
-		"erase) rm %s;;\nesac\n", file, file, file)
+	script := fmt.Sprintf("#!/bin/sh\ncase $1 in\nstore) cat >%s;;\n"+
+		"get) cat %s 2>/dev/null || { echo 'credentials not found in native keychain'; exit 1; };;\nerase) rm %s;;\nesac\n", file, file, file)
 	if err := os.WriteFile(filepath.Join(bin, "docker-credential-fake"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
