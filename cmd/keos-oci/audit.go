@@ -23,7 +23,8 @@ func (a *app) auditCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit [COMPONENT…]",
 		Short: "Verify every version, release record, channel and journal record",
-		Long: `Checks everything in the registry by the rules of verify, and looks for missing signatures, versions and records. The exit code is 3 if
+		Long: `Checks everything in the registry by the rules of verify, and looks for missing signatures, versions and records. The
+exit code is 3 if
 something is wrong, and 1 if something could not be checked.
 
 Whoever can write to the registry can also delete the newest records. What is left looks complete. An anchor protects against that: it is

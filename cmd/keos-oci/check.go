@@ -11,7 +11,8 @@ func (a *app) checkCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [COMPONENT…]",
 		Short: "Find everything that publish would refuse, without a registry",
-		Long: `Packs each component and unpacks it into an empty folder. Then check builds every variant there as Flux does, and compares the output
+		Long: `Packs each component and unpacks it into an empty folder. Then check builds every variant there as Flux does, and
+compares the output
 with that of the checkout. Files from outside the component, plaintext Secrets, private keys and .env files are errors: check prints the
 file and the line. What may surprise you on a cluster is a warning.
 

@@ -15,7 +15,8 @@ func (a *app) componentsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "components",
 		Short: "List what this checkout would publish",
-		Long: `Lists the components of the checkout with their kind, folder, repository and variants. --explain prints for each file of a component why
+		Long: `Lists the components of the checkout with their kind, folder, repository and variants. --explain prints for each file of
+a component why
 it is in the artifact or not. -o matrix prints a matrix for jobs of GitHub Actions.`,
 		Example: `  keos-oci components
   keos-oci components --changed-since origin/main

@@ -15,7 +15,8 @@ func (a *app) diffCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff COMPONENT FROM [TO]",
 		Short: "Compare two artifacts, or an artifact and the checkout",
-		Long: `FROM and TO are tags or digests (sha256:…) of the component. Without TO, the artifact is compared with what publish would pack now: the
+		Long: `FROM and TO are tags or digests (sha256:…) of the component. Without TO, the artifact is compared with what publish
+would pack now: the
 files that Git tracks, as they are in the checkout.
 
 With --variant, diff compares the objects that the variant renders, as a cluster would see the change. Values of Secrets are never shown:

@@ -40,7 +40,8 @@ func (a *app) generateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate",
 		Short: "Write the Flux objects that make clusters follow the tags",
-		Long: `Prints the objects. With --dir, generate writes them into the checkout of the fleet. --check only compares, and exits with 3 if a file
+		Long: `Prints the objects. With --dir, generate writes them into the checkout of the fleet. --check only compares, and exits
+with 3 if a file
 differs. Clusters verify signatures with the same policy as promote.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

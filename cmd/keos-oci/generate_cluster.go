@@ -27,7 +27,8 @@ func (a *app) generateClusterCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cluster NAME",
 		Short: "Write everything that a new cluster needs in the fleet",
-		Long: `Writes clusters/<name>: the FluxInstance that follows the fleet on a channel and verifies its signature, Flux Operator with its values, the
+		Long: `Writes clusters/<name>: the FluxInstance that follows the fleet on a channel and verifies its signature, Flux Operator
+with its values, the
 settings of the cluster, and the tenants. Run it in the checkout of the fleet. --workspace gives the checkouts with the components of the
 cluster; keos-oci checks that they have the environment. stderr lists the Secrets that the cluster needs first.
 

@@ -20,7 +20,8 @@ func (a *app) generatePairsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ocirepository [COMPONENT…]",
 		Short: "Write OCIRepository and Kustomization pairs, without Flux Operator",
-		Long: `For each component: an OCIRepository that follows a channel and verifies its signatures, and a Kustomization that applies the variant of
+		Long: `For each component: an OCIRepository that follows a channel and verifies its signatures, and a Kustomization that
+applies the variant of
 the environment, or one Kustomization for each phase. For a fleet, the Kustomization applies the folder of the cluster of --environment.
 ${VARIABLES} in the content are not replaced, unless --substitute-from gives the ConfigMap with their values, or --substitute the values.
 

@@ -60,7 +60,8 @@ func (a *app) generateResourceSetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resourceset infra|apps [COMPONENT…]",
 		Short: "Write the ResourceSet that delivers all infra components or all apps",
-		Long: `The ResourceSet has the shape of the D2 reference architecture. Each component gets a namespace with the settings of the cluster, the
+		Long: `The ResourceSet has the shape of the D2 reference architecture. Each component gets a namespace with the settings of the
+cluster, the
 login for the registry, a ServiceAccount with its rights, an OCIRepository, and one Kustomization for each phase. infra waits for the
 ResourceSet policies, and apps wait for infra; --depends-on changes this.
 
@@ -170,7 +171,8 @@ func (a *app) generateInputsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inputs [COMPONENT…]",
 		Short: "Add components to the inputs of a ResourceSet",
-		Long: `This is how a component gets into a fleet. inputs prints the inputs of the components, or adds the missing ones to the file of --into.
+		Long: `This is how a component gets into a fleet. inputs prints the inputs of the components, or adds the missing ones to the
+file of --into.
 Only lines of inputs change: comments, order and quoting stay. A new input has the keys and values of its neighbours. Existing inputs stay,
 except for a --pin and for keys that the resources need and the input lacks. A second run changes nothing.`,
 		Example: `  keos-oci generate inputs
@@ -268,7 +270,8 @@ func (a *app) generatePoliciesCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policies",
 		Short: "Write the admission policy that limits tenants to known sources",
-		Long: `A ValidatingAdmissionPolicy for the namespaces of apps. It denies Flux sources with a URL that does not begin with an allowed one. By
+		Long: `A ValidatingAdmissionPolicy for the namespaces of apps. It denies Flux sources with a URL that does not begin with an
+allowed one. By
 default the registries of the workspaces are allowed.`,
 		Example: `  keos-oci generate policies --dir .
   keos-oci generate policies --allow-source oci://ghcr.io/stratio/ \

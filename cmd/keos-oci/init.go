@@ -30,7 +30,8 @@ func (a *app) initCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Look at a checkout and propose the files to publish it",
-		Long: `Prints which components the checkout has and which rule found each of them. Where these rules do not fit the layout, init proposes a
+		Long: `Prints which components the checkout has and which rule found each of them. Where these rules do not fit the layout,
+init proposes a
 keos-oci.yaml. If a layout can be read in several ways, init shows all of them: choose one with --layout. Nothing is written from a guess.
 
 For <layer>/<environment>/<app>, init proposes one component per layer, or one per app with --by app. --workflows adds the workflows that

@@ -12,7 +12,8 @@ func (a *app) migrateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Move clusters that follow Git branches to artifacts",
-		Long: `Run migrate in a checkout of the fleet. plan shows what each cluster follows today, what it can follow instead, and what stops it. prepare
+		Long: `Run migrate in a checkout of the fleet. plan shows what each cluster follows today, what it can follow instead, and what
+stops it. prepare
 adds what clusters need to follow artifacts; nothing switches yet. switch moves one cluster, or one component of it, to artifacts, and back.
 status shows the progress of all clusters.
 
@@ -61,7 +62,8 @@ func (a *app) migratePlanCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [CLUSTER…]",
 		Short: "Show what clusters follow today, what they can follow, and what stops them",
-		Long: `Starts at the entry of each cluster: a FluxInstance that syncs Git, or gotk-sync.yaml. From there plan follows the Flux Kustomizations as
+		Long: `Starts at the entry of each cluster: a FluxInstance that syncs Git, or gotk-sync.yaml. From there plan follows the Flux
+Kustomizations as
 Flux does, with the variables, patches and generated kustomizations of the cluster. For each Kustomization that takes its files from a
 branch of a workspace, plan shows the component, the variant and the channel. It verifies the artifact of the channel and compares its
 objects with those of the branch.
@@ -96,7 +98,8 @@ func (a *app) migratePrepareCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prepare [CLUSTER…]",
 		Short: "Add the sources that clusters will follow; nothing switches yet",
-		Long: `Writes the channel and the signer into the settings of each cluster. Then prepare adds an OCIRepository, which verifies signatures, to the
+		Long: `Writes the channel and the signer into the settings of each cluster. Then prepare adds an OCIRepository, which verifies
+signatures, to the
 file of each Kustomization that will move. What differs between clusters is a variable in their settings. A cluster without these
 variables gets none of the sources.
 
@@ -153,7 +156,8 @@ func (a *app) migrateSwitchCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "switch CLUSTER",
 		Short: "Move a cluster from Git to artifacts, or back to Git",
-		Long: `Adds patches of sourceRef and path to the files of the cluster, for each prepared Kustomization. Names, namespaces, variables, decryption,
+		Long: `Adds patches of sourceRef and path to the files of the cluster, for each prepared Kustomization. Names, namespaces,
+variables, decryption,
 patches, dependsOn, intervals and health checks stay. switch refuses if an object differs before and after; --accept allows the
 differences that plan showed. --back removes the patches.
 
@@ -211,7 +215,8 @@ func (a *app) migrateStatusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [CLUSTER…]",
 		Short: "Show how far each Kustomization of each cluster is",
-		Long: `Shows for each Kustomization whether it follows Git, is prepared or is switched in the checkout. With --workspace, status also shows
+		Long: `Shows for each Kustomization whether it follows Git, is prepared or is switched in the checkout. With --workspace,
+status also shows
 Kustomizations from the content of components, and those that take components from the repository of the fleet.
 
 With --context or --kubeconfig, status also asks the cluster: is the Kustomization Ready with that source, and which revision was applied

@@ -11,7 +11,8 @@ func (a *app) migrateCleanupCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cleanup [CLUSTER…]",
 		Short: "Remove what clusters needed to follow Git",
-		Long: `Use cleanup when no cluster takes a component from Git any more. The patches of switch move into the files of the Kustomizations. The
+		Long: `Use cleanup when no cluster takes a component from Git any more. The patches of switch move into the files of the
+Kustomizations. The
 comments for switch --back and fleet --back are removed. A GitRepository is removed only if nothing refers to it: image automation keeps
 its own, with the variable of its branch. That variable is removed from the settings of clusters that no longer use it. cleanup lists
 workflows that merge branches.

@@ -18,7 +18,8 @@ func (a *app) migrateFleetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fleet CLUSTER",
 		Short: "Move a cluster to the artifact of the fleet, or back to Git",
-		Long: `This is the last step of a cluster: the fleet comes from the registry. A revert of the commit alone cannot undo it, because a cluster that
+		Long: `This is the last step of a cluster: the fleet comes from the registry. A revert of the commit alone cannot undo it,
+because a cluster that
 cannot pull no longer reads Git. So there are two steps, and each run does the next one.
 
 First, fleet adds a second OCIRepository of the fleet, to see that the cluster can fetch and verify it. Then the FluxInstance or

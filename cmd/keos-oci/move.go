@@ -28,7 +28,8 @@ func (a *app) promoteCmd() *cobra.Command {
 	})
 	cmd.Use = "promote COMPONENT VERSION"
 	cmd.Short = "Move latest-stable to a published version"
-	cmd.Long = `Verifies the signature of the version against the policy of the channel, records the move in the journal and moves the channel. promote
+	cmd.Long = `Verifies the signature of the version against the policy of the channel, records the move in the journal and moves
+the channel. promote
 refuses a version that is older than the channel's: use rollback for that.
 
 --from-file reads a file with one "COMPONENT VERSION" per line. All components are read, decided and verified before the first one moves.`
@@ -45,7 +46,8 @@ func (a *app) rollbackCmd() *cobra.Command {
 	})
 	cmd.Use = "rollback COMPONENT [VERSION]"
 	cmd.Short = "Move latest-stable back to what it was before, or to a version"
-	cmd.Long = `Without a version, the channel goes back to what the journal says it was before. A second rollback goes one step further back. With a
+	cmd.Long = `Without a version, the channel goes back to what the journal says it was before. A second rollback goes one step
+further back. With a
 version, the channel goes to that version. rollback verifies the signature of the target first. publish does not move the channel to the
 left or skipped versions again; promote can.
 
@@ -82,7 +84,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
 	signing.bindMover(f)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if n := len(splitTarget(args)); file == "" && n != 2 && !(n == 1 && verb == "rollback") {
+		if n := len(splitTarget(args)); file == "" && n != 2 && (n != 1 || verb != "rollback") {
 			return errUsage
 		}
 		return nil
@@ -145,7 +147,8 @@ func (a *app) cancelCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel COMPONENT…",
 		Short: "Close moves that were never finished",
-		Long: `A command that was killed may leave an unfinished move in the journal. Run the same command again to complete the move, or close it with
+		Long: `A command that was killed may leave an unfinished move in the journal. Run the same command again to complete the move,
+or close it with
 cancel: a signed record says that the move is over. A move that may still be running is closed only with --now.`,
 		Example: `  keos-oci cancel frontend
   keos-oci cancel frontend --now --reason "the job hangs"`,
@@ -262,7 +265,8 @@ func (a *app) statusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [COMPONENT…]",
 		Short: "Show what each channel points to, since when and by whom",
-		Long: `Shows for each component and channel: version, digest, age, who moved it and whether the journal agrees. An unfinished move is "pending".
+		Long: `Shows for each component and channel: version, digest, age, who moved it and whether the journal agrees. An unfinished
+move is "pending".
 A move that another tool made is "moved outside". A missing record is a gap in the journal. If something cannot be read or checked, status
 shows ? and exits with 1.`,
 		Example: `  keos-oci status

@@ -17,7 +17,8 @@ func (a *app) pullCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pull COMPONENT[:TAG|@DIGEST] [TAG] DIR",
 		Short: "Verify an artifact and unpack it into a new folder",
-		Long: `Verifies the artifact as "keos-oci verify" does. Then pull downloads it, checks it against its digests and unpacks it into DIR. DIR must
+		Long: `Verifies the artifact as "keos-oci verify" does. Then pull downloads it, checks it against its digests and unpacks it
+into DIR. DIR must
 not exist or be empty, and the folder above it must exist. DIR appears complete or not at all. Nothing is written outside of DIR. Files
 in a folder .git are refused. Without a tag or digest, pull takes the channel of the branch, most often latest.
 

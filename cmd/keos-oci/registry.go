@@ -22,7 +22,8 @@ func (a *app) registryServeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve an OCI registry from a folder until interrupted",
-		Long: `A real registry (CNCF distribution) without login and TLS, for demos, tests and air-gapped trials. It listens on loopback only. With
+		Long: `A real registry (CNCF distribution) without login and TLS, for demos, tests and air-gapped trials. It listens on
+loopback only. With
 --allow-remote it listens on other addresses, and everybody who reaches them can read and write. The first line of stdout is the address.
 Port 0 selects a free port.`,
 		Example: "  keos-oci registry serve --listen 127.0.0.1:5000 --dir ./registry",

@@ -97,7 +97,8 @@ func (a *app) generateKeyPairCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate-key-pair",
 		Short: "Make a cosign key pair to sign without Sigstore",
-		Long: `Writes the private key <prefix>.key and the public key <prefix>.pub. The private key is encrypted with COSIGN_PASSWORD, or with a password
+		Long: `Writes the private key <prefix>.key and the public key <prefix>.pub. The private key is encrypted with COSIGN_PASSWORD,
+or with a password
 that you type. Existing files are not overwritten. Clusters verify with the public key. Keep the private key where only the job that
 publishes can read it.`,
 		Example: "  keos-oci generate-key-pair\n  COSIGN_PASSWORD=… keos-oci generate-key-pair --output-key-prefix team",

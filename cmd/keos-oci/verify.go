@@ -15,7 +15,8 @@ func (a *app) verifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify COMPONENT[:TAG|@DIGEST] [TAG]",
 		Short: "Check who signed an artifact and whether it may have its tag",
-		Long: `Applies the rules that publish, promote and rollback apply before they write a tag. The digest must be a Flux artifact of this component,
+		Long: `Applies the rules that publish, promote and rollback apply before they write a tag. The digest must be a Flux artifact
+of this component,
 from this Git repository, signed as the policy of the tag demands. No release record may give the version to another digest.
 
 Without flags the policy comes from signing.identity in keos-oci.yaml. On GitHub, a repository without that setting has a default: the
