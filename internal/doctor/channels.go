@@ -20,7 +20,7 @@ func (p *patient) channels(ctx context.Context) []Check {
 	if state := p.host(); state.err != nil {
 		return []Check{{"channel", state.probe.Host, Unknown, "not tested: the registry does not answer", "see the check of the registry"}}
 	}
-	res, err := p.Session.Status(ctx, p.set.Names())
+	res, err := p.Status(ctx, p.set.Names())
 	if err != nil {
 		return []Check{{"channel", "", Unknown, err.Error(), "run it again"}}
 	}
@@ -63,7 +63,7 @@ func (p *patient) content(ctx context.Context) []Check {
 	if len(p.set) == 0 || p.FS == nil {
 		return nil
 	}
-	res, err := p.Session.Check(ctx, p.set.Names())
+	res, err := p.Check(ctx, p.set.Names())
 	if err != nil {
 		return []Check{{"content", "", Unknown, err.Error(), "keos-oci check"}}
 	}
