@@ -25,7 +25,7 @@ Where the environment has an identity token, Fulcio is asked for a certificate, 
 Exit code 0 means that all is fine, warnings included; 3 that something is wrong; 1 that nothing is known to be wrong, but a check has
 no answer.`,
 		Example: `  keos-oci doctor
-  keos-oci doctor frontend --read-only                      for a login that may only read
+  keos-oci doctor frontend --read-only   # with a login that may only read
   keos-oci doctor --key cosign.pub -o json`,
 		ValidArgsFunction: a.completeComponents,
 	}

@@ -25,7 +25,7 @@ func (a *app) loginCmd() *cobra.Command {
 to the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. The
 password is asked for at the terminal, or read from stdin.`,
 		Example: `  keos-oci login registry.example.com:11443
-  aws ecr get-login-password | keos-oci login 123456789012.dkr.ecr.eu-west-1.amazonaws.com -u AWS --password-stdin`,
+  keos-oci login ghcr.io --username bot --password-stdin <token.txt`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVarP(&user, "username", "u", "", "user of the registry")
