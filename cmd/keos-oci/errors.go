@@ -128,7 +128,7 @@ func hint(err error) string {
 	case errors.As(err, &login):
 		return login.Do
 	case errors.Is(err, registry.ErrUnauthorized):
-		return "log in with docker login, or check that the token may push to this repository"
+		return "log in with keos-oci login, or check that the token may push to this repository"
 	case errors.Is(err, registry.ErrForbidden):
 		return "the login is accepted but may not do this: on GitHub the job needs permissions: {packages: write}"
 	case errors.Is(err, registry.ErrUnavailable):

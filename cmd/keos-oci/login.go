@@ -25,7 +25,7 @@ func (a *app) loginCmd() *cobra.Command {
 to the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. The
 password is asked for at the terminal, or read from stdin.`,
 		Example: `  keos-oci login registry.example.com:11443
-  keos-oci login ghcr.io --username bot --password-stdin <token.txt`,
+  keos-oci login ghcr.io --username bot --password-stdin   # in CI: pipe it in`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVarP(&user, "username", "u", "", "user of the registry")
@@ -50,8 +50,10 @@ password is asked for at the terminal, or read from stdin.`,
 
 func (a *app) logoutCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:     "logout HOST[:PORT]",
-		Short:   "Remove the login for a registry, as docker logout does",
+		Use:   "logout HOST[:PORT]",
+		Short: "Remove the login for a registry, as docker logout does",
+		Long: `Removes the login from the credential helper of Docker's config, or from the config itself. It says so if another file still has a
+login for this registry, such as Podman's auth.json.`,
 		Example: "  keos-oci logout registry.example.com:11443",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
