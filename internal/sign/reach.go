@@ -33,21 +33,24 @@ func (s *Signer) Reach(ctx context.Context) ([]Reached, error) {
 		list = append(list, Reached{Name: "the timestamp authority", URL: address})
 	}
 	for i := range list {
-		client := s.opts.Clients.Timestamps
-		switch i {
+		client, path := s.opts.Clients.Timestamps, ""
+		switch i { // their first page is for people
 		case 0:
-			client = s.opts.Clients.Fulcio
+			client, path = s.opts.Clients.Fulcio, "/api/v2/configuration"
 		case 1:
-			client = s.opts.Clients.Rekor
+			client, path = s.opts.Clients.Rekor, "/api/v1/log"
+			if e.rekorVersion == 2 {
+				path = "/api/v2/checkpoint"
+			}
 		}
-		list[i].Err = answers(ctx, client, list[i].URL)
+		list[i].Err = answers(ctx, client, strings.TrimSuffix(list[i].URL, "/")+path)
 	}
 	return list, nil
 }
 
 // answers reports why a server is out of reach. Any answer of its own will do: what it has at this path does not matter.
 func answers(ctx context.Context, client *http.Client, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(address, "/")+"/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
