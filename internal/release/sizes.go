@@ -34,7 +34,8 @@ func (s *Service) sizeOf(ctx context.Context, name string, from, to digest.Diges
 	case from == to:
 		return &Size{Change: SizeNone}
 	}
-	diff, err := s.Diff(ctx, DiffRequest{Component: name, From: Target{Component: name, Digest: from}, To: &Target{Component: name, Digest: to}})
+	before, after := Target{Component: name, Digest: from}, Target{Component: name, Digest: to}
+	diff, err := s.Diff(ctx, DiffRequest{Component: name, From: before, To: &after})
 	if err != nil {
 		return &Size{Change: SizeUnknown}
 	}

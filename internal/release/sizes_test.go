@@ -16,9 +16,10 @@ func TestPublishedChange(t *testing.T) {
 		published PublishedComponent
 		from, to  digest.Digest
 	}{
-		"unchanged":  {PublishedComponent{Status: StatusUnchanged, Digest: "a"}, "a", "a"},
-		"branch":     {PublishedComponent{Tags: []tag.Move{{Tag: "main-01234567", To: "b"}, {Tag: "latest", From: "a", To: "b"}}}, "a", "b"},
-		"version":    {PublishedComponent{Version: "v1.0.0", Tags: []tag.Move{{Tag: "v1.0.0", To: "b"}, {Tag: "latest-stable", To: "b"}}}, "", "b"},
+		"unchanged": {PublishedComponent{Status: StatusUnchanged, Digest: "a"}, "a", "a"},
+		"branch":    {PublishedComponent{Tags: []tag.Move{{Tag: "main-01234567", To: "b"}, {Tag: "latest", From: "a", To: "b"}}}, "a", "b"},
+		"version": {PublishedComponent{Version: "v1.0.0", Tags: []tag.Move{{Tag: "v1.0.0", To: "b"},
+			{Tag: "latest-stable", To: "b"}}}, "", "b"},
 		"no channel": {PublishedComponent{Version: "v1.0.0", Tags: []tag.Move{{Tag: "v1.0.0", To: "b"}}}, "", ""},
 		"failed":     {PublishedComponent{Status: StatusFailed}, "", ""},
 	} {

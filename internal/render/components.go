@@ -16,7 +16,8 @@ type Components struct {
 
 // Text implements Result.
 func (r Components) Text(p *terminal.Page) {
-	columns := []terminal.Column{{Head: "COMPONENT"}, {Head: "KIND", Drop: dropDetail}, {Head: "VARIANTS", Cut: true}, {Head: "REPOSITORY", Drop: dropRepository}}
+	columns := []terminal.Column{{Head: "COMPONENT"}, {Head: "KIND", Drop: dropDetail}, {Head: "VARIANTS", Cut: true},
+		{Head: "REPOSITORY", Drop: dropRepository}}
 	var rows []terminal.Row
 	for _, c := range r.Components {
 		rows = append(rows, terminal.Row{c.Name, c.Kind, strings.Join(c.Variants, ","), cmp.Or(c.Repository, "?")})

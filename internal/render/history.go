@@ -29,8 +29,8 @@ func (r History) Text(p *terminal.Page) {
 		if m.Logged != nil {
 			at = *m.Logged
 		}
-		rows = append(rows, terminal.Row{p.Time(at), m.Action, cmp.Or(m.FromVersion, short(m.From.String())), cmp.Or(m.Version, short(m.To.String())),
-			cmp.Or(m.Actor, "-"), historyState(m), cmp.Or(m.Reason, "-"), cmp.Or(m.Signer, "-")})
+		rows = append(rows, terminal.Row{p.Time(at), m.Action, cmp.Or(m.FromVersion, short(m.From.String())),
+			cmp.Or(m.Version, short(m.To.String())), cmp.Or(m.Actor, "-"), historyState(m), cmp.Or(m.Reason, "-"), cmp.Or(m.Signer, "-")})
 	}
 	p.Table(columns, rows)
 	warnings(p, "", r.Findings)

@@ -59,7 +59,8 @@ func fill(v reflect.Value) {
 
 // TestBriefLeavesResultsAlone: an output has no texts of diffs, and the result still has them.
 func TestBriefLeavesResultsAlone(t *testing.T) {
-	r := Diff{&release.DiffResult{Files: []release.FileDiff{{Path: "x", Diff: "+a\n"}}, Objects: []release.ObjectDiff{{Name: "y", Diff: "+b\n"}}}}
+	r := Diff{&release.DiffResult{Files: []release.FileDiff{{Path: "x", Diff: "+a\n"}},
+		Objects: []release.ObjectDiff{{Name: "y", Diff: "+b\n"}}}}
 	brief, err := json.Marshal(r.Brief())
 	if err != nil || bytes.Contains(brief, []byte("+a")) || bytes.Contains(brief, []byte("+b")) || !bytes.Contains(brief, []byte(`"x"`)) {
 		t.Errorf("%s %v", brief, err)

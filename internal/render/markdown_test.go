@@ -18,7 +18,8 @@ func TestReportsAreTextAlone(t *testing.T) {
 		"publish": Publish{&release.PublishResult{Ref: "refs/heads/" + evil,
 			Components: []release.PublishedComponent{{Name: "shop", Repository: "ghcr.io/org/apps/shop", Status: "failed",
 				Error: &release.Problem{Code: "failed", Message: evil}, Notes: []string{evil}}}}}.Markdown(),
-		"move": Move{&release.MoveResult{Components: []release.MovedComponent{{Name: "shop", FromVersion: evil, Notes: []string{evil}}}}}.Markdown(),
+		"move": Move{&release.MoveResult{
+			Components: []release.MovedComponent{{Name: "shop", FromVersion: evil, Notes: []string{evil}}}}}.Markdown(),
 	} {
 		for _, bad := range []string{"<img", "**z**", "[a](", "@team", "\n::", "\n| zz"} {
 			if strings.Contains(text, bad) {
@@ -41,7 +42,8 @@ func TestReportsAreCut(t *testing.T) {
 	long := strings.Repeat("+line ```` of text\n", 10_000)
 	text := Diff{&release.DiffResult{Name: "shop", From: "a", To: "b",
 		Files: []release.FileDiff{{Path: "x", Change: release.ChangeAdded, Diff: long}}}}.Markdown()
-	if len(text) > 2*maxHunks || !strings.Contains(text, "The rest is left out.") || !strings.Contains(text, "`````diff\n") || !strings.Contains(text, "+10000 −0") {
+	if len(text) > 2*maxHunks || !strings.Contains(text, "The rest is left out.") ||
+		!strings.Contains(text, "`````diff\n") || !strings.Contains(text, "+10000 −0") {
 		t.Errorf("%d letters: %.300s", len(text), text)
 	}
 }

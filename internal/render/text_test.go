@@ -32,8 +32,10 @@ func same(t *testing.T, got, want string) {
 
 func someStatus() Status {
 	since := noon.Add(-3 * time.Hour)
-	return Status{StatusResult: &release.StatusResult{Components: []release.ComponentStatus{{Name: "frontend", Channels: []release.ChannelStatus{{
-		Name: "latest-stable", Version: "v1.2.2", Digest: digestText, Since: &since, Actor: "ana", Standing: tag.Settled, State: []string{"settled"}}}}}}}
+	channel := release.ChannelStatus{Name: "latest-stable", Version: "v1.2.2", Digest: digestText, Since: &since, Actor: "ana",
+		Standing: tag.Settled, State: []string{"settled"}}
+	c := release.ComponentStatus{Name: "frontend", Channels: []release.ChannelStatus{channel}}
+	return Status{StatusResult: &release.StatusResult{Components: []release.ComponentStatus{c}}}
 }
 
 // TestStatusText: an age has a unit that people say, and a narrow terminal loses the digest first, then who and when.
@@ -55,8 +57,8 @@ frontend   latest-stable  v1.2.2   settled
 // TestHistoryText: times are where the reader is, and who signed is beside who said to be the actor.
 func TestHistoryText(t *testing.T) {
 	r := History{HistoryResult: &release.HistoryResult{Name: "frontend", Channel: "latest-stable", Standing: tag.Settled, Digest: digestText,
-		Moves: []release.HistoryMove{{Record: tag.Record{Action: tag.ActionRollback, Version: "v1.2.2", FromVersion: "v1.2.3", Time: noon, Actor: "ana",
-			Reason: "errors since 02:50"}, State: "done", Signer: "key abc"}}}}
+		Moves: []release.HistoryMove{{Record: tag.Record{Action: tag.ActionRollback, Version: "v1.2.2", FromVersion: "v1.2.3", Time: noon,
+			Actor: "ana", Reason: "errors since 02:50"}, State: "done", Signer: "key abc"}}}}
 	same(t, text(r, 0), `
 frontend latest-stable is settled at sha256:0123456789ab
 WHEN                     ACTION    FROM    TO      BY   STATE  REASON              SIGNED BY
@@ -71,7 +73,8 @@ WHEN                     TO      STATE  REASON
 
 // TestDryRunEndsWithItsSummary: what would change may be long, and the last lines are those that people see.
 func TestDryRunEndsWithItsSummary(t *testing.T) {
-	r := Move{&release.MoveResult{Components: []release.MovedComponent{{Name: "frontend", Channel: "latest-stable", Status: release.StatusPlanned,
+	r := Move{&release.MoveResult{Components: []release.MovedComponent{{
+		Name: "frontend", Channel: "latest-stable", Status: release.StatusPlanned,
 		FromVersion: "v1.0.0", Version: "v1.1.0", To: digestText,
 		Changes: []*release.DiffResult{{Files: []release.FileDiff{{Path: "a.yaml", Change: release.ChangeChanged, Diff: "-x\n+y\n"}}}}}},
 		Summary: release.MoveSummary{Planned: 1}}}
@@ -105,7 +108,8 @@ error: base/secret.yaml:3: a plaintext Secret (secret)
 
 // TestPublishText: on a narrow terminal the digests go, and many tags are cut.
 func TestPublishText(t *testing.T) {
-	r := Publish{&release.PublishResult{Components: []release.PublishedComponent{{Name: "frontend", Status: release.StatusPublished, Digest: digestText,
+	r := Publish{&release.PublishResult{Components: []release.PublishedComponent{{
+		Name: "frontend", Status: release.StatusPublished, Digest: digestText,
 		Tags: []tag.Move{{Tag: "main-01234567"}, {Tag: "latest"}}}}, Summary: release.PublishSummary{Published: 1}}}
 	same(t, text(r, 0), `
 COMPONENT  STATUS     DIGEST               TAGS

@@ -59,8 +59,8 @@ func Append(file, text string) (err error) {
 // maxOutput is how large GitHub lets an output of a step be.
 const maxOutput = 1 << 20
 
-// StepOutputs is the outputs of a step of GitHub Actions, one on each line. whole is false where the result is larger than GitHub takes, and
-// is left out.
+// StepOutputs is the outputs of a step of GitHub Actions, one on each line. whole is false where the result is larger than GitHub takes:
+// it is left out then.
 func StepOutputs(r Result) (lines string, whole bool, err error) {
 	raw, err := json.Marshal(r.Brief())
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 // TestVisible: what is left out is shown, and our own lines and tabs stay.
 func TestVisible(t *testing.T) {
 	for text, want := range map[string]string{
-		"plain ñ 日本 →": "plain ñ 日本 →", "\x1b[31m": `\x1b[31m`, "a\nb\tc": `a\nb\tc`, "\x7f\u009b": `\x7f\u009b`, "\u202e\u2028": `\u202e\u2028`, "\xff": `\xff`,
+		"plain ñ 日本 →": "plain ñ 日本 →", "\x1b[31m": `\x1b[31m`,
+		"a\nb\tc": `a\nb\tc`, "\x7f\u009b": `\x7f\u009b`, "\u202e\u2028": `\u202e\u2028`, "\xff": `\xff`,
 	} {
 		if got := Printable(text); got != want {
 			t.Errorf("Printable(%q) = %s, want %s", text, got, want)
@@ -57,7 +58,8 @@ func TestTimes(t *testing.T) {
 	if got := (&Page{}).Time(now); got != "2026-11-24 13:00:12 UTC" {
 		t.Error(got)
 	}
-	for d, want := range map[time.Duration]string{-time.Hour: "now", 59 * time.Second: "now", 4 * time.Minute: "4 min ago", 3 * time.Hour: "3 h ago",
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "now", 59 * time.Second: "now", 4 * time.Minute: "4 min ago", 3 * time.Hour: "3 h ago",
 		47 * time.Hour: "47 h ago", 5 * 24 * time.Hour: "5 d ago"} {
 		if got := p.Age(now.Add(-d)); got != want {
 			t.Errorf("%s: %s, want %s", d, got, want)
