@@ -191,9 +191,9 @@ func situations() map[string]situation {
 				tls := httptest.NewTLSServer(s.registry)
 				t.Cleanup(tls.Close)
 				return []string{"--registry", tls.URL + "/r/apps"}
-			}, want: []string{"certificate signed by unknown authority"}, hint: "--registry-ca FILE"},
+			}, want: []string{"certificate signed by unknown authority", "pass --registry-ca FILE"}},
 		"a login page": {verb: []string{"list", "frontend"}, breaks: all(answers(200, "text/html", page)),
-			want: []string{"the answer of the registry {host} is an HTML page, not a registry's: a login page or a proxy?"}, hint: inBetween},
+			want: []string{"the registry {host} answered with an HTML page (a login page?) instead of the registry API"}, hint: inBetween},
 		"a way to a login page": {verb: []string{"verify", "frontend:v1.0.0", "--key", "PUB"},
 			breaks: all(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/login" {
@@ -201,13 +201,13 @@ func situations() map[string]situation {
 					return
 				}
 				http.Redirect(w, r, "/login", http.StatusFound)
-			}), want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
+			}), want: []string{"instead of the registry API"}, hint: inBetween},
 		"a page that is not found": {verb: []string{"status", "frontend", "--key", "PUB"}, breaks: all(answers(404, "text/html", page)),
-			want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
+			want: []string{"instead of the registry API"}, hint: inBetween},
 		"another server": {verb: []string{"history", "frontend", "--key", "PUB"},
 			breaks: all(answers(404, "text/plain", "404 page not found")), want: []string{"the registry {host} is no registry"}, hint: inBetween},
 		"the list is a page": {verb: []string{"rollback", "frontend", "--key", "KEY"},
-			breaks: only("/tags/list", answers(200, "text/html", page)), want: []string{"is an HTML page, not a registry's"}, hint: inBetween},
+			breaks: only("/tags/list", answers(200, "text/html", page)), want: []string{"instead of the registry API"}, hint: inBetween},
 		"the list is forbidden": {verb: []string{"rollback", "frontend", "--key", "KEY"},
 			breaks: only("/tags/list", answers(403, "application/json", `{"errors":[{"code":"DENIED"}]}`)), want: []string{"forbidden"}},
 		"the list is forbidden - in HTML": {verb: []string{"history", "frontend", "--key", "PUB"},
@@ -232,7 +232,7 @@ func situations() map[string]situation {
 		"Fulcio says nothing": {verb: []string{"publish", "frontend"}, keyless: true, breaks: fulcio(hangs),
 			want: []string{"Fulcio at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
 		"Fulcio is a page": {verb: []string{"publish", "frontend"}, keyless: true, breaks: fulcio(answers(200, "text/html", page)),
-			want: []string{"the answer of Fulcio at 127.0.0.1:", "is an HTML page"}, hint: inBetween},
+			want: []string{"Fulcio at 127.0.0.1:", "answered with an HTML page"}, hint: inBetween},
 		"Fulcio gives nothing": {verb: []string{"publish", "frontend"}, keyless: true,
 			breaks: fulcio(answers(201, "application/json", "")), want: []string{"certificate from Fulcio at http://127.0.0.1:", "no JSON"}},
 		"Fulcio is broken - going back": {verb: []string{"rollback", "frontend"}, keyless: true,
@@ -242,7 +242,7 @@ func situations() map[string]situation {
 		"Rekor gives nothing": {verb: []string{"publish", "frontend"}, keyless: true,
 			breaks: rekor(answers(201, "application/json", "")), want: []string{"Rekor at http://127.0.0.1:", "no complete log entry"}},
 		"Rekor is a page": {verb: []string{"publish", "frontend"}, keyless: true, breaks: rekor(answers(200, "text/html", page)),
-			want: []string{"Rekor at 127.0.0.1:", "is an HTML page"}, hint: inBetween},
+			want: []string{"Rekor at 127.0.0.1:", "answered with an HTML page"}, hint: inBetween},
 		"the identity provider says nothing": {verb: []string{"publish", "frontend"}, keyless: true,
 			breaks: func(t *testing.T, h *nightHouse, s *sandbox) []string {
 				s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+server(t, hangs)+"?x=y")
@@ -268,7 +268,7 @@ func situations() map[string]situation {
 			want:   []string{"cannot check signatures", "TUF at 127.0.0.1:", "did not answer within 0.5 s"}, hint: wayToTUF},
 		"TUF is a page": {verb: []string{"verify", "frontend:v1.0.0"}, keyless: true,
 			breaks: tuf(func(t *testing.T) string { return server(t, answers(200, "text/html", page)) }),
-			want:   []string{"cannot check signatures", "is an HTML page"}, hint: wayToTUF},
+			want:   []string{"cannot check signatures", "answered with an HTML page"}, hint: wayToTUF},
 		"TUF is down - the history": {verb: []string{"history", "frontend"}, keyless: true, breaks: tuf(nobody),
 			want: []string{"cannot-check", "connection refused"}},
 		"TUF is down - the status": {verb: []string{"status", "frontend"}, keyless: true, breaks: tuf(nobody),

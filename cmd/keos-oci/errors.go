@@ -102,6 +102,7 @@ func (a *app) say(errs ...error) {
 func hint(err error) string {
 	var late *registry.TimeoutError
 	var login *registry.LoginError
+	var advice *registry.AdviceError
 	var over overtime
 	var authority x509.UnknownAuthorityError
 	switch {
@@ -121,6 +122,8 @@ func hint(err error) string {
 		return "run the same command again; a slow registry needs a larger --registry-timeout"
 	case errors.As(err, &late):
 		return "run the same command again; a slow Sigstore needs a larger --sigstore-timeout"
+	case errors.As(err, &advice):
+		return "" // the error says what to do
 	case errors.Is(err, registry.ErrNoRegistry):
 		return "look at the address, and at what is in between: HTTP_PROXY, HTTPS_PROXY, NO_PROXY"
 	case errors.As(err, &authority):

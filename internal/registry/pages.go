@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -29,12 +31,14 @@ type pages struct {
 // RoundTrip implements http.RoundTripper.
 func (t *pages) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(req)
-	if err != nil || referrersOf(req) { // GHCR leads those who ask for referrers to a page: it has no referrers API
+	if err != nil || referrersOf(req) { // GHCR redirects readers of referrers to a page: it has no referrers API
 		return resp, err
 	}
 	switch {
-	case resp.StatusCode < http.StatusMultipleChoices && isHTML(resp) && hasContent(req):
-		err = t.page(req)
+	case resp.StatusCode < http.StatusMultipleChoices && hasContent(req):
+		err = t.read(req, resp)
+	case resp.StatusCode == http.StatusBadRequest:
+		err = plainToTLS(req, resp)
 	case resp.StatusCode == http.StatusNotFound && isRegistry(req) && !inJSON(mediaType(resp)):
 		err = t.absent(req, resp)
 	}
@@ -45,17 +49,36 @@ func (t *pages) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// read refuses a page, also one that a server calls JSON. Other answers can still be read afterwards.
+func (t *pages) read(req *http.Request, resp *http.Response) error {
+	if isHTML(resp) {
+		return t.page(req)
+	}
+	if req.Method == http.MethodHead {
+		return nil
+	}
+	data, err := io.ReadAll(resp.Body) // read and bounded already, by buffering
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(data))
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
+		return t.page(req)
+	}
+	return nil
+}
+
 // page says who answers with a page, and where redirects led.
 func (t *pages) page(req *http.Request) error {
 	if !isRegistry(req) {
-		return &PageError{fmt.Sprintf("the answer of %s is an HTML page: a login page or a proxy?", t.part.who(req))}
+		return &PageError{t.part.who(req) + " answered with an HTML page (of a proxy?)"}
 	}
 	asked := first(req)
-	led := ""
+	redirected := ""
 	if !strings.EqualFold(asked.URL.Host, req.URL.Host) {
-		led = " at " + req.URL.Host
+		redirected = "redirected to " + req.URL.Host + " and "
 	}
-	return &PageError{fmt.Sprintf("the answer of %s is an HTML page%s, not a registry's: a login page or a proxy?", t.part.who(asked), led)}
+	return &PageError{fmt.Sprintf("%s %sanswered with an HTML page (a login page?) instead of the registry API", t.part.who(asked), redirected)}
 }
 
 // absent looks closer at a 404 that is not in a registry's form. Registries write an error in JSON, but not in the answer to HEAD, where

@@ -226,15 +226,15 @@ func TestPages(t *testing.T) {
 		words  string
 	}{
 		"a page": {func(w http.ResponseWriter, _ *http.Request) { html(w, 200) }, ErrNoRegistry,
-			"is an HTML page, not a registry's: a login page or a proxy?"},
-		"a page that is not found": {func(w http.ResponseWriter, _ *http.Request) { html(w, 404) }, ErrNoRegistry, "is an HTML page"},
+			"answered with an HTML page (a login page?) instead of the registry API"},
+		"a page that is not found": {func(w http.ResponseWriter, _ *http.Request) { html(w, 404) }, ErrNoRegistry, "answered with an HTML page"},
 		"a way to a page": {func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/login" {
 				html(w, 200)
 				return
 			}
 			http.Redirect(w, r, "/login", http.StatusFound)
-		}, ErrNoRegistry, "is an HTML page"},
+		}, ErrNoRegistry, "answered with an HTML page"},
 		"a server that is no registry": {func(w http.ResponseWriter, _ *http.Request) { text(w) }, ErrNoRegistry, "does not know the path /v2/"},
 		"a registry in plain text": {func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/v2/" {
@@ -266,7 +266,7 @@ func TestPages(t *testing.T) {
 			}
 			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="x"`, r.Host))
 			w.WriteHeader(http.StatusUnauthorized)
-		}, ErrNoRegistry, "the answer of the token server"},
+		}, ErrNoRegistry, "the token server 127"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, registrytest.NewProxy(t, c.answer).Host(), "a")

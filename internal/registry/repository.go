@@ -7,46 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/singleflight"
-	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
-
-// What a registry may answer, for errors.Is. ErrUnauthorized is a missing or refused login, ErrForbidden a login
-// without the right, ErrUnavailable a fault that did not pass within the retries, ErrNoRegistry an answer of somebody else, ErrImmutable a
-// tag that the registry itself does not let change, ErrMissingBlob a manifest whose blobs are not all there.
-var (
-	ErrNotFound     = errors.New("not found")
-	ErrUnauthorized = errors.New("not logged in")
-	ErrForbidden    = errors.New("forbidden")
-	ErrUnavailable  = errors.New("registry unavailable")
-	ErrNoRegistry   = errors.New("no registry answers")
-	ErrImmutable    = errors.New("the registry holds this tag immutable")
-	ErrMissingBlob  = errors.New("a blob of the manifest is missing")
-)
-
-// Unanswered says whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.
-func Unanswered(err error) bool {
-	for _, open := range []error{ErrUnavailable, ErrNoRegistry, ErrUnauthorized, ErrForbidden, ErrInsecure, context.Canceled,
-		context.DeadlineExceeded} {
-		if errors.Is(err, open) {
-			return true
-		}
-	}
-	return false
-}
-
-// Answered says whether the registry itself answered with an error: then it is done with the request.
-func Answered(err error) bool { return status(err) != 0 }
 
 // Repository is one repository of a registry. Its methods are safe for concurrent use.
 type Repository struct {
@@ -54,6 +25,7 @@ type Repository struct {
 	name   name.Repository
 	remote *remote.Repository
 	seen   seen
+	pulled atomic.Bool // whether a read was answered: the login may pull
 
 	listing singleflight.Group
 }
@@ -84,6 +56,7 @@ func (r *Repository) manifest(ctx context.Context, ref string) (ocispec.Descript
 	if err != nil {
 		return desc, nil, err
 	}
+	r.pulled.Store(true)
 	if got := digest.FromBytes(raw); got != desc.Digest || int64(len(raw)) != desc.Size {
 		return desc, nil, fmt.Errorf("%w: manifest is %s, the registry says %s", errDamaged, got, desc.Digest)
 	}
@@ -96,6 +69,7 @@ func (r *Repository) Resolve(ctx context.Context, ref string) (digest.Digest, er
 	if err != nil {
 		return "", r.fault("read", ref, err)
 	}
+	r.pulled.Store(true)
 	return desc.Digest, nil
 }
 
@@ -177,6 +151,7 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 	if err != nil && status(err) != http.StatusNotFound {
 		return nil, r.fault("list tags of", "", err)
 	}
+	r.pulled.Store(true)
 	r.seen.listed(all)
 	return all, nil
 }
@@ -256,114 +231,4 @@ func broken(err error) bool {
 	return errors.Is(err, errDamaged) || transientStatus(status(err)) || status(err) == 0 && passing(err) ||
 		isCode(err, errcode.ErrorCodeBlobUploadUnknown) || isCode(err, errcode.ErrorCodeBlobUploadInvalid) ||
 		isCode(err, errcode.ErrorCodeDigestInvalid)
-}
-
-// fault says which repository and reference an error is about and which of the sentinels it is.
-func (r *Repository) fault(verb, name string, err error) error {
-	where := r.name.String()
-	switch {
-	case name == "":
-	case digest.Digest(name).Validate() == nil:
-		where += "@" + name
-	default:
-		where += ":" + name
-	}
-	ref := r.remote.Reference
-	return fmt.Errorf("%s %s: %w", verb, where, r.client.logins.explain(ref.Host(), ref.Repository, classify(err)))
-}
-
-func classify(err error) error {
-	var late *TimeoutError
-	if errors.As(err, &late) {
-		return late // who, and not at which address
-	}
-	var page *PageError
-	if errors.As(err, &page) {
-		return page
-	}
-	var login *LoginError
-	if errors.As(err, &login) {
-		return login
-	}
-	err = redact(err)
-	var sentinel error
-	switch code := status(err); {
-	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
-		return err
-	case errors.Is(err, ErrTooLarge), errors.Is(err, errListing), errors.Is(err, ErrInsecure), errors.Is(err, errDamaged):
-		return err // the registry answers: trying later will not help
-	case errors.Is(err, errdef.ErrNotFound):
-		return ErrNotFound // oras-go repeats the reference
-	case code == http.StatusNotFound:
-		sentinel = ErrNotFound
-	case errors.Is(err, auth.ErrBasicCredentialNotFound) || code == http.StatusUnauthorized:
-		sentinel = ErrUnauthorized
-	case code == http.StatusForbidden:
-		sentinel = ErrForbidden
-	case isCode(err, errcode.ErrorCodeManifestBlobUnknown) || isCode(err, errcode.ErrorCodeBlobUnknown):
-		sentinel = ErrMissingBlob
-	case transientStatus(code) || code == 0 && (passing(err) || isURLError(err)):
-		sentinel = ErrUnavailable
-	default:
-		return err
-	}
-	return fmt.Errorf("%w: %w", sentinel, err)
-}
-
-// refusedAsImmutable recognises how registries say that a tag may not change: ECR (ImageTagAlreadyExistsException) and
-// Harbor, Artifact Registry and ACR with 403, 409 or 412.
-func refusedAsImmutable(err error) bool {
-	switch status(err) {
-	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusBadRequest, http.StatusForbidden:
-		return true
-	}
-	return false
-}
-
-func status(err error) int {
-	var resp *errcode.ErrorResponse
-	if errors.As(err, &resp) {
-		return resp.StatusCode
-	}
-	return 0
-}
-
-func isCode(err error, code string) bool {
-	var resp *errcode.ErrorResponse
-	if !errors.As(err, &resp) {
-		return false
-	}
-	for _, e := range resp.Errors {
-		if e.Code == code {
-			return true
-		}
-	}
-	return false
-}
-
-func isURLError(err error) bool {
-	var ue *url.Error
-	return errors.As(err, &ue)
-}
-
-// redact drops the query of URLs in an error: upload sessions and redirects to storage carry their authority there.
-func redact(err error) error {
-	var resp *errcode.ErrorResponse
-	if errors.As(err, &resp) && resp.URL != nil {
-		resp.URL = withoutQuery(resp.URL)
-		return err
-	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		if u, parseErr := url.Parse(ue.URL); parseErr == nil {
-			return &url.Error{Op: ue.Op, URL: withoutQuery(u).String(), Err: ue.Err}
-		}
-	}
-	return err
-}
-
-func withoutQuery(u *url.URL) *url.URL {
-	clean := *u
-	clean.RawQuery, clean.User = "", nil
-	return &clean
 }

@@ -1,0 +1,141 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+)
+
+// AdviceError is a failure with a known cause. Its text contains the cause and what to do next.
+type AdviceError struct {
+	advice string
+	kind   error // one of the sentinels of this package, or nil
+	err    error // what the registry or the network reported, or nil
+}
+
+// Error is the advice, with the original error in parentheses.
+func (e *AdviceError) Error() string {
+	if e.err == nil {
+		return e.advice
+	}
+	return fmt.Sprintf("%s (%v)", e.advice, e.err)
+}
+
+// Unwrap makes errors.Is and errors.As find the kind and the original error.
+func (e *AdviceError) Unwrap() []error {
+	var list []error
+	for _, err := range []error{e.kind, e.err} {
+		if err != nil {
+			list = append(list, err)
+		}
+	}
+	return list
+}
+
+// advise adds a known cause to an error, and returns other errors as they are. ref is the tag or digest of the request, or "".
+func (r *Repository) advise(ref string, err error) error {
+	host := r.name.RegistryStr()
+	if advice := certificateAdvice(host, err); advice != "" {
+		return &AdviceError{advice, ErrUnavailable, err}
+	}
+	var sentinel error
+	for _, kind := range []error{ErrUnauthorized, ErrForbidden} {
+		if errors.Is(err, kind) {
+			sentinel = kind
+		}
+	}
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return &AdviceError{host + " does not use TLS: pass --plain-http", ErrUnavailable, err}
+	case isUploadAddress(err):
+		return &AdviceError{host + ": its reverse proxy sends wrong upload addresses; " +
+			"it must pass the header Host with its port, and X-Forwarded-Proto", nil, err}
+	case status(err) == http.StatusMethodNotAllowed && isWrite(err):
+		return &AdviceError{host + " is a read-only mirror: publish to its origin", nil, err}
+	case sentinel != nil && isWrite(err) && r.loggedIn() && (sentinel == ErrUnauthorized || !isTag(ref)):
+		return &AdviceError{r.pushAdvice(), sentinel, err}
+	}
+	return err
+}
+
+// certificateAdvice explains why the certificate of a host is refused, "" for other errors.
+func certificateAdvice(host string, err error) string {
+	var authority x509.UnknownAuthorityError
+	var other x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &authority):
+		return fmt.Sprintf("the certificate of %s is signed by an unknown authority: pass --registry-ca FILE", host)
+	case errors.As(err, &other):
+		return fmt.Sprintf("the certificate of %s is for another host: use a host of the certificate, or replace the certificate", host)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Sprintf("the certificate of %s is expired or not valid yet: renew it, or correct the clock of this machine", host)
+	}
+	return ""
+}
+
+// isUploadAddress recognises oras-go's refusal to send a blob to the address that a registry gave for it. The error has no type.
+func isUploadAddress(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "blob upload Location") &&
+		(strings.Contains(text, "is on a different host than the registry") || strings.Contains(text, "downgrades scheme"))
+}
+
+// isWrite reports whether a registry answered with an error to a request that writes.
+func isWrite(err error) bool {
+	var resp *errcode.ErrorResponse
+	if !errors.As(err, &resp) {
+		return false
+	}
+	return resp.Method == http.MethodPost || resp.Method == http.MethodPut || resp.Method == http.MethodPatch
+}
+
+// isTag reports whether ref is a tag. A 403 for a tag may also mean that the tag is immutable.
+func isTag(ref string) bool { return ref != "" && digest.Digest(ref).Validate() != nil }
+
+// loggedIn reports whether docker's config has a login for the registry.
+func (r *Repository) loggedIn() bool {
+	// The refused request has read the login already: it is cached.
+	cred, err := r.client.auth.Credential(context.Background(), r.remote.Reference.Host())
+	return err == nil && cred != auth.EmptyCredential
+}
+
+// pushAdvice explains why a login is refused for a write. Reads that worked before show that the login may pull.
+func (r *Repository) pushAdvice() string {
+	if r.pulled.Load() {
+		return "the login may pull but not push to " + r.name.String()
+	}
+	return "the login may not push to " + r.name.String()
+}
+
+// plainToTLS recognises what web servers answer to plain HTTP on a port for TLS. The body of resp can still be read afterwards.
+func plainToTLS(req *http.Request, resp *http.Response) error {
+	if resp.StatusCode != http.StatusBadRequest || req.URL.Scheme != "http" || !isRegistry(req) || req.Method == http.MethodHead {
+		return nil
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	for _, text := range []string{
+		"HTTP request to an HTTPS server",       // Go: net/http, Traefik, Caddy
+		"plain HTTP request was sent to HTTPS",  // nginx
+		"speaking plain HTTP to an SSL-enabled", // Apache
+	} {
+		if strings.Contains(string(body), text) {
+			return &AdviceError{fmt.Sprintf("%s uses TLS, and the request was plain HTTP: use https:// or --plain-http=false", req.URL.Host),
+				ErrNoRegistry, nil}
+		}
+	}
+	return nil
+}
