@@ -282,11 +282,11 @@ func situations() map[string]situation {
 
 		// Keys.
 		"a public key that signs": {verb: []string{"promote", "frontend", "v1.2.0", "--key", "PUB"}, code: 2,
-			want: []string{"is a public key, and signing needs the private one"}},
+			want: []string{"is a public key. Signing needs the private key: pass --key cosign.key"}},
 		"a public key that goes back": {verb: []string{"rollback", "frontend", "--key", "PUB"}, code: 2,
-			want: []string{"is a public key, and signing needs the private one"}},
+			want: []string{"is a public key. Signing needs the private key: pass --key cosign.key"}},
 		"a public key that publishes": {verb: []string{"publish", "frontend", "--key", "PUB"}, code: 2,
-			want: []string{"is a public key, and signing needs the private one"}},
+			want: []string{"is a public key. Signing needs the private key: pass --key cosign.key"}},
 		"no key at all": {verb: []string{"publish", "frontend", "--key", "JUNK"}, code: 2,
 			want: []string{"has no key in PEM form"}},
 		"a key that is not there": {verb: []string{"rollback", "frontend", "--key", "NONE"}, want: []string{"no such file"}},

@@ -51,10 +51,11 @@ func loadKey(file string, password func() ([]byte, error)) (*keypair, error) {
 	}
 	block, _ := pem.Decode(raw)
 	if block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY") {
-		return nil, fmt.Errorf("%w: %s is a public key, and signing needs the private one", ErrKey, file)
+		return nil, fmt.Errorf("%w: %s is a public key. Signing needs the private key: pass --key cosign.key", ErrKey, file)
 	}
 	if block == nil || block.Type != cosign.SigstorePrivateKeyPemType && block.Type != cosign.CosignPrivateKeyPemType {
-		return nil, fmt.Errorf("%w: %s is no cosign private key: make one with keos-oci generate-key-pair, or import yours with cosign import-key-pair", ErrKey, file)
+		return nil, fmt.Errorf("%w: %s is no cosign private key: make one with keos-oci generate-key-pair, or import yours with "+
+			"cosign import-key-pair", ErrKey, file)
 	}
 	pass, err := password()
 	if err != nil {

@@ -294,5 +294,5 @@ func (v *Verifier) checkLegacyKey(ctx context.Context, signed oci.Signature, has
 		}
 		failed = errors.Join(failed, err)
 	}
-	return Signed{}, failed
+	return Signed{}, keyFault(keys, failed)
 }

@@ -212,6 +212,42 @@ func TestKeySignatures(t *testing.T) {
 	}
 }
 
+// TestKeyFault: a signature of another key says which key was used to check it. Others' faults keep their text.
+func TestKeyFault(t *testing.T) {
+	s, v := keySigner(t, Both)
+	keys, err := v.keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, other := keySigner(t, Both)
+	otherKeys, err := other.keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, a := newStore(), artifact("a")
+	signAll(t, s, repo, a)
+	// The fingerprint of the key that signed is a hint that anybody can write: here it is that of the wrong key.
+	liar := newVerifier(v.opts, nil)
+	liar.keys = func() ([]publicKey, error) {
+		return []publicKey{{PublicKey: otherKeys[0].PublicKey, name: keys[0].name, file: "cosign.pub"}}, nil
+	}
+	for format, list := range map[string][]ocispec.Descriptor{"bundle": repo.referrers, "legacy": nil} {
+		repo.referrers = list
+		found, err := liar.Signatures(t.Context(), repo, a.Digest, Search{Keyless: func() (bool, error) { return false, nil }})
+		if err != nil || len(found.Invalid) != 1 {
+			t.Fatal(format, found, err)
+		}
+		want := "signed with another key than cosign.pub (" + keys[0].name + "), or changed after it was signed"
+		if found.Invalid[0].Error() != want {
+			t.Errorf("%s: %v", format, found.Invalid[0])
+		}
+	}
+	odd := errors.New("the payload is of another digest")
+	if err := keyFault(keys, odd); !errors.Is(err, odd) {
+		t.Error(err)
+	}
+}
+
 // TestTamperedBundles: whatever is changed in a bundle, it does not verify, and nothing panics.
 func TestTamperedBundles(t *testing.T) {
 	s, v := keySigner(t, Bundle)
@@ -291,7 +327,7 @@ func TestKeyFaults(t *testing.T) {
 	if _, err := loadKey(write("k.key", private), wrong); !errors.Is(err, ErrPassword) {
 		t.Error(err)
 	}
-	for file, want := range map[string]string{write("k.pub", public): "is a public key, and signing needs the private one",
+	for file, want := range map[string]string{write("k.pub", public): "is a public key. Signing needs the private key: pass --key cosign.key",
 		write("junk", []byte("junk")): "is no cosign private key",
 		filepath.Join(dir, "none"):    "no such file"} {
 		if _, err := loadKey(file, wrong); err == nil || errors.Is(err, ErrPassword) || !strings.Contains(err.Error(), want) ||

@@ -67,6 +67,24 @@ type freshBundle struct{ bundle, artifact digest.Digest }
 type publicKey struct {
 	crypto.PublicKey
 	name string // fingerprint
+	file string // "" for the key that the run signs with
+}
+
+// String is the file and the fingerprint, for messages.
+func (k publicKey) String() string {
+	if k.file == "" {
+		return "the key of this run (" + k.name + ")"
+	}
+	return k.file + " (" + k.name + ")"
+}
+
+// listed is several keys, for messages.
+func listed(keys []publicKey) string {
+	words := make([]string, len(keys))
+	for i, k := range keys {
+		words[i] = k.String()
+	}
+	return strings.Join(words, ", ")
 }
 
 // NewVerifier makes a Verifier; key files are read when the first signature is checked.
@@ -80,23 +98,25 @@ func newVerifier(o VerifierOptions, own func() (crypto.PublicKey, error)) *Verif
 
 func (v *Verifier) loadKeys() ([]publicKey, error) {
 	var list []publicKey
-	add := func(pub crypto.PublicKey, err error) error {
+	add := func(file string, pub crypto.PublicKey, err error) error {
 		if err != nil {
 			return err
 		}
 		name, err := fingerprint(pub)
 		if err == nil && !slices.ContainsFunc(list, func(k publicKey) bool { return k.name == name }) {
-			list = append(list, publicKey{pub, name})
+			list = append(list, publicKey{pub, name, file})
 		}
 		return err
 	}
 	if v.own != nil && len(v.opts.KeyFiles) == 0 {
-		if err := add(v.own()); err != nil {
+		pub, err := v.own()
+		if err := add("", pub, err); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrCannotCheck, err)
 		}
 	}
 	for _, file := range v.opts.KeyFiles {
-		if err := add(loadPublicKey(file)); err != nil {
+		pub, err := loadPublicKey(file)
+		if err := add(file, pub, err); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrCannotCheck, err)
 		}
 	}
@@ -373,7 +393,7 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 		}
 		failed = errors.Join(failed, err)
 	}
-	return nil, Signed{}, fmt.Errorf("signed with another key than the one expected, or changed since: %w", failed)
+	return nil, Signed{}, keyFault(keys, failed)
 }
 
 // otherKey says that a key signed which is none of those at hand, nil where it may be one. hint is the fingerprint of the key that signed,
@@ -381,20 +401,25 @@ func (v *Verifier) verifyKey(b *bundle.Bundle, artifact verify.ArtifactPolicyOpt
 func (v *Verifier) otherKey(keys []publicKey, hint string) error {
 	switch {
 	case len(keys) == 0 && hint == "":
-		return fmt.Errorf("%w, and no key is given to check it with: say --key cosign.pub", ErrOtherKey)
+		return fmt.Errorf("%w, and no key is given to check it with: pass --key cosign.pub", ErrOtherKey)
 	case len(keys) == 0:
-		return fmt.Errorf("%w (%s), and no key is given to check it with: say --key cosign.pub", ErrOtherKey, hint)
+		return fmt.Errorf("%w (%s), and no key is given to check it with: pass --key cosign.pub", ErrOtherKey, hint)
 	case hint == "" || slices.ContainsFunc(keys, func(k publicKey) bool { return k.name == hint }):
 		return nil
 	}
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = k.name
-	}
 	if !v.opts.AtHand {
-		return fmt.Errorf("signed with another key (%s) than those that count (%s)", hint, strings.Join(names, ", "))
+		return fmt.Errorf("signed with another key (%s) than %s", hint, listed(keys))
 	}
-	return fmt.Errorf("%w (%s) than those given (%s)", ErrOtherKey, hint, strings.Join(names, ", "))
+	return fmt.Errorf("%w (%s) than %s", ErrOtherKey, hint, listed(keys))
+}
+
+// keyFault says that a signature is of none of the keys. The libraries have no type for such an error; others are kept as they are.
+func keyFault(keys []publicKey, err error) error {
+	text := err.Error()
+	if strings.Contains(text, "do not match threshold") || strings.Contains(text, "invalid signature when validating") {
+		return fmt.Errorf("signed with another key than %s, or changed after it was signed", listed(keys))
+	}
+	return err
 }
 
 // certified is who a certificate was given to.
