@@ -200,7 +200,7 @@ func (j *job) planBranch(ctx context.Context, state tag.State, channels followin
 		return nil, false, err
 	}
 	state[commit] = known
-	plan, err := state.Fix(commit, to)
+	plan, err := state.PlanImmutable(commit, to)
 	if err != nil {
 		return nil, false, err
 	}
@@ -210,7 +210,7 @@ func (j *job) planBranch(ctx context.Context, state tag.State, channels followin
 				return nil, false, err
 			}
 		}
-		plan = append(plan, state.Follow(c.Name, to)...)
+		plan = append(plan, state.PlanChannel(c.Name, to)...)
 	}
 	return plan, known != "", nil
 }

@@ -143,7 +143,7 @@ func (j *job) write(ctx context.Context, pass trust.Pass, a pack.Artifact, name 
 		if err != nil {
 			return err
 		}
-		if _, err := (tag.State{name: now}).Fix(name, a.Descriptor.Digest); err != nil {
+		if _, err := (tag.State{name: now}).PlanImmutable(name, a.Descriptor.Digest); err != nil {
 			return errors.Join(err, j.restate(ctx, name))
 		}
 	}

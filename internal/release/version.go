@@ -136,7 +136,7 @@ func (j *job) giveVersion(ctx context.Context) error {
 	j.out.Digest = d
 	s.ours, s.tags = s.layer == nil, []string{version}
 	s.plan = func(context.Context) (tag.Plan, bool, error) {
-		plan, err := tag.State{}.Fix(version, d)
+		plan, err := tag.State{}.PlanImmutable(version, d)
 		return plan, true, err
 	}
 	s.before = func(ctx context.Context, pass trust.Pass) error { return j.state(ctx, pass, version, d) }
@@ -152,7 +152,7 @@ func (j *job) state(ctx context.Context, pass trust.Pass, version string, d dige
 	if err != nil {
 		return err
 	}
-	if _, err := (tag.State{version: now}).Fix(version, d); err != nil {
+	if _, err := (tag.State{version: now}).PlanImmutable(version, d); err != nil {
 		return err
 	}
 	return j.Gate.Release(ctx, pass, version, j.run.commit.Hash, j.Now())

@@ -25,8 +25,8 @@ type Move struct {
 // channel never names content that its version does not.
 type Plan []Move
 
-// Fix plans an immutable tag: nothing when it names the digest already, ErrImmutable when it names another.
-func (s State) Fix(tag string, to digest.Digest) (Plan, error) {
+// PlanImmutable plans an immutable tag: nothing when it names the digest already, ErrImmutable when it names another.
+func (s State) PlanImmutable(tag string, to digest.Digest) (Plan, error) {
 	switch from := s[tag]; from {
 	case to:
 		return nil, nil
@@ -37,8 +37,8 @@ func (s State) Fix(tag string, to digest.Digest) (Plan, error) {
 	}
 }
 
-// Follow plans a channel: nothing when it names the digest already.
-func (s State) Follow(channel string, to digest.Digest) Plan {
+// PlanChannel plans a channel: nothing when it names the digest already.
+func (s State) PlanChannel(channel string, to digest.Digest) Plan {
 	if s[channel] == to {
 		return nil
 	}

@@ -44,19 +44,19 @@ const a, b digest.Digest = "sha256:a", "sha256:b"
 
 func TestPlans(t *testing.T) {
 	s := State{"v1.0.0": a, "latest": a}
-	if p, err := s.Fix("v1.0.0", a); err != nil || p != nil {
+	if p, err := s.PlanImmutable("v1.0.0", a); err != nil || p != nil {
 		t.Error("the same digest again is no move:", p, err)
 	}
-	if _, err := s.Fix("v1.0.0", b); !errors.Is(err, ErrImmutable) || !strings.Contains(err.Error(), "v1.0.0") {
+	if _, err := s.PlanImmutable("v1.0.0", b); !errors.Is(err, ErrImmutable) || !strings.Contains(err.Error(), "v1.0.0") {
 		t.Error("a version changed:", err)
 	}
-	if p, err := s.Fix("v1.1.0", b); err != nil || !slices.Equal(p, Plan{{"v1.1.0", "", b}}) {
+	if p, err := s.PlanImmutable("v1.1.0", b); err != nil || !slices.Equal(p, Plan{{"v1.1.0", "", b}}) {
 		t.Error(p, err)
 	}
-	if p := s.Follow("latest", a); p != nil {
+	if p := s.PlanChannel("latest", a); p != nil {
 		t.Error(p)
 	}
-	if p := s.Follow("latest", b); !slices.Equal(p, Plan{{"latest", a, b}}) {
+	if p := s.PlanChannel("latest", b); !slices.Equal(p, Plan{{"latest", a, b}}) {
 		t.Error(p)
 	}
 }
