@@ -110,7 +110,7 @@ func (l *Journal) Recent(ctx context.Context, tags *Tags, limit int, points dige
 
 func (l *Journal) read(ctx context.Context, tags *Tags, limit, least int, points digest.Digest) (tag.Journal, error) {
 	all := tag.RecordTags(tags.Names, l.o.Channel)
-	j, chain := tag.Journal{Names: points}, chain{}
+	j, chain := tag.Journal{Current: points}, chain{}
 	for next := limit; !j.Suffices(limit, Enough); next = min(max(16, 2*next), maxBatch) {
 		if len(j.Entries) == len(all) && tags.After != "" && !j.Suffices(least, Enough) {
 			older, err := l.list(ctx, "")

@@ -44,7 +44,7 @@ func (m *mover) sign(ctx context.Context) error {
 	if m.step.Adopt {
 		r := m.newRecord(tag.ActionAdopt, tag.Target{Version: m.view.Version, Digest: m.view.Digest}, newest)
 		last, _ := m.view.Journal.Effective()
-		r.From, r.FromVersion, r.Off = last.To, last.Version, m.step.Off
+		r.From, r.FromVersion, r.Skipped = last.To, last.Version, m.step.Skipped
 		adopt, err := m.journal.Sign(ctx, r)
 		if err != nil {
 			return m.unsigned(err)
@@ -55,7 +55,7 @@ func (m *mover) sign(ctx context.Context) error {
 		return nil
 	}
 	r := m.newRecord(m.action, m.target, newest)
-	r.From, r.FromVersion, r.Closes, r.Off, r.Ignores = m.view.Digest, m.view.Version, m.step.Closes, m.step.Off, m.step.Ignore
+	r.From, r.FromVersion, r.Closes, r.Skipped, r.Ignores = m.view.Digest, m.view.Version, m.step.Closes, m.step.Skipped, m.step.Ignore
 	move, err := m.journal.Sign(ctx, r)
 	m.signed.move = &move
 	return m.unsigned(err)
@@ -91,7 +91,7 @@ func (m *mover) act(ctx context.Context) {
 		if m.prepare(ctx); m.out.err != nil {
 			return
 		}
-		if !m.step.Acts() {
+		if !m.step.Writes() {
 			return
 		}
 		if err = m.sign(ctx); err == nil {
@@ -112,7 +112,7 @@ func (m *mover) act(ctx context.Context) {
 
 // attempt is steps 2 to 5 of the protocol. They are finished even when a signal comes, within finishIn.
 func (m *mover) attempt(ctx context.Context) error {
-	if !m.step.Acts() {
+	if !m.step.Writes() {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -127,7 +127,7 @@ func (m *mover) attempt(ctx context.Context) error {
 		}
 	}
 	if m.Unrecorded {
-		if m.view.Under() {
+		if m.view.MoveUnderWay() {
 			m.note("a move of another command may be under way, which can move %s again: look with keos-oci status %s", m.channel.Name,
 				m.component.Name)
 		}

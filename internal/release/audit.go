@@ -233,9 +233,9 @@ func (a *audit) anchor(ctx context.Context, l *journal.Journal, ch component.Cha
 	err := a.Anchor.Check(ctx, l, j)
 	switch {
 	case errors.Is(err, journal.ErrAnchor):
-		a.find("bad-anchor", ch.Name, j.Names, "take the file from where it is kept, or write a new one", "%v", err)
+		a.find("bad-anchor", ch.Name, j.Current, "take the file from where it is kept, or write a new one", "%v", err)
 	case errors.Is(err, journal.ErrCut):
-		a.find("cut-off", ch.Name, j.Names, "find out who deleted records, and move the channel to the version that it should have", "%v", err)
+		a.find("cut-off", ch.Name, j.Current, "find out who deleted records, and move the channel to the version that it should have", "%v", err)
 	case err == nil && a.KeepHeads:
 		err = a.Anchor.Keep(ctx, l, j)
 		fallthrough
@@ -261,17 +261,17 @@ func (a *audit) records(ch component.Channel, j tag.Journal) {
 			}
 		}
 	}
-	standing, waiting := j.Standing()
+	standing, waiting := j.Agreement()
 	switch {
 	case standing == tag.Outside:
-		a.find("moved-outside", ch.Name, j.Names, "promote or roll back to the version that it should have",
-			"%s points to %s, and its newest record says otherwise", ch.Name, orNothing(j.Names))
+		a.find("moved-outside", ch.Name, j.Current, "promote or roll back to the version that it should have",
+			"%s points to %s, and its newest record says otherwise", ch.Name, orNothing(j.Current))
 	case standing == tag.Pending:
 		a.find("pending", waiting.Tag, waiting.Digest, "repeat its command, or say keos-oci cancel "+a.component.Name,
 			"a move to %s was begun and not finished", waiting.Version)
-	case standing == tag.Unrecorded && j.Names != "":
-		a.find("unrecorded", ch.Name, j.Names, "promote the version that it has, which puts it on record",
-			"%s points to %s, and no record says why", ch.Name, j.Names)
+	case standing == tag.Unrecorded && j.Current != "":
+		a.find("unrecorded", ch.Name, j.Current, "promote the version that it has, which puts it on record",
+			"%s points to %s, and no record says why", ch.Name, j.Current)
 	}
 }
 
@@ -281,7 +281,7 @@ func (a *audit) chain(ch component.Channel, j tag.Journal) {
 		code, message, _ := strings.Cut(finding, ": ")
 		a.find(code, ch.Name, "", "find out who deleted or wrote records; a promotion or a rollback to a version goes on from here", "%s", message)
 	}
-	for _, pair := range j.Twice() {
+	for _, pair := range j.SameNumber() {
 		a.find("number-twice", pair[0].Tag, pair[0].Digest, "find out which of the two clusters followed", "%s and %s are both number %d",
 			pair[1].Tag, pair[0].Tag, pair[0].Sequence)
 	}

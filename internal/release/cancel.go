@@ -37,13 +37,13 @@ func (m *mover) cancel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	open := m.view.Journal.Open()
+	open := m.view.Journal.Unfinished()
 	if len(open) == 0 {
 		m.out.Status = StatusUnchanged
 		m.note("no move of %s was begun and not finished", m.channel.Name)
 		return nil
 	}
-	if _, _, err := m.view.Begun(ActionCancel, ""); err != nil {
+	if _, _, err := m.view.Resume(ActionCancel, ""); err != nil {
 		return err
 	}
 	return m.close(ctx, open)

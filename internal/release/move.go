@@ -134,7 +134,7 @@ func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) 
 // actTogether signs all records before the first one is written: what cannot be signed leaves nothing moved.
 func (s *Service) actTogether(ctx context.Context, movers []*mover) {
 	s.sideBySide(len(movers), func(i int) {
-		if m := movers[i]; m.step.Acts() {
+		if m := movers[i]; m.step.Writes() {
 			if err := m.sign(ctx); err != nil {
 				m.fail(err)
 			}
@@ -144,7 +144,7 @@ func (s *Service) actTogether(ctx context.Context, movers []*mover) {
 		return
 	}
 	s.sideBySide(len(movers), func(i int) {
-		if movers[i].step.Acts() {
+		if movers[i].step.Writes() {
 			movers[i].act(ctx)
 		}
 	})

@@ -55,7 +55,7 @@ func (m *mover) note(format string, args ...any) {
 func (m *mover) settleStatus(dryRun bool) {
 	switch {
 	case m.out.Status != "":
-	case !m.step.Acts():
+	case !m.step.Writes():
 		m.out.Status = StatusUnchanged
 	case dryRun:
 		m.out.Status = StatusPlanned
@@ -70,7 +70,7 @@ func (m *mover) prepare(ctx context.Context) {
 	began := m.Now()
 	m.view.Seen = map[string]time.Time{}
 	err := m.look(ctx)
-	for errors.Is(err, tag.ErrConflict) && m.view.Under() && m.Now().Sub(began) < m.Wait && ctx.Err() == nil {
+	for errors.Is(err, tag.ErrConflict) && m.view.MoveUnderWay() && m.Now().Sub(began) < m.Wait && ctx.Err() == nil {
 		m.Log.Info("wait for another move", "component", m.component.Name, "channel", m.channel.Name)
 		if pause(ctx, waitStep) != nil {
 			break
@@ -81,7 +81,7 @@ func (m *mover) prepare(ctx context.Context) {
 	if m.step.Note != "" {
 		m.note("%s", m.step.Note)
 	}
-	m.out.Held = m.step.Held
+	m.out.Held = m.step.NotMoved
 	if err != nil {
 		m.fail(err)
 	}
@@ -97,7 +97,7 @@ func (m *mover) look(ctx context.Context) error {
 		return err
 	}
 	err := m.judge(ctx)
-	for _, e := range m.view.Journal.Open() {
+	for _, e := range m.view.Journal.Unfinished() {
 		if _, seen := m.view.Seen[e.Tag]; !seen {
 			m.view.Seen[e.Tag] = m.Now()
 		}
@@ -183,9 +183,9 @@ func (m *mover) judge(ctx context.Context) error {
 		}
 		return m.bound(ctx)
 	}
-	step, done, err := m.view.Begun(m.action, m.version)
+	step, done, err := m.view.Resume(m.action, m.version)
 	if m.action == tag.ActionPublish && errors.Is(err, tag.ErrClosed) {
-		step, err = tag.Step{Held: fmt.Sprintf("%s stays where it is: %v", m.channel.Name, err)}, nil
+		step, err = tag.Step{NotMoved: fmt.Sprintf("%s stays where it is: %v", m.channel.Name, err)}, nil
 	}
 	if done || err != nil {
 		m.step = step
@@ -197,7 +197,7 @@ func (m *mover) judge(ctx context.Context) error {
 	if err := m.rank(ctx); err != nil {
 		return err
 	}
-	if err := m.decide(); err != nil || !m.step.Acts() {
+	if err := m.decide(); err != nil || !m.step.Writes() {
 		return m.stays(err, verified)
 	}
 	if verified != nil || m.expected.Digest != "" {

@@ -48,7 +48,7 @@ type ChannelStatus struct {
 	Since    *time.Time    `json:"since,omitempty"`
 	Actor    string        `json:"actor,omitempty"`
 	Signer   string        `json:"signer,omitempty"` // of the move
-	Standing tag.Standing  `json:"standing,omitempty"`
+	Standing tag.Agreement `json:"standing,omitempty"`
 	Verdict  trust.Answer  `json:"verdict,omitempty"` // the gate's, on what the channel points to
 	State    []string      `json:"state,omitempty"`   // in words: the standing, and what is odd
 	Notes    []string      `json:"notes,omitempty"`
@@ -212,7 +212,7 @@ func (s *Service) standing(ctx context.Context, l *journal.Journal, records jour
 	if err != nil {
 		return err
 	}
-	standing, waiting := j.Standing()
+	standing, waiting := j.Agreement()
 	out.Standing = standing
 	s.doubts(j, out)
 	if out.Version, err = versionAt(ctx, repo, j, out.Digest); err != nil {
@@ -265,7 +265,7 @@ type HistoryResult struct {
 	Repository string        `json:"repository"`
 	Channel    string        `json:"channel"`
 	Digest     digest.Digest `json:"digest,omitempty"`
-	Standing   tag.Standing  `json:"standing"`
+	Standing   tag.Agreement `json:"standing"`
 	Moves      []HistoryMove `json:"moves"`
 	Findings   []string      `json:"findings,omitempty"`
 	More       bool          `json:"more,omitempty"` // older records exist
@@ -313,7 +313,7 @@ func (s *Service) History(ctx context.Context, name, channel string, limit int) 
 	if err != nil {
 		return nil, err
 	}
-	standing, _ := j.Standing()
+	standing, _ := j.Agreement()
 	res := &HistoryResult{Name: c.Name, Repository: c.Repository.String(), Channel: ch.Name, Digest: names, Standing: standing,
 		Moves: []HistoryMove{}, Findings: j.Findings(), More: j.Partial}
 	if standing == tag.CannotCheck {

@@ -51,7 +51,7 @@ func (j *job) promoteTo(ctx context.Context, ch component.Channel) error {
 		return j.wouldMove(ctx, m)
 	}
 	m.prepare(ctx)
-	if m.out.err == nil && m.step.Acts() {
+	if m.out.err == nil && m.step.Writes() {
 		if err := m.sign(ctx); err != nil {
 			m.fail(err)
 		} else {

@@ -53,19 +53,19 @@ type Target struct {
 
 // Step is what a verb does to a channel. A zero step does nothing, for the reason in Note.
 type Step struct {
-	Move   bool            // the channel is written
-	Write  bool            // a record is written; alone, it says that the channel is where it is for a reason
-	Adopt  bool            // another tool's move is recorded before
-	Mark   bool            // nothing but marks is missing
-	Closes []digest.Digest // records of moves that were never finished
-	Off    []Target        // what publish does not put on the channel after this
-	Ignore []string        // what the record says that its writer went on without
-	Note   string          // for people
-	Held   string          // why a publication that could have moved the channel did not: a warning
+	Move     bool            // the channel is written
+	Write    bool            // a record is written; alone, it says that the channel is where it is for a reason
+	Adopt    bool            // another tool's move is recorded before
+	Mark     bool            // nothing but marks is missing
+	Closes   []digest.Digest // records of moves that were never finished
+	Skipped  []Target        // what publish does not put on the channel after this
+	Ignore   []string        // what the record says that its writer went on without
+	Note     string          // for people
+	NotMoved string          // why a publication that could have moved the channel did not: a warning
 }
 
-// Acts reports whether the step writes anything.
-func (s Step) Acts() bool { return s.Move || s.Write || s.Adopt || s.Mark }
+// Writes reports whether the step writes anything.
+func (s Step) Writes() bool { return s.Move || s.Write || s.Adopt || s.Mark }
 
 // Promote decides an explicit move forward.
 func (v View) Promote(t Target) (Step, error) {
@@ -89,7 +89,7 @@ func (v View) Publish(t Target) (Step, error) {
 				err, v.Name, v.Component)
 	}
 	if why := v.off(t); why != "" {
-		return Step{Held: fmt.Sprintf("%s stays where it is: %s; promote it to put it there", v.Name, why)}, nil
+		return Step{NotMoved: fmt.Sprintf("%s stays where it is: %s; promote it to put it there", v.Name, why)}, nil
 	}
 	if there {
 		return Step{Note: v.Name + " is there already"}, nil
@@ -122,8 +122,8 @@ func (v View) Interrupted() (Step, bool) {
 // move is what it undoes: then it goes to where the records say that the channel was. The error is ErrNoPrevious, or says
 // why the records do not tell for sure.
 func (v View) Previous() ([]Target, error) {
-	past, doubt := v.Journal.Past(), v.Journal.Doubt()
-	standing, _ := v.Journal.Standing()
+	past, doubt := v.Journal.History(), v.Journal.Doubt()
+	standing, _ := v.Journal.Agreement()
 	if standing != Outside && len(past) > 0 && past[0].Digest == v.Digest {
 		past = past[1:]
 	}
@@ -142,9 +142,9 @@ func (v View) Previous() ([]Target, error) {
 // ErrClosed is ErrConflict for a command whose own move somebody closed.
 var ErrClosed = fmt.Errorf("%w: the move was closed", ErrConflict)
 
-// Begun looks at moves that were begun before. done says that there is nothing more to do: the same command did it. The version is the one
+// Resume looks at moves that were begun before. done says that there is nothing more to do: the same command did it. The version is the one
 // that the command names, "" for none. The error is ErrConflict while a move of another command is under way, and ErrClosed.
-func (v View) Begun(action Action, version string) (step Step, done bool, err error) {
+func (v View) Resume(action Action, version string) (step Step, done bool, err error) {
 	if v.Before != nil {
 		return v.again(*v.Before), true, nil
 	}
@@ -161,7 +161,7 @@ func (v View) Begun(action Action, version string) (step Step, done bool, err er
 			}
 		}
 	}
-	for _, e := range v.Journal.Open() {
+	for _, e := range v.Journal.Unfinished() {
 		if why := v.lives(e); why != "" && !v.Force {
 			return Step{}, true,
 				fmt.Errorf("%w: a move of %s to %s is under way (record %s, %s): wait for it with --wait-for-move 2m, or end it with keos-oci cancel %s --now%s",
@@ -188,9 +188,9 @@ func repeat(e Entry) string {
 	return "; if it was your command that was interrupted, repeat it with --request " + strconv.Quote(e.Request)
 }
 
-// Under reports whether a move of another command is under way, which may be waited for.
-func (v View) Under() bool {
-	return slices.ContainsFunc(v.Journal.Open(), func(e Entry) bool { return v.lives(e) != "" })
+// MoveUnderWay reports whether a move of another command is under way, which may be waited for.
+func (v View) MoveUnderWay() bool {
+	return slices.ContainsFunc(v.Journal.Unfinished(), func(e Entry) bool { return v.lives(e) != "" })
 }
 
 // lives says why an open move may still be under way, "" when it is dead.
@@ -237,7 +237,7 @@ func (v View) forward(t Target) error {
 
 // off says why a publication leaves the channel alone, "" where nothing speaks against the move.
 func (v View) off(t Target) string {
-	for _, o := range v.Journal.Off() {
+	for _, o := range v.Journal.SkippedVersions() {
 		switch {
 		case o.Version == t.Version:
 			return t.Version + " was rolled back, or a rollback passed over it"
@@ -245,13 +245,13 @@ func (v View) off(t Target) string {
 			return fmt.Sprintf("%s has the content of %s, which was rolled back", t.Version, o.Version)
 		}
 	}
-	for _, e := range v.Journal.Open() {
+	for _, e := range v.Journal.Unfinished() {
 		if e.Request != v.Request && higher(e.Version, t.Version) {
 			return fmt.Sprintf("a move to %s was begun and not finished (record %s)", e.Version, e.Tag)
 		}
 	}
 	last := v.Journal.floor()
-	switch standing, _ := v.Journal.Standing(); {
+	switch standing, _ := v.Journal.Agreement(); {
 	case standing != Outside || last == "" || higher(t.Version, last):
 		return ""
 	case v.Digest == "" && !higher(last, t.Version):
@@ -277,12 +277,12 @@ func (v View) raises(t Target) bool {
 
 // step is the move itself, with what has to be put on record beside it.
 func (v View) step(action Action, t Target) Step {
-	s := Step{Move: t.Digest != v.Digest, Write: true, Off: v.offAfter(action, t), Ignore: v.Journal.Ignorable()}
+	s := Step{Move: t.Digest != v.Digest, Write: true, Skipped: v.offAfter(action, t), Ignore: v.Journal.Ignorable()}
 	var notes []string
 	if err := v.Journal.Doubt(); err != nil {
 		notes = append(notes, fmt.Sprintf("%v; the move goes on without it, and says so on record", err))
 	}
-	for _, e := range v.Journal.Open() {
+	for _, e := range v.Journal.Unfinished() {
 		s.Closes = append(s.Closes, e.Digest)
 		if e.To == t.Digest && e.Request == v.Request {
 			notes = append(notes, "completes the pending move "+e.Tag)
@@ -290,7 +290,7 @@ func (v View) step(action Action, t Target) Step {
 			notes = append(notes, fmt.Sprintf("the move to %s that was begun and not finished (%s) is closed", orDigest(e.Version, e.To), e.Tag))
 		}
 	}
-	standing, _ := v.Journal.Standing()
+	standing, _ := v.Journal.Agreement()
 	s.Adopt = standing == Outside && v.Digest != ""
 	switch {
 	case s.Adopt && s.Move:
@@ -321,7 +321,7 @@ func (v View) offAfter(action Action, t Target) []Target {
 		}
 	}
 	from := Target{v.Version, v.Digest}
-	if standing, _ := v.Journal.Standing(); standing == Outside || from.Version == "" {
+	if standing, _ := v.Journal.Agreement(); standing == Outside || from.Version == "" {
 		if last, ok := v.Journal.Effective(); ok {
 			from = Target{last.Version, last.To} // what another tool left counts as left
 		}
@@ -330,7 +330,7 @@ func (v View) offAfter(action Action, t Target) []Target {
 	if left && from.Digest != "" {
 		add(from)
 	}
-	for _, o := range v.Journal.Off() {
+	for _, o := range v.Journal.SkippedVersions() {
 		add(o)
 	}
 	for _, version := range v.Versions {

@@ -129,8 +129,8 @@ func (j Journal) Findings() []string {
 	return list
 }
 
-// Twice are pairs of valid records with the same number, the newer one first, of which none gave way to the other.
-func (j Journal) Twice() [][2]Entry {
+// SameNumber are pairs of valid records with the same number, the newer one first, of which none gave way to the other.
+func (j Journal) SameNumber() [][2]Entry {
 	var list [][2]Entry
 	seen := map[int]Entry{}
 	for i, e := range j.Entries {

@@ -51,7 +51,7 @@ type Record struct {
 	// digests of records that were gone.
 	Ignores []string `json:"ignores,omitempty"`
 	// Off are the versions above this one that rollbacks left or passed over, and that nobody promoted since.
-	Off []Target `json:"off,omitempty"`
+	Skipped []Target `json:"off,omitempty"`
 }
 
 // Moves reports whether the record is of a move, its own or another tool's.
@@ -87,7 +87,7 @@ func (e Entry) Written() time.Time {
 
 // Journal is the records of one channel, newest first: all of them, or the newest when Partial.
 type Journal struct {
-	Names   digest.Digest // what the channel points to
+	Current digest.Digest // what the channel points to
 	Entries []Entry
 	Partial bool
 	Absent  []string // tags of records that those which were read name as the ones before them, and that the registry does not list
@@ -179,7 +179,7 @@ func (j Journal) Suffices(wanted, enough int) bool {
 	for _, e := range j.Entries {
 		if e.Err == nil {
 			valid++
-			known = known || e.Moves() && (e.Marked || e.To == j.Names)
+			known = known || e.Moves() && (e.Marked || e.To == j.Current)
 		}
 	}
 	return valid >= wanted && known || valid >= max(wanted, enough)
@@ -205,21 +205,21 @@ func (j Journal) Effective() (Entry, bool) {
 	return Entry{}, false
 }
 
-// Standing says how the journal and the channel agree.
-type Standing string
+// Agreement says how the journal and the channel agree.
+type Agreement string
 
 // The standings: nothing recorded, the channel points to what a record says, a record was written but the channel not moved,
 // somebody moved the channel without a record, or the newest records could not be checked.
 const (
-	Unrecorded  Standing = "unrecorded"
-	Settled     Standing = "settled"
-	Pending     Standing = "pending"
-	Outside     Standing = "moved outside"
-	CannotCheck Standing = "cannot-check"
+	Unrecorded  Agreement = "unrecorded"
+	Settled     Agreement = "settled"
+	Pending     Agreement = "pending"
+	Outside     Agreement = "moved outside"
+	CannotCheck Agreement = "cannot-check"
 )
 
-// Standing compares the records with what the channel points to. For Pending, the entry is the newest move that waits.
-func (j Journal) Standing() (Standing, Entry) {
+// Agreement compares the records with what the channel points to. For Pending, the entry is the newest move that waits.
+func (j Journal) Agreement() (Agreement, Entry) {
 	for i, e := range j.Entries {
 		if j.State(i) == StatePending {
 			return Pending, e
@@ -229,7 +229,7 @@ func (j Journal) Standing() (Standing, Entry) {
 	switch {
 	case slices.ContainsFunc(j.newer(), func(e Entry) bool { return e.Unchecked }):
 		return CannotCheck, Entry{}
-	case ok && newest.To == j.Names, !ok && j.Names == "":
+	case ok && newest.To == j.Current, !ok && j.Current == "":
 		return Settled, Entry{}
 	case ok:
 		return Outside, Entry{}
@@ -266,9 +266,9 @@ func (j Journal) State(i int) string {
 	switch {
 	case e.Marked:
 		return StateDone
-	case j.tookEffect(i), e.To == j.Names && !j.superseded(i):
+	case j.tookEffect(i), e.To == j.Current && !j.superseded(i):
 		return StateDone
-	case e.From == j.Names && !j.superseded(i):
+	case e.From == j.Current && !j.superseded(i):
 		return StatePending
 	}
 	return StateOvertaken
@@ -280,7 +280,7 @@ func (j Journal) State(i int) string {
 func (j Journal) closed(i int) string {
 	e := j.Entries[i]
 	switch by := j.closer(i); {
-	case by.Tag == "", e.Marked && (j.tookEffect(i) || e.To == j.Names && by.Action != ActionWithdraw):
+	case by.Tag == "", e.Marked && (j.tookEffect(i) || e.To == j.Current && by.Action != ActionWithdraw):
 		return ""
 	case by.Failed:
 		return StateFailed
@@ -311,16 +311,16 @@ func (j Journal) tookEffect(i int) bool {
 // superseded says that a later move was done, or went to the same digest.
 func (j Journal) superseded(i int) bool {
 	for k, later := range j.Entries[:i] {
-		if later.counts() && (later.To == j.Entries[i].To || later.Marked || later.legacy() && (later.To == j.Names || j.tookEffect(k))) {
+		if later.counts() && (later.To == j.Entries[i].To || later.Marked || later.legacy() && (later.To == j.Current || j.tookEffect(k))) {
 			return true
 		}
 	}
 	return false
 }
 
-// Open are the moves that were begun, and of which nothing says how they ended, newest first. Of the first release's records, which say
+// Unfinished are the moves that were begun, and of which nothing says how they ended, newest first. Of the first release's records, which say
 // nothing, it is only the one that waits.
-func (j Journal) Open() []Entry {
+func (j Journal) Unfinished() []Entry {
 	var list []Entry
 	for i, e := range j.Entries {
 		if state := j.State(i); state == StatePending || state == StateOvertaken && !e.legacy() {
@@ -380,9 +380,9 @@ func (j Journal) Moved(version string, d digest.Digest) bool {
 	return false
 }
 
-// Past is where the channel was, newest first, beginning with where its records say that it is. A rollback takes away what it undid: after
+// History is where the channel was, newest first, beginning with where its records say that it is. A rollback takes away what it undid: after
 // v1, v2, v3 and a rollback to v2, the channel was at v1 before. So does whoever put it back by other means.
-func (j Journal) Past() []Target {
+func (j Journal) History() []Target {
 	var past []Target
 	for i := len(j.Entries) - 1; i >= 0; i-- {
 		e := j.Entries[i]
@@ -420,9 +420,9 @@ func higher(a, b string) bool {
 	return err == nil && va.GreaterThan(vb)
 }
 
-// Off are the versions that rollbacks left or passed over, and that nobody promoted since. Each record repeats those of the one before
+// SkippedVersions are the versions that rollbacks left or passed over, and that nobody promoted since. Each record repeats those of the one before
 // it. Of the first release's records, it is what their rollbacks left.
-func (j Journal) Off() []Target {
+func (j Journal) SkippedVersions() []Target {
 	var off []Target
 	done := map[digest.Digest]bool{} // what a later move went to
 	for i, e := range j.Entries {
@@ -430,7 +430,7 @@ func (j Journal) Off() []Target {
 			continue
 		}
 		if !e.legacy() {
-			off = append(off, e.Off...)
+			off = append(off, e.Skipped...)
 			if e.Previous == "" { // the first one, or one whose writer could not read the others
 				off = append(off, j.passed(i)...)
 			}
@@ -449,10 +449,10 @@ func (j Journal) Off() []Target {
 // passed is what was off before a move whose writer could not read the records before it, and what it left and passed over,
 // if it is a rollback.
 func (j Journal) passed(i int) []Target {
-	e, older := j.Entries[i], Journal{Names: j.Entries[i].From, Entries: j.Entries[i+1:]}
-	off := older.Off()
+	e, older := j.Entries[i], Journal{Current: j.Entries[i].From, Entries: j.Entries[i+1:]}
+	off := older.SkippedVersions()
 	if e.Action == ActionRollback {
-		off = append(older.Past(), off...)
+		off = append(older.History(), off...)
 	}
 	return slices.DeleteFunc(off, func(t Target) bool { return !higher(t.Version, e.Version) || t.Digest == e.To })
 }

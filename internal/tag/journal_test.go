@@ -40,7 +40,7 @@ func TestRecordTags(t *testing.T) {
 
 // journal builds records oldest first from "from>to" with an optional action, and the channel's present digest.
 func journal(names string, moves ...string) Journal {
-	j := Journal{Names: digest.Digest(names)}
+	j := Journal{Current: digest.Digest(names)}
 	for i, m := range moves {
 		path, action, _ := strings.Cut(m, " ")
 		from, to, _ := strings.Cut(path, ">")
@@ -68,7 +68,7 @@ func TestStanding(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		j     Journal
-		want  Standing
+		want  Agreement
 		waits string
 	}{
 		{"nothing at all", journal(""), Settled, ""},
@@ -85,7 +85,7 @@ func TestStanding(t *testing.T) {
 		{"an invalid record does not count", journal("1", ">1", "1>2 bad"), Settled, ""},
 		{"only invalid records", journal("1", ">1 bad"), Unrecorded, ""},
 	} {
-		got, waiting := c.j.Standing()
+		got, waiting := c.j.Agreement()
 		if got != c.want || waiting.Tag != c.waits {
 			t.Errorf("%s: %s %s, want %s %s", c.name, got, waiting.Tag, c.want, c.waits)
 		}
@@ -134,7 +134,7 @@ func TestWhereARollbackGoes(t *testing.T) {
 		{"from where another tool put it back", journal("2", ">1", "1>2", "2>3 done"), "3"},
 		{"after that was adopted", journal("2", ">1", "1>2", "2>3", "3>2 adopt"), "1"},
 	} {
-		got, err := View{Name: "c", Digest: c.j.Names, Journal: c.j}.Previous()
+		got, err := View{Name: "c", Digest: c.j.Current, Journal: c.j}.Previous()
 		first := append(got, Target{})[0]
 		if first.Digest != digest.Digest(c.want) || (err != nil) != (c.want == "") {
 			t.Errorf("%s: %q %v, want %q", c.name, first.Digest, err, c.want)
@@ -169,7 +169,7 @@ func TestFindings(t *testing.T) {
 
 func TestDecisions(t *testing.T) {
 	v := func(j Journal) View {
-		return View{Name: "latest-stable", Digest: j.Names, Version: j.VersionOf(j.Names), Journal: j, Request: "me",
+		return View{Name: "latest-stable", Digest: j.Current, Version: j.VersionOf(j.Current), Journal: j, Request: "me",
 			Versions: []string{"v3.0.0", "v2.5.0", "v2.0.0", "v1.0.0"}}
 	}
 	to := func(d string) Target { return Target{Version: "v" + d + ".0.0", Digest: digest.Digest(d)} }
@@ -235,7 +235,7 @@ func describe(s Step, err error) string {
 		return err.Error()
 	}
 	var words []string
-	for word, does := range map[string]bool{"1move": s.Move, "2write": s.Write, "3adopt": s.Adopt, "4held": s.Held != ""} {
+	for word, does := range map[string]bool{"1move": s.Move, "2write": s.Write, "3adopt": s.Adopt, "4held": s.NotMoved != ""} {
 		if does {
 			words = append(words, word)
 		}
@@ -247,7 +247,7 @@ func describe(s Step, err error) string {
 	if len(s.Closes) > 0 {
 		words = append(words, fmt.Sprint("closes ", len(s.Closes)))
 	}
-	return strings.Join(words, " ") + ": " + s.Note + s.Held
+	return strings.Join(words, " ") + ": " + s.Note + s.NotMoved
 }
 
 func matches(got, want string) bool {
@@ -266,7 +266,7 @@ func TestOff(t *testing.T) {
 		Journal: j}
 	off := func(s Step) string {
 		var list []string
-		for _, o := range s.Off {
+		for _, o := range s.Skipped {
 			list = append(list, o.Version)
 		}
 		return strings.Join(list, " ")
@@ -278,14 +278,14 @@ func TestOff(t *testing.T) {
 	at := func(version string, off []Target) View {
 		v := v
 		v.Digest, v.Version = digest.Digest(version[1:2]), version
-		v.Journal = Journal{Names: v.Digest,
+		v.Journal = Journal{Current: v.Digest,
 			Entries: []Entry{{Record: Record{Action: ActionRollback, Version: version, From: "3", FromVersion: "v3.0.0", To: v.Digest, Request: "r",
-				Off: off}, Tag: "r", Digest: "d", Marked: true}}}
+				Skipped: off}, Tag: "r", Digest: "d", Marked: true}}}
 		return v
 	}
-	low := at("v1.0.0", back.Off)
+	low := at("v1.0.0", back.Skipped)
 	for _, version := range []string{"v3.0.0", "v2.5.0", "v2.0.0"} {
-		if s, _ := low.Publish(Target{version, "x"}); s.Held == "" || s.Move {
+		if s, _ := low.Publish(Target{version, "x"}); s.NotMoved == "" || s.Move {
 			t.Errorf("publish %s after a rollback that passed over it: %+v", version, s)
 		}
 	}
@@ -333,7 +333,7 @@ func TestBegun(t *testing.T) {
 		"withdrawn":                     {withdrawn, false, ""},
 		"legacy, just now":              {view("me", time.Second, ">1", "1>2"), true, "is under way"},
 	} {
-		_, done, err := c.view.Begun(ActionPromote, "v2.0.0")
+		_, done, err := c.view.Resume(ActionPromote, "v2.0.0")
 		if done != c.done || (err == nil) != (c.err == "") || err != nil &&
 			(!strings.Contains(err.Error(), c.err) || !errors.Is(err, ErrConflict)) {
 			t.Errorf("%s: %v %v, want %v %q", name, done, err, c.done, c.err)
@@ -344,7 +344,7 @@ func TestBegun(t *testing.T) {
 	if got := marked.State(1); got != StateClosed {
 		t.Errorf("a mark on a move that was closed makes it %s", got)
 	}
-	marked.Names = "2"
+	marked.Current = "2"
 	if got := marked.State(1); got != StateDone {
 		t.Errorf("a move that was made after it was closed is %s", got)
 	}
@@ -354,7 +354,7 @@ func TestBegun(t *testing.T) {
 	}
 	repeated := view("me", time.Hour, ">1 done", "1>2 done", "2>1 rollback")
 	repeated.Journal.Entries[0].Request = "later"
-	if step, done, err := repeated.Begun(ActionPromote, "v2.0.0"); !done || err != nil || step.Move ||
+	if step, done, err := repeated.Resume(ActionPromote, "v2.0.0"); !done || err != nil || step.Move ||
 		!strings.Contains(step.Note, "this command was done before: record r1; c was moved on since") {
 		t.Errorf("a command that is repeated: %+v %v %v", step, done, err)
 	}
@@ -428,10 +428,10 @@ func TestDoubts(t *testing.T) {
 	}
 	twice := four()
 	twice.Entries[0].Sequence = 3
-	if list := twice.Twice(); len(list) != 1 || list[0][0].Tag != "r3" || list[0][1].Tag != "r2" {
+	if list := twice.SameNumber(); len(list) != 1 || list[0][0].Tag != "r3" || list[0][1].Tag != "r2" {
 		t.Errorf("a number that is used twice: %v", list)
 	}
-	if list := skipping(four()).Twice(); list != nil {
+	if list := skipping(four()).SameNumber(); list != nil {
 		t.Errorf("who could not read a record gave his own its number: %v", list)
 	}
 }
