@@ -339,7 +339,7 @@ func (l *Journal) MayMove(id sign.Signed) error {
 	if err != nil {
 		return err
 	}
-	if err := movers.Now().Judge(id); err != nil {
+	if err := movers.ForNewSignatures().Judge(id); err != nil {
 		return fmt.Errorf("%w: your identity %s may not move %s: %w", sign.ErrWrongIdentity, id, l.o.Channel, err)
 	}
 	return nil

@@ -36,7 +36,7 @@ func (j *job) publishBranch(ctx context.Context) error {
 			j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s has this content; whether its signature is accepted cannot be told: %v", compared, v.Err))
 			return j.unchanged(ctx, current, v, compared)
 		}
-		if !trust.Lacks(v.Err) {
+		if !trust.IsUnsigned(v.Err) {
 			return v.Err
 		}
 		j.out.Repaired = fmt.Sprintf("%s pointed to %s with this content, which is refused: %v", compared, current.Descriptor.Digest, v.Err)
@@ -101,7 +101,7 @@ func (j *job) refuseOlder(ctx context.Context, current pack.Artifact, channel st
 	case v.Answer == trust.Accepted:
 		return fmt.Errorf("%w: %s:%s is of %s, and %s; to go back on purpose, say --allow-older", ErrOlder,
 			j.component.Repository, channel, current.Revision(), how)
-	case !trust.Lacks(v.Err):
+	case !trust.IsUnsigned(v.Err):
 		return v.Err
 	}
 	j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s pointed to %s, which is refused: %v", channel, current.Descriptor.Digest, v.Err))

@@ -208,7 +208,7 @@ func (m *mover) judge(ctx context.Context) error {
 
 // stays is the answer where nothing is to be done. Who asks for a version that the gate refuses is told so: clusters refuse it as well.
 func (m *mover) stays(err, verified error) error {
-	if err == nil && m.action != tag.ActionPublish && trust.Refuses(verified) {
+	if err == nil && m.action != tag.ActionPublish && trust.IsRefusal(verified) {
 		return verified
 	}
 	return err
@@ -243,7 +243,7 @@ func (m *mover) previous(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if !trust.Lacks(err) && !errors.Is(err, registry.ErrNotFound) && !errors.Is(err, tag.ErrPrerelease) {
+		if !trust.IsUnsigned(err) && !errors.Is(err, registry.ErrNotFound) && !errors.Is(err, tag.ErrPrerelease) {
 			return err
 		}
 		m.note("%s is passed by: %v", cmp.Or(t.Version, t.Digest.String()), err)
@@ -414,7 +414,7 @@ func (m *mover) accepts(ctx context.Context, version string) (bool, error) {
 		return false, err
 	}
 	v := m.Gate.Judge(ctx, trust.Question{Component: m.component, Tags: []string{version}, Artifact: a})
-	if v.Answer != trust.Accepted && !trust.Refuses(v.Err) {
+	if v.Answer != trust.Accepted && !trust.IsRefusal(v.Err) {
 		return false, v.Err
 	}
 	return v.Answer == trust.Accepted, nil

@@ -185,10 +185,10 @@ func (s *Service) needsFormer(ctx context.Context, c component.Component, t stri
 			continue
 		}
 		if err == nil {
-			err = s.Gate.Present().Judge(ctx, trust.Question{Component: c, Tags: []string{t}, Artifact: a}).Err
+			err = s.Gate.WithoutFormerNames().Judge(ctx, trust.Question{Component: c, Tags: []string{t}, Artifact: a}).Err
 		}
 		if err != nil {
-			if !trust.Refuses(err) {
+			if !trust.IsRefusal(err) {
 				s.Log.Warn("the former name is kept in the policy: it is not known who signed", "component", c.Name, "reference", reference, "error",
 					err.Error())
 			}

@@ -193,7 +193,7 @@ func (j *job) usable(ctx context.Context, a pack.Artifact, layer pack.Layer, nam
 	case j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy):
 		j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s has this content; whether its signature is accepted cannot be told: %v", name, v.Err))
 		return signing{found: a}, true, nil
-	case !trust.Lacks(v.Err):
+	case !trust.IsUnsigned(v.Err):
 		return signing{}, false, v.Err
 	default:
 		built, ok := j.rebuilt(ctx, a, layer)
@@ -204,7 +204,7 @@ func (j *job) usable(ctx context.Context, a pack.Artifact, layer pack.Layer, nam
 		return signing{built: &built, layer: &layer, found: a}, true, nil
 	}
 	if err := j.contentOf(ctx, a); err != nil {
-		if trust.Refuses(err) || errors.Is(err, pack.ErrLayer) || errors.Is(err, registry.ErrNotFound) {
+		if trust.IsRefusal(err) || errors.Is(err, pack.ErrLayer) || errors.Is(err, registry.ErrNotFound) {
 			j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s (%s) is not reused: %v", a.Descriptor.Digest, name, err))
 			return signing{}, false, nil
 		}
@@ -227,7 +227,7 @@ func (j *job) restate(ctx context.Context, version string) error {
 	if err != nil {
 		return nil //nolint:nilerr // what has the version is not accepted, and must not be stated
 	}
-	return j.Gate.Restate(ctx, pass, version, j.Now())
+	return j.Gate.RewriteRelease(ctx, pass, version, j.Now())
 }
 
 // sameBases refuses a version whose files a branch published with other remote bases. They moved since, and production would
@@ -282,7 +282,7 @@ func (j *job) publishedVersion(ctx context.Context, existing pack.Artifact, laye
 		}
 		return j.keep(ctx, v, q)
 	}
-	if !trust.Lacks(v.Err) || errors.Is(v.Err, trust.ErrRelabelled) {
+	if !trust.IsUnsigned(v.Err) || errors.Is(v.Err, trust.ErrRelabelled) {
 		return v.Err
 	}
 	s, ok, err := j.usable(ctx, existing, layer, j.branchTag())

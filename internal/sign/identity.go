@@ -89,8 +89,8 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// Names says whether p accepts i by its name alone, whatever its certificate says beside.
-func (p Policy) Names(i Identity) bool {
+// MatchesName says whether p accepts i by its name alone, whatever its certificate says beside.
+func (p Policy) MatchesName(i Identity) bool {
 	if p.Validate() != nil || p.Key != i.Key {
 		return false
 	}
@@ -100,7 +100,7 @@ func (p Policy) Names(i Identity) bool {
 
 // Judge says why p does not accept a signature, nil when it does.
 func (p Policy) Judge(s Signed) error {
-	if !p.Names(s.Identity) {
+	if !p.MatchesName(s.Identity) {
 		return fmt.Errorf("expected %s", p)
 	}
 	if !p.Until.IsZero() && (s.Time.IsZero() || !s.Time.Before(p.Until)) {
@@ -213,20 +213,20 @@ func (ps Policies) Judge(s Signed) error {
 		if err == nil {
 			return nil
 		}
-		if p.Names(s.Identity) {
+		if p.MatchesName(s.Identity) {
 			why = err // the closest miss explains the most
 		}
 	}
 	return why
 }
 
-// Name says whether any policy of the list accepts i by its name alone.
-func (ps Policies) Name(i Identity) bool {
-	return slices.ContainsFunc(ps, func(p Policy) bool { return p.Names(i) })
+// MatchesName says whether any policy of the list accepts i by its name alone.
+func (ps Policies) MatchesName(i Identity) bool {
+	return slices.ContainsFunc(ps, func(p Policy) bool { return p.MatchesName(i) })
 }
 
-// Now is the policies of those who may sign something new.
-func (ps Policies) Now() Policies {
+// ForNewSignatures is the policies of those who may sign something new.
+func (ps Policies) ForNewSignatures() Policies {
 	return slices.DeleteFunc(slices.Clone(ps), func(p Policy) bool { return p.Former })
 }
 

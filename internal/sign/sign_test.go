@@ -40,10 +40,10 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if !me.Exactly().Names(me) || me.Exactly().Names(Identity{Issuer: "https://i", Subject: "https://s/y"}) {
+	if !me.Exactly().MatchesName(me) || me.Exactly().MatchesName(Identity{Issuer: "https://i", Subject: "https://s/y"}) {
 		t.Error("Exactly")
 	}
-	if key := (Identity{Key: "k"}); !key.Exactly().Names(key) || key.Exactly().Names(me) {
+	if key := (Identity{Key: "k"}); !key.Exactly().MatchesName(key) || key.Exactly().MatchesName(me) {
 		t.Error("Exactly a key")
 	}
 }

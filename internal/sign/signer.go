@@ -159,7 +159,7 @@ func (s *Signature) Attach(ctx context.Context, alone bool) error {
 
 // Search looks for signatures in the list that Attach read last, and takes what Attach wrote for read.
 func (s *Signature) Search(how Search) Search {
-	how.Listed, how.Known = s.listed, s.written
+	how.Listed, how.Written = s.listed, s.written
 	return how
 }
 

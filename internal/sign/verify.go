@@ -189,7 +189,7 @@ func (f Found) Meets(ps Policies) error {
 		if err == nil {
 			return nil
 		}
-		if why == nil || ps.Name(s.Identity) {
+		if why == nil || ps.MatchesName(s.Identity) {
 			why = err
 		}
 		who = append(who, s.String())
@@ -214,7 +214,7 @@ type Search struct {
 	Keyless func() (bool, error)
 	Enough  func(Found) bool         // stops the search; nil reads all
 	Listed  []ocispec.Descriptor     // the list of signatures, where it was read a moment ago; nil reads it
-	Known   map[digest.Digest][]byte // manifests that this run has just written, which need not be read
+	Written map[digest.Digest][]byte // manifests that this run has just written, which need not be read
 }
 
 // Signatures reads and checks the signatures of a digest. Like Flux 2.8, it looks at cosign v2's tag only where there is
@@ -237,7 +237,9 @@ func (v *Verifier) bundles(ctx context.Context, repo Repository, artifact digest
 			return found, err
 		}
 	}
-	slices.SortStableFunc(list, func(a, b ocispec.Descriptor) int { return cmp.Compare(len(s.Known[b.Digest]), len(s.Known[a.Digest])) })
+	slices.SortStableFunc(list, func(a, b ocispec.Descriptor) int {
+		return cmp.Compare(len(s.Written[b.Digest]), len(s.Written[a.Digest]))
+	})
 	for i, desc := range list {
 		if found.cut = i == maxSignatures; found.cut {
 			break
@@ -265,7 +267,7 @@ var (
 // bundle reads and checks one. One that is gone, damaged or too large is invalid: whoever can write to the registry can make such
 // entries, and they must keep nobody from finding the others.
 func (v *Verifier) bundle(ctx context.Context, repo Repository, desc ocispec.Descriptor, artifact digest.Digest, s Search) (Signed, error) {
-	raw, err := readBundle(ctx, repo, desc, s.Known[desc.Digest])
+	raw, err := readBundle(ctx, repo, desc, s.Written[desc.Digest])
 	switch {
 	case err == nil:
 	case errors.Is(err, errNoBundle):

@@ -70,8 +70,8 @@ func (g *Gate) repository(repo name.Repository) *registry.Repository {
 	return g.open[repo.String()]
 }
 
-// Present is the gate without the repository's former names.
-func (g *Gate) Present() *Gate {
+// WithoutFormerNames is the gate without the repository's former names.
+func (g *Gate) WithoutFormerNames() *Gate {
 	rules := *g.Rules
 	rules.Formerly = nil
 	return New(&rules, g.client, g.signer)
@@ -140,8 +140,8 @@ func (g *Gate) Built(c component.Component, b pack.Built) Pass {
 	return Pass{component: c, artifact: b.Artifact()}
 }
 
-// Refuses says whether an error is the gate's no, as opposed to a fault that leaves the question open.
-func Refuses(err error) bool {
+// IsRefusal says whether an error is the gate's no, as opposed to a fault that leaves the question open.
+func IsRefusal(err error) bool {
 	for _, no := range []error{sign.ErrUnsigned, sign.ErrWrongIdentity, ErrForeign, ErrRelabelled, ErrUnbound} {
 		if errors.Is(err, no) {
 			return true
@@ -150,9 +150,9 @@ func Refuses(err error) bool {
 	return false
 }
 
-// Lacks reports whether an error says that an artifact has no signature that counts here. What another key signed may be
+// IsUnsigned reports whether an error says that an artifact has no signature that counts here. What another key signed may be
 // good, and does not count. Who publishes signs it, or puts other content in its place.
-func Lacks(err error) bool { return Refuses(err) || errors.Is(err, sign.ErrOtherKey) }
+func IsUnsigned(err error) bool { return IsRefusal(err) || errors.Is(err, sign.ErrOtherKey) }
 
 // Content reads the layer of an artifact and answers with the digest of the content in it, which must be the one that the
 // manifest claims.

@@ -48,7 +48,7 @@ func (j *judgement) met(rule, detail string) {
 // failed notes a rule that is not met, or whose answer is not known.
 func (j *judgement) failed(rule string, err error) {
 	answer := CannotTell
-	if Refuses(err) {
+	if IsRefusal(err) {
 		answer = Refused
 	}
 	j.out.Rules = append(j.out.Rules, Rule{rule, answer, err.Error()})
@@ -292,7 +292,7 @@ func (j *judgement) boundByRef(version string) bool {
 	}
 	ref := "refs/tags/" + j.Component.GitTagOf(version)
 	for _, s := range j.out.Signed {
-		if s.Key == "" && (s.Claims.Ref == ref || strings.HasSuffix(s.Subject, "@"+ref)) && (accepted.Judge(s) == nil || !j.Asked.IsZero()) {
+		if s.Key == "" && (s.Claims.Ref == ref || strings.HasSuffix(s.Subject, "@"+ref)) && (accepted.Judge(s) == nil || !j.FromFlags.IsZero()) {
 			return true
 		}
 	}

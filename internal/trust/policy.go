@@ -33,13 +33,13 @@ func defaultTriggers() []string {
 // Rules says whose signatures are accepted: for artifacts by the tag that they have, and for moves. There is one for the
 // whole run, and what verify asks is what publish asks before it writes.
 type Rules struct {
-	Verifier *sign.Verifier
-	Remote   func() (string, error) // normalised URL of the checkout's Git remote, "" where there is none
-	Formerly []component.Former
-	Prefix   string   // of the component's repositories, without host
-	Mirrors  []string // other prefixes, without host, under which records count that were copied here
-	Now      func() time.Time
-	Asked    sign.Policy // by flags, for artifacts; never for moves
+	Verifier  *sign.Verifier
+	Remote    func() (string, error) // normalised URL of the checkout's Git remote, "" where there is none
+	Formerly  []component.Former
+	Prefix    string   // of the component's repositories, without host
+	Mirrors   []string // other prefixes, without host, under which records count that were copied here
+	Now       func() time.Time
+	FromFlags sign.Policy // by flags, for artifacts; never for moves
 }
 
 // place is what a tag is to its component.
@@ -113,11 +113,11 @@ func numberPattern(version string) string {
 // workflows of this repository on the ref that the tag stands for.
 func (r *Rules) Artifacts(c component.Component, t, ref string) (sign.Policies, error) {
 	p := placeOf(c, t, ref)
-	if !r.Asked.IsZero() {
-		if err := r.Asked.Validate(); err != nil {
+	if !r.FromFlags.IsZero() {
+		if err := r.FromFlags.Validate(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNoPolicy, err)
 		}
-		asked := r.Asked
+		asked := r.FromFlags
 		asked.Claims = r.demands(asked.Issuer, component.Identity{}, place{})
 		return sign.Policies{asked}, nil
 	}
@@ -313,7 +313,7 @@ type need struct {
 // needs is whose signatures an artifact of c needs to have tags: for a channel that points to a version, both the channel's and
 // the version's, unless flags say whose.
 func (r *Rules) needs(c component.Component, tags []string, version, ref string) ([]need, error) {
-	if version != "" && r.Asked.IsZero() && !slices.Contains(tags, version) {
+	if version != "" && r.FromFlags.IsZero() && !slices.Contains(tags, version) {
 		tags = append(slices.Clone(tags), version)
 	}
 	var list []need

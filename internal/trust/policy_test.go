@@ -59,10 +59,10 @@ func TestDefaultSubjects(t *testing.T) {
 		if err != nil || len(ps) != 1 {
 			t.Fatal(ps, err)
 		}
-		if got := ps[0].Names(sign.Identity{Issuer: GitHubIssuer, Subject: test.subject}); got != test.want {
+		if got := ps[0].MatchesName(sign.Identity{Issuer: GitHubIssuer, Subject: test.subject}); got != test.want {
 			t.Errorf("%s by %s: %v", test.tag, test.subject, got)
 		}
-		if ps[0].Names(sign.Identity{Issuer: "https://evil.example.com", Subject: test.subject}) {
+		if ps[0].MatchesName(sign.Identity{Issuer: "https://evil.example.com", Subject: test.subject}) {
 			t.Errorf("%s: any issuer will do", test.tag)
 		}
 	}
@@ -169,7 +169,7 @@ func TestConfiguredIdentities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked.Asked = sign.Policy{Issuer: "https://evil", Subject: "me"}
+	asked.FromFlags = sign.Policy{Issuer: "https://evil", Subject: "me"}
 	after, err := asked.Movers(c, c.Channels[1])
 	if err != nil || after.String() != before.String() {
 		t.Errorf("flags about artifacts change who may move: %s, %v", after, err)

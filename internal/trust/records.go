@@ -28,7 +28,7 @@ func (g *Gate) releases(c component.Component, version string) *journal.Journal 
 	}
 	return g.journal(c, ch, func() (sign.Policies, error) {
 		unasked := *g.Rules
-		unasked.Asked = sign.Policy{}
+		unasked.FromFlags = sign.Policy{}
 		signers, err := unasked.Artifacts(c, version, "")
 		if err != nil && !errors.Is(err, ErrNoPolicy) {
 			return nil, err

@@ -31,7 +31,7 @@ func (g *Gate) MaySign(ctx context.Context, c component.Component, tags []string
 		return who, err
 	}
 	for _, n := range needs {
-		accepted := n.accepted.Now()
+		accepted := n.accepted.ForNewSignatures()
 		if err := accepted.Judge(who); err != nil {
 			return who, fmt.Errorf("%w: this run signs as %s, and clusters expect %s for %s: %w", sign.ErrWrongIdentity, who, accepted, n.tag, err)
 		}
@@ -104,8 +104,8 @@ func (g *Gate) Release(ctx context.Context, p Pass, version, commit string, now 
 	return nil
 }
 
-// Restate writes the record of a version again for the digest that has it, after this run's record took its place.
-func (g *Gate) Restate(ctx context.Context, p Pass, version string, now time.Time) error {
+// RewriteRelease writes the record of a version again for the digest that has it, after this run's record took its place.
+func (g *Gate) RewriteRelease(ctx context.Context, p Pass, version string, now time.Time) error {
 	_, err := g.releases(p.component, version).WriteRelease(ctx, p.release(version, "", now))
 	return err
 }
