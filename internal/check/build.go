@@ -92,7 +92,7 @@ func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff)
 const keepBase = "copy it into the repository, or set artifact: {remoteBases: allow}"
 
 // reportHazards keeps from kustomize what would cost it gigabytes or overflow its stack, which no recover can catch.
-func (g *gate) reportHazards(read kustomize.Reached) bool {
+func (g *gate) reportHazards(read kustomize.Inputs) bool {
 	found := false
 	for _, name := range read.Parsed {
 		if !g.risky[name] {
@@ -113,13 +113,13 @@ func (g *gate) reportHazards(read kustomize.Reached) bool {
 }
 
 // explain makes a finding of an error of kustomize, without values of Secrets.
-func (g *gate) explain(err error, variant string, read kustomize.Reached) finding.Finding {
+func (g *gate) explain(err error, variant string, read kustomize.Inputs) finding.Finding {
 	f := g.tree.Explain(err, kustomize.Place{Folder: g.c.Unpacked, Name: g.c.Root}, variant, read)
 	return finding.Finding{Severity: finding.Error, Rule: finding.RuleBuild, File: f.File, Line: f.Line, Message: g.redact(f.Message, read)}
 }
 
 // redact takes out of a message every value of a Secret that the build read: kustomize quotes what it cannot use.
-func (g *gate) redact(message string, read kustomize.Reached) string {
+func (g *gate) redact(message string, read kustomize.Inputs) string {
 	for _, name := range read.Parsed {
 		for _, value := range g.secretsIn(name) {
 			if len(value) >= 4 { // a shorter one would eat words

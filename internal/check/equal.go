@@ -79,7 +79,7 @@ func (g *gate) sameFile(name string) (bool, error) {
 }
 
 // checkEqual builds a variant from the checkout too, and demands the same bytes.
-func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResMap, diff treeDiff, read kustomize.Reached) {
+func (g *gate) checkEqual(ctx context.Context, variant string, built resmap.ResMap, diff treeDiff, read kustomize.Inputs) {
 	if diff.none() {
 		return
 	}
@@ -123,7 +123,7 @@ func (g *gate) buildThere(ctx context.Context, root, variant string) (objects []
 	if len(g.c.Vendored) == 0 {
 		return objects, build()
 	}
-	return objects, kustomize.Again(ctx, build)
+	return objects, kustomize.Retry(ctx, build)
 }
 
 // asYAML leaves out where objects come from, which a kustomization may ask for: a rendered base comes from elsewhere.

@@ -83,7 +83,7 @@ func (g *gate) kustomizationOf(variant string) string {
 }
 
 // closure is what the build of one variant reads, and whether one of its references is known to be wrong.
-func (g *gate) closure(ctx context.Context, variant string) (read kustomize.Reached, wrong bool, err error) {
+func (g *gate) closure(ctx context.Context, variant string) (read kustomize.Inputs, wrong bool, err error) {
 	read, err = g.tree.Walk(ctx, variant)
 	for file := range read.Files {
 		wrong = wrong || g.broken[file]

@@ -25,7 +25,7 @@ type leak struct {
 
 // checkRendered looks at the Secrets that a variant is built to. Files are looked at one by one before; what generators, transformers
 // and patches put into a Secret shows here, in whatever way they are written.
-func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.ResMap, read kustomize.Reached) {
+func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.ResMap, read kustomize.Inputs) {
 	var leaks []leak
 	for _, r := range built.Resources() {
 		if r.GetKind() != "Secret" {
@@ -47,7 +47,7 @@ func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.R
 }
 
 // toldOf reports whether a file of a build has a finding about secrets already: what it gives is not told twice.
-func (g *gate) toldOf(read kustomize.Reached) bool {
+func (g *gate) toldOf(read kustomize.Inputs) bool {
 	files := map[string]bool{}
 	for name := range read.Files {
 		files[g.workspacePath(name)] = true

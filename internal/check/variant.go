@@ -54,7 +54,7 @@ func RenderVariant(ctx context.Context, c Component, variant string, remoteBases
 
 // unbuildable is why a variant must be kept from kustomize: files too large to be looked at, whoever reads them, wrong
 // references, which it would only repeat or go and fetch, and hazards.
-func (g *gate) unbuildable(variant string, read kustomize.Reached, wrong bool) error {
+func (g *gate) unbuildable(variant string, read kustomize.Inputs, wrong bool) error {
 	g.reportHazards(read)
 	var reasons []string
 	for _, f := range g.sorted() {

@@ -77,12 +77,12 @@ func TestVendor(t *testing.T) {
 	})
 	c.Variants = []string{"staging", "other"}
 	got := vendor(t, &kustomize.Remotes{}, &c)
-	base, crd := kustomize.StandIn(moving), kustomize.StandIn(server+"/crd.yaml")
+	base, crd := kustomize.RenderedFile(moving), kustomize.RenderedFile(server+"/crd.yaml")
 	want := "# what staging runs\n\nresources:\n- \"" + base + "\"  # a comment\n-   " + crd + "\n- local.yaml\n\nnamespace: x\n"
 	if text := string(got.Contents["components/web/staging/kustomization.yaml"]); text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
-	if text := string(got.Contents["components/web/other/kustomization.yaml"]); text != "bases: ['"+kustomize.StandIn(pinned)+"', '"+crd+"']\n" {
+	if text := string(got.Contents["components/web/other/kustomization.yaml"]); text != "bases: ['"+kustomize.RenderedFile(pinned)+"', '"+crd+"']\n" {
 		t.Error(text)
 	}
 	if n := asked.Load(); n != 1 {
@@ -211,7 +211,7 @@ func TestVendor_secret(t *testing.T) {
 func TestVendor_taken(t *testing.T) {
 	server, _ := elsewhere(t, configMap)
 	c := component(t, map[string]string{"staging/kustomization.yaml": "resources: [" + server + "/crd.yaml]\n",
-		"staging/" + kustomize.StandIn(server+"/crd.yaml"): "mine"})
+		"staging/" + kustomize.RenderedFile(server+"/crd.yaml"): "mine"})
 	got := vendor(t, &kustomize.Remotes{}, &c)
 	if len(got.Contents) != 0 || len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Message, "is there already") {
 		t.Error(got.Contents, show(got.Findings))

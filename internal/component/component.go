@@ -54,8 +54,8 @@ func (c Component) GitTagOf(version string) string {
 	return strings.Replace(c.GitTag, versionMark, strings.TrimPrefix(version, "v"), 1)
 }
 
-// Holds reports whether file, relative to the workspace, belongs to the component. Ignore patterns are not looked at.
-func (c Component) Holds(file string) bool {
+// Contains reports whether file, relative to the workspace, belongs to the component. Ignore patterns are not looked at.
+func (c Component) Contains(file string) bool {
 	return slices.ContainsFunc(c.Paths, func(p string) bool { return within(p, file) })
 }
 
@@ -72,7 +72,7 @@ func (c Component) PathOf(file string) string {
 // ChangedBy reports whether a changed file may change the artifact: one of its own, or one that says what belongs to it.
 // What it refers to outside its paths is for those to know who follow references.
 func (c Component) ChangedBy(file string) bool {
-	if slices.Contains(c.decidedBy, file) || c.Holds(file) {
+	if slices.Contains(c.decidedBy, file) || c.Contains(file) {
 		return true
 	}
 	return path.Base(file) == ".sourceignore" && slices.ContainsFunc(c.Paths, func(p string) bool { return within(path.Dir(file), p) })

@@ -73,8 +73,8 @@ func (l *Journal) Tags(ctx context.Context) (Tags, error) {
 	return l.list(ctx, tag.RecordsAfter(l.o.Channel, l.o.Now().Add(-recent)))
 }
 
-// Again lists the same part of the records once more.
-func (l *Journal) Again(ctx context.Context, before Tags) (Tags, error) {
+// Relist lists the same part of the records once more.
+func (l *Journal) Relist(ctx context.Context, before Tags) (Tags, error) {
 	return l.list(ctx, before.After)
 }
 

@@ -46,7 +46,7 @@ func prefix(dir string) string {
 
 // Explain finds what is wrong in an error of kustomize, which is a nest of sentences around the one that matters. The message may have
 // values of Secrets.
-func (t *Tree) Explain(err error, at Place, variant string, read Reached) Fault {
+func (t *Tree) Explain(err error, at Place, variant string, read Inputs) Fault {
 	if f := t.syntaxError(read); f.Message != "" {
 		return f
 	}
@@ -58,7 +58,7 @@ func (t *Tree) Explain(err error, at Place, variant string, read Reached) Fault 
 }
 
 // syntaxError finds the first file of a build that is no YAML. Kustomize gives the line of some of them only.
-func (t *Tree) syntaxError(read Reached) Fault {
+func (t *Tree) syntaxError(read Inputs) Fault {
 	for _, name := range read.Parsed {
 		data, err := t.Read(name)
 		if err != nil {
@@ -134,7 +134,7 @@ func (t *Tree) documents(name string) []*yaml.Node {
 
 // locateObject finds the object that a message names by kustomize's id (Kind.version.group/name.namespace), in the last
 // file that has it: the patch without a target, the second of two equal ids.
-func (t *Tree) locateObject(f *Fault, read Reached) {
+func (t *Tree) locateObject(f *Fault, read Inputs) {
 	match := regexp.MustCompile(`\b([A-Z]\w*)\.[^/\s"]*/([^\s"]+)\.(?:\[noNs\]|[\w-]+)`).FindStringSubmatch(f.Message)
 	if match == nil {
 		return

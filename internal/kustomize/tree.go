@@ -77,8 +77,8 @@ func (t *Tree) Below(dir string) []string {
 	return t.Files[from:to]
 }
 
-// Holds reports whether a file belongs to the component.
-func (t *Tree) Holds(file string) bool {
+// Contains reports whether a file belongs to the component.
+func (t *Tree) Contains(file string) bool {
 	return len(t.Paths) == 0 ||
 		slices.ContainsFunc(t.Paths, func(p string) bool { return p == "." || p == file || strings.HasPrefix(file, p+"/") })
 }
@@ -87,7 +87,7 @@ func (t *Tree) Holds(file string) bool {
 func (t *Tree) Folders() []string {
 	var folders []string
 	for _, file := range t.Files {
-		if IsFile(file) && t.Holds(file) {
+		if IsFile(file) && t.Contains(file) {
 			folders = append(folders, path.Dir(file))
 		}
 	}

@@ -99,7 +99,7 @@ func (r *Remotes) vendorInto(ctx context.Context, k *Kustomization, text []byte,
 			return fmt.Errorf("%s:%d: %s: %w", k.Name, ref.Line, Shareable(ref.Path), ctx.Err())
 		}
 		base := Vendored{File: k.Name, Line: ref.Line, URL: Shareable(ref.Path), Digest: digest.FromBytes(objects),
-			Path: path.Join(path.Dir(k.Name), StandIn(ref.Path))}
+			Path: path.Join(path.Dir(k.Name), RenderedFile(ref.Path))}
 		if _, taken := slices.BinarySearch(files, base.Path); err == nil && taken {
 			err = fmt.Errorf("%s, which is to hold it, is there already", base.Path)
 		}
@@ -145,8 +145,8 @@ func (v Vendored) advise(ref Reference) []finding.Finding {
 		Fix:     "name a commit (?ref=<40 digits>), so that this commit always makes this artifact"}}
 }
 
-// StandIn is the name of the file with a rendered base.
-func StandIn(remote string) string {
+// RenderedFile is the name of the file with a rendered base.
+func RenderedFile(remote string) string {
 	sum := sha256.Sum256([]byte(remote))
 	return "remote-base-" + hex.EncodeToString(sum[:6]) + ".yaml"
 }
@@ -202,7 +202,7 @@ func renderNew(ctx context.Context, remote string) (objects []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = Again(ctx, func() error {
+	err = Retry(ctx, func() error {
 		objects, err = Render(ctx, dir, ".", Options{RemoteBases: true})
 		return err
 	})
@@ -212,8 +212,8 @@ func renderNew(ctx context.Context, remote string) (objects []byte, err error) {
 	return objects, err
 }
 
-// Again repeats what fetches, twice at the most.
-func Again(ctx context.Context, fetch func() error) error {
+// Retry repeats what fetches, twice at the most.
+func Retry(ctx context.Context, fetch func() error) error {
 	var err error
 	for _, pause := range []time.Duration{0, time.Second, 3 * time.Second} {
 		select {

@@ -15,8 +15,8 @@ type Edge struct {
 	Field string `json:"field,omitempty"`
 }
 
-// Reached is what builds read.
-type Reached struct {
+// Inputs is what builds read.
+type Inputs struct {
 	Files map[string]Edge // by file; of several edges the first that was met
 	// Parsed are the files that kustomize takes for YAML, in the order in which it meets them.
 	Parsed []string
@@ -25,7 +25,7 @@ type Reached struct {
 }
 
 // Concerns reports whether builds may change with a file: one that is read, or one that was missing.
-func (r Reached) Concerns(file string) bool {
+func (r Inputs) Concerns(file string) bool {
 	if _, read := r.Files[file]; read {
 		return true
 	}
@@ -42,14 +42,14 @@ func (r Reached) Concerns(file string) bool {
 
 // Walk follows what the builds of folders refer to, as far as it is there. What is wrong with a reference is for others to say: here
 // it only leads nowhere.
-func (t *Tree) Walk(ctx context.Context, starts ...string) (Reached, error) {
-	w := &walker{Tree: t, followed: map[string]bool{}, parsed: map[string]bool{}, out: Reached{Files: map[string]Edge{}}}
+func (t *Tree) Walk(ctx context.Context, starts ...string) (Inputs, error) {
+	w := &walker{Tree: t, followed: map[string]bool{}, parsed: map[string]bool{}, out: Inputs{Files: map[string]Edge{}}}
 	for _, dir := range starts {
 		if err := ctx.Err(); err != nil {
-			return Reached{}, err
+			return Inputs{}, err
 		}
 		if err := w.start(dir); err != nil {
-			return Reached{}, err
+			return Inputs{}, err
 		}
 	}
 	slices.Sort(w.out.Absent)
@@ -62,7 +62,7 @@ type walker struct {
 	*Tree
 	followed map[string]bool // folders whose kustomization was
 	parsed   map[string]bool // files that are in out.Parsed
-	out      Reached
+	out      Inputs
 }
 
 // start follows a folder that a cluster builds: its kustomization, else like Flux every YAML below it.
@@ -140,7 +140,7 @@ func (w *walker) reference(dir, file string, r Reference) error {
 		return nil
 	}
 	why := Edge{File: file, Line: r.Line, Field: r.Field}
-	open := w.External || w.Holds(target)
+	open := w.External || w.Contains(target)
 	switch {
 	case w.Has(target):
 		if open {

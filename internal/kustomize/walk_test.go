@@ -26,7 +26,7 @@ func write(t testing.TB, files map[string]string) string {
 }
 
 // walk follows from the folders of apps/ and returns "file <- why" for each file reached.
-func walk(t *testing.T, files map[string]string, external bool, starts ...string) Reached {
+func walk(t *testing.T, files map[string]string, external bool, starts ...string) Inputs {
 	t.Helper()
 	tree := &Tree{Root: "apps", Paths: []string{"apps/web"}, External: external, Files: slices.Sorted(maps.Keys(files)),
 		Read: InFolder(os.DirFS(write(t, files)))}
@@ -37,7 +37,7 @@ func walk(t *testing.T, files map[string]string, external bool, starts ...string
 	return reached
 }
 
-func edges(r Reached) []string {
+func edges(r Inputs) []string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
 		e := r.Files[name]

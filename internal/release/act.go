@@ -186,7 +186,7 @@ func (m *mover) alone(ctx context.Context) (time.Time, error) {
 	deadline := m.Now().Add(seenIn)
 	for {
 		asked := m.Now()
-		tags, err := m.journal.Again(ctx, m.records)
+		tags, err := m.journal.Relist(ctx, m.records)
 		if err != nil {
 			if err = m.tolerate("the list of tags", err); err != nil {
 				return asked, m.withdraw(ctx, false, fmt.Errorf("%w; nothing was moved", err))

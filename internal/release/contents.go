@@ -20,9 +20,9 @@ import (
 type contents struct {
 	component component.Component
 	source    pack.Source
-	reached   *kustomize.Reached // what builds read; nil where paths alone decide
-	closure   bool               // nothing but that is taken
-	external  bool               // references were followed out of the paths
+	reached   *kustomize.Inputs // what builds read; nil where paths alone decide
+	closure   bool              // nothing but that is taken
+	external  bool              // references were followed out of the paths
 
 	remote     []kustomize.Vendored // remote bases that were rendered into source
 	unrendered digest.Digest        // of the content without them, where there are any
@@ -130,7 +130,7 @@ func (s *Service) below(folder string) []git.File {
 }
 
 // walk follows what variants refer to, and unless only that counts, all that the component has.
-func (s *Service) walk(ctx context.Context, all contents) (kustomize.Reached, error) {
+func (s *Service) walk(ctx context.Context, all contents) (kustomize.Inputs, error) {
 	c, tree := all.component, s.tree(all)
 	var starts []string
 	for _, v := range c.Variants {
@@ -161,7 +161,7 @@ func (c contents) takes(file string) bool {
 			return true
 		}
 	}
-	return !c.closure && c.component.Holds(file)
+	return !c.closure && c.component.Contains(file)
 }
 
 // dirty tells whether a file that differs from the commit is among those of the artifact, or rules what is.
@@ -186,7 +186,7 @@ func (c contents) paths() []string {
 		list = slices.Clone(c.component.Paths)
 	}
 	for file := range c.reached.Files {
-		if c.closure || !c.component.Holds(file) {
+		if c.closure || !c.component.Contains(file) {
 			list = append(list, file)
 		}
 	}

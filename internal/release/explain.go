@@ -78,9 +78,9 @@ func (s *Service) Explain(ctx context.Context, name string) (*ExplainResult, err
 func (c contents) explain(f git.File, rule string) ExplainedFile {
 	out := ExplainedFile{Path: f.Path}
 	switch {
-	case rule != "" && (c.takes(f.Path) || c.component.Holds(f.Path)):
+	case rule != "" && (c.takes(f.Path) || c.component.Contains(f.Path)):
 		out.Reason, out.Why = ReasonIgnored, rule
-	case !c.takes(f.Path) && !c.component.Holds(f.Path) && (c.reached == nil || !c.external):
+	case !c.takes(f.Path) && !c.component.Contains(f.Path) && (c.reached == nil || !c.external):
 		out.Reason, out.Why = ReasonOutside, "not in the component's paths"
 	case !c.takes(f.Path):
 		out.Reason, out.Why = ReasonUnreferenced, "nothing that is built refers to it"
@@ -96,7 +96,7 @@ func (c contents) explain(f git.File, rule string) ExplainedFile {
 }
 
 func (c contents) explainIn(f *ExplainedFile) {
-	if !c.closure && c.component.Holds(f.Path) {
+	if !c.closure && c.component.Contains(f.Path) {
 		f.Reason, f.Why = ReasonPath, "in "+c.component.PathOf(f.Path)
 		return
 	}
