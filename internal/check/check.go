@@ -72,14 +72,14 @@ func Run(ctx context.Context, c Component, o Options) ([]finding.Finding, error)
 	return g.sorted(), nil
 }
 
-// gate is one run over one component. It holds names, kustomizations and findings, not file contents, so that a large
+// gate is one run over one component. It keeps names, kustomizations and findings, not file contents, so that a large
 // fleet costs no more memory than its largest file.
 type gate struct {
 	c      Component
 	o      Options
 	tree   *kustomize.Tree // of the artifact
 	files  map[string]bool // relative to the root
-	dirs   map[string]bool // every folder that holds a file, "." included
+	dirs   map[string]bool // every folder with a file, "." included
 	broken map[string]bool // kustomizations, and files that configure plugins, with a finding of their own
 	risky  map[string]bool // files that could blow up when kustomize parses them
 

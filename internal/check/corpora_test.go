@@ -101,7 +101,7 @@ func realComponents(t testing.TB) []Component {
 			"domain/apps/talk-to-your-data/components", "domain/system-services/talk-to-your-data"))
 }
 
-// TestRunOnRealRepositories holds the gate to what the real repositories need: nothing of D2 is refused, and of KEOS only
+// TestRunOnRealRepositories runs the gate on real repositories: nothing of D2 is refused, and of KEOS only
 // the two plaintext Secrets, until they are allowed.
 func TestRunOnRealRepositories(t *testing.T) {
 	var errors []string

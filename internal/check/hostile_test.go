@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestHostileText holds the scanners to time that grows with the size of a file and not with its square.
+// TestHostileText: the time of the scanners grows with the size of a file and not with its square.
 func TestHostileText(t *testing.T) {
 	const size = 1 << 20
 	random := make([]byte, size)

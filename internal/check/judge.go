@@ -62,7 +62,7 @@ func (g *gate) checkUnclear(k *kustomize.Kustomization) {
 	}
 	g.broken[k.Name] = true
 	g.report(finding.Finding{Severity: finding.Error, Rule: finding.RuleReference, File: k.Name, Line: k.UnclearLine,
-		Message: k.Unclear + ", which kustomize may read otherwise than you do", Fix: "write each key once, and what it holds plainly"})
+		Message: k.Unclear + ": kustomize may read this differently", Fix: "write each key once, without merges or !!binary"})
 }
 
 // kustomization is that of a folder, nil when it has none or cannot be read.
@@ -119,12 +119,12 @@ func (g *gate) judge(dir string, r kustomize.Reference) (message, fix string) {
 	return g.judgeInside(target, r)
 }
 
-// judgeRemote says whether a URL may stay in the artifact, which those that were rendered have left.
+// judgeRemote says why a URL may not stay in the artifact. A rendered base is not referred to any more.
 func (g *gate) judgeRemote(r kustomize.Reference) (message, fix string) {
 	if why, advice := kustomize.Forbidden(r.Path); why != "" || g.o.RemoteBases {
 		return why, advice
 	}
-	message = "is remote: a cluster would build what that place holds on that day"
+	message = "is remote: each cluster would build its content of that day"
 	if r.IsBase() {
 		return message,
 			"copy it into the component, or in keos-oci.yaml set artifact: {remoteBases: vendor}, which renders it into the artifact, or {remoteBases: allow}"
@@ -151,7 +151,7 @@ func (g *gate) judgeOutside(dir string, r kustomize.Reference) (message, fix str
 		fmt.Sprintf("move it below %s, or widen the component with %s in keos-oci.yaml", g.c.Root, fix)
 }
 
-// commonFolder is the innermost folder that holds both.
+// commonFolder is the innermost folder with both.
 func commonFolder(dir, p string) string {
 	for dir != "." && !strings.HasPrefix(p, dir+"/") {
 		dir = path.Dir(dir)
@@ -182,7 +182,7 @@ func (g *gate) judgeInside(target string, r kustomize.Reference) (message, fix s
 	return "exists but is not in the artifact: " + g.leftOut(target), "commit the file and let no ignore rule match it"
 }
 
-// isForeign tells whether a path below the root is none of the component's own, and is not taken along either.
+// isForeign reports whether a path below the root is none of the component's own, and is not taken along either.
 func (g *gate) isForeign(target string) bool {
 	full := g.workspacePath(target)
 	return len(g.c.Paths) > 0 && !g.c.External && !slices.ContainsFunc(g.c.Paths, func(p string) bool {

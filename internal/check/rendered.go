@@ -90,8 +90,8 @@ func makersOf(r *resource.Resource) []string {
 	return slices.DeleteFunc(files, func(f string) bool { return f == "" })
 }
 
-// reportLeak tells of the file that gives a value, if that can be told, else of what makes the Secret. An allowance for that
-// file lets it pass.
+// reportLeak reports the file that a value comes from, where it is known, else the file that makes the Secret. An allowance for that
+// file lets the value pass.
 func (g *gate) reportLeak(variant string, l leak, made []string) {
 	var fallback string
 	for _, name := range g.givers(made) {

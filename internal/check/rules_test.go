@@ -161,7 +161,7 @@ func TestBuildTellsACommonFaultOnce(t *testing.T) {
 	}
 }
 
-// TestRenderWithSchemas holds the shared OpenAPI schema to the isolation that Flux pays for: the order of builds with and
+// TestRenderWithSchemas: builds share an OpenAPI schema and do not influence each other, as in Flux: the order of builds with and
 // without schemas of their own must not matter.
 func TestRenderWithSchemas(t *testing.T) {
 	crd := "apiVersion: example.com/v1\nkind: Thing\nmetadata:\n  name: t\nspec:\n  list:\n  - name: x\n    v: 1\n"

@@ -42,7 +42,7 @@ func (g *gate) collectApplier(name string, n *yaml.Node, version, kind string) {
 
 // checkSelf refuses a Flux Kustomization that would apply itself. In a folder without a kustomization Flux takes every YAML
 // below it, the Kustomization's own among them: what its owner changed of it, such as the source or a patch, it would take
-// back at once. The one that bootstraps a cluster is meant to do just that, and owns itself. What a source in the same file holds
+// back at once. The one that bootstraps a cluster is meant to do just that, and owns itself. The content of a source in the same file
 // is something else. Every artifact has a root, so there a source anywhere beside it is another one, and one that is not here
 // may be.
 func (g *gate) checkSelf() {
@@ -64,7 +64,7 @@ func (g *gate) checkSelf() {
 	}
 }
 
-// appliedBy tells whether Flux takes a file for one of the folder's: the folder has no kustomization, and neither has any
+// appliedBy reports whether Flux takes a file for one of the folder's: the folder has no kustomization, and neither has any
 // between them, which would choose by itself.
 func (g *gate) appliedBy(folder, name string) bool {
 	for dir := path.Dir(name); ; dir = path.Dir(dir) {

@@ -15,7 +15,7 @@ import (
 // ErrBuild says that a variant does not build, or must not be built here.
 var ErrBuild = errors.New("does not build")
 
-// RenderVariant is kustomize.Render for an unpacked folder that did not pass the gate, such as what a registry holds: what would cost
+// RenderVariant is kustomize.Render for an unpacked folder that did not pass the gate, such as one from a registry. What would cost
 // kustomize the machine's memory is refused as in Run, and an error names file and line but no secret's value. What else Run
 // would find, a plaintext secret for one, is not looked at.
 func RenderVariant(ctx context.Context, c Component, variant string, remoteBases bool) ([]byte, error) {

@@ -98,7 +98,7 @@ func TestVendor(t *testing.T) {
 	}
 	for _, b := range got.Bases {
 		if b.Digest != digest.FromBytes(got.Contents[b.Path]) || len(got.Contents[b.Path]) == 0 {
-			t.Errorf("%s holds %q", b, got.Contents[b.Path])
+			t.Errorf("%s has %q", b, got.Contents[b.Path])
 		}
 	}
 	if text := string(got.Contents["components/web/staging/"+base]); !strings.Contains(text, "name: far-a") {
@@ -263,7 +263,7 @@ func TestVendor_unequal(t *testing.T) {
 	}
 }
 
-// TestVendor_gives_up: a place that never answers holds nobody longer than the run's deadline.
+// TestVendor_gives_up: a host that never answers delays nobody longer than the run's deadline.
 func TestVendor_gives_up(t *testing.T) {
 	stop := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))

@@ -59,7 +59,7 @@ func (g *gate) warnVersion(name string, n *yaml.Node, version, kind string) {
 		Message: fmt.Sprintf("%s %s is no longer served from Flux %s on", kind, version, release), Fix: "use " + successor})
 }
 
-// warnGit tells of objects that still need Git. An ImageRepository or ImagePolicy alone does not: it only reads registries.
+// warnGit warns of objects that still need Git. An ImageRepository or ImagePolicy alone does not: it only reads registries.
 func (g *gate) warnGit(name string, n *yaml.Node, version, kind string) {
 	group, _, _ := strings.Cut(version, "/")
 	label := strings.TrimSpace(kind + " " + manifest.Text(plainField(manifest.Resolve(orEmpty(plainField(n, "metadata"))), "name")))

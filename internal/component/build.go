@@ -153,7 +153,7 @@ func badName(d *draft) string {
 	return message + proposal(d.name, fmt.Sprintf("; give it one with components: {%q: {name: %%s}}", d.key))
 }
 
-// isGitTag tells whether Git allows a tag of this pattern; see git-check-ref-format.
+// isGitTag reports whether Git allows a tag of this pattern; see git-check-ref-format.
 func isGitTag(pattern string) bool {
 	tag := strings.Replace(pattern, versionMark, "1.0.0", 1)
 	if strings.ContainsAny(tag, " ~^:?*[\\{}\x7f") || strings.ContainsFunc(tag, func(r rune) bool { return r < ' ' }) {

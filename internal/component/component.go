@@ -59,7 +59,7 @@ func (c Component) Contains(file string) bool {
 	return slices.ContainsFunc(c.Paths, func(p string) bool { return within(p, file) })
 }
 
-// PathOf returns which of the component's paths holds a file, empty where none does.
+// PathOf returns the one of the component's paths that contains a file, empty where none does.
 func (c Component) PathOf(file string) string {
 	for _, p := range c.Paths {
 		if within(p, file) {
@@ -101,7 +101,7 @@ func (s Set) Find(name string) (Component, error) {
 }
 
 // Select returns the components of these names in the order of the set, each once; all of them where no name is given.
-// The error is ErrUnknown, and tells of every name that there is not.
+// The error is ErrUnknown, and lists every name that does not exist.
 func (s Set) Select(names ...string) (Set, error) {
 	if len(names) == 0 {
 		return s, nil
@@ -146,7 +146,7 @@ func unknown(what, name string, known []string) error {
 	return fmt.Errorf("%w %s %q; known: %s", ErrUnknown, what, name, enumerate(known))
 }
 
-// within reports whether p is the folder dir or lies below it; "." holds everything.
+// within reports whether p is the folder dir or lies below it; "." contains everything.
 func within(dir, p string) bool {
 	return dir == "." || dir == p || strings.HasPrefix(p, dir) && p[len(dir)] == '/'
 }

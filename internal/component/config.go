@@ -8,8 +8,8 @@ import (
 // ConfigFile is the name of the config file at the top of a workspace.
 const ConfigFile = "keos-oci.yaml"
 
-// Config is what holds for the whole workspace: the config file with its defaults filled in. What differs between
-// components stands in Component.
+// Config is the settings of the whole workspace: the config file with its defaults filled in. Settings of single
+// components are in Component.
 type Config struct {
 	File     string // path as it was given; empty where the workspace has no config file
 	Registry string // as written in the file; Workspace.Registry is the one in use
@@ -88,7 +88,7 @@ const (
 
 // SecretException names findings of the search for secrets that are known to be harmless.
 type SecretException struct {
-	Path   string `yaml:"path"` // file or pattern relative to the workspace; ** stands for any number of folders
+	Path   string `yaml:"path"` // file or pattern relative to the workspace; ** matches any number of folders
 	Reason string `yaml:"reason"`
 }
 
@@ -131,7 +131,7 @@ type Mover struct {
 	Until time.Time // what was logged before counts; zero sets no end
 }
 
-// IsZero tells whether nothing was configured.
+// IsZero reports whether nothing was configured.
 func (i Identity) IsZero() bool {
 	return i.Issuer == "" && i.Subject == "" && i.SubjectRegexp == "" && i.Repository == "" && i.RepositoryID == "" && len(i.Triggers) == 0
 }
@@ -145,7 +145,7 @@ const (
 	FromVersion Source = "version"
 )
 
-// Promotion says whether publishing a version moves the channel.
+// Promotion reports whether publishing a version moves the channel.
 type Promotion string
 
 // The ways of promotion.

@@ -197,7 +197,7 @@ func TestLoad_configElsewhere(t *testing.T) {
 	}
 }
 
-// TestLoad_configErrors holds the whole text of each error, with its line.
+// TestLoad_configErrors compares the whole text of each error, with its line.
 func TestLoad_configErrors(t *testing.T) {
 	const v = "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\n"
 	for name, tc := range map[string]struct{ config, want string }{
@@ -269,7 +269,7 @@ func TestLoad_configErrors(t *testing.T) {
 			`:4: channels.sha256-00: "sha256-00" cannot be a channel: such tags have another meaning`},
 		"env first": {v + "discover:\n- {layout: envFirst}\n", ":4: discover[0].path: path is missing"},
 		"no environment there": {v + "discover:\n- layout: envFirst\n  path: components\n  environments: [a, b]\n",
-			":6: discover[0].environments[1]: components/b holds no file that Git tracks"},
+			":6: discover[0].environments[1]: components/b has no file that Git tracks"},
 		"environment that is none": {v + "discover:\n- layout: envFirst\n  path: components\n  environments: [a/x]\n",
 			`:6: discover[0].environments[0]: "a/x" is not the name of a folder in components`},
 		"base as environment": {v + "discover:\n- layout: envFirst\n  path: components\n  environments: [base]\n",
@@ -277,14 +277,14 @@ func TestLoad_configErrors(t *testing.T) {
 		"nothing enables": {v + "discover:\n- layout: envFirst\n  path: components\n  environments: [a]\n  enabledFrom: kustomization\n",
 			":6: discover[0].environments[0]: components/a has no kustomization to list the apps that are enabled (enabledFrom: kustomization)"},
 		"no environments": {v + "discover:\n- layout: envFirst\n  path: other\n",
-			":4: discover[0]: no folder of other is an environment, which holds folders with a kustomization"},
+			":4: discover[0]: no folder of other is an environment, with folders that have a kustomization"},
 		"environments at the top": {v + "discover:\n- layout: envFirst\n  path: .\n",
 			":4: discover[0]: environments is missing: at the top of a repository any folder could be one"},
 		"environments of a layer": {v + "discover:\n- {layout: layer, path: other, environments: [a]}\n",
 			":4: discover[0].environments: only for layout: envFirst"},
 		"layer": {v + "discover:\n- layout: layer\n", ":4: discover[0].path: path is missing"},
 		"absent layer": {v + "discover:\n- layout: layer\n  path: absent\n",
-			":5: discover[0].path: absent holds no file that Git tracks"},
+			":5: discover[0].path: absent has no file that Git tracks"},
 		"no components": {v + "discover:\n- layout: components\n  path: other\n",
 			":4: discover[0]: no folder of other has a kustomization"},
 		"no fleet": {v + "discover:\n- layout: fleet\n  path: other\n",
@@ -295,7 +295,7 @@ func TestLoad_configErrors(t *testing.T) {
 			`:3: components.b.paths[0]: "other/../../x" may not contain .. elements`},
 		"backslash": {v + "components: {b: {paths: ['other\\x']}}\n",
 			`:3: components.b.paths[0]: "other\\x" is not a path: want folders separated by /`},
-		"untracked path": {v + "components: {b: {paths: [oth]}}\n", ":3: components.b.paths[0]: oth holds no file that Git tracks"},
+		"untracked path": {v + "components: {b: {paths: [oth]}}\n", ":3: components.b.paths[0]: oth has no file that Git tracks"},
 		"root outside": {v + "components: {b: {paths: [other], root: ..}}\n",
 			`:3: components.b.root: ".." may not contain .. elements`},
 		"root beside": {v + "components: {b: {paths: [other], root: components}}\n",
@@ -445,7 +445,7 @@ func FuzzParseDocument(f *testing.F) {
 	})
 }
 
-// TestSchema_describesItself holds the schema to its promise to editors: every property is described, and no object
+// TestSchema_describesItself: for editors, every property is described, and no object
 // takes a key that it does not know.
 func TestSchema_describesItself(t *testing.T) {
 	var root map[string]any

@@ -178,8 +178,8 @@ func (l *loader) named(found []*draft) []*draft {
 	return append(kept, defined...)
 }
 
-// replaces tells whether a component that was named stands for one that was found: by its key, because it holds it
-// whole, or because the fleet was only a guess that naming parts of it corrects. Anything less is left to be an overlap,
+// replaces reports whether a component that was named replaces one that was found: it has the same key, it contains the
+// found one whole, or the found one is a fleet that was only a guess. In all other cases they overlap, which is an error,
 // so that no component disappears unnoticed.
 func (d *draft) replaces(found *draft) bool {
 	return d.key == found.key || found.guessed || slices.ContainsFunc(d.paths, func(p string) bool { return within(p, found.dir) })
@@ -293,7 +293,7 @@ func (l *loader) givenVariants(d *draft, given []string, at []string) []string {
 	return slices.Compact(variants)
 }
 
-// meets tells whether a folder holds something of the component.
+// meets reports whether a folder has something of the component.
 func (d *draft) meets(folder string) bool {
 	return slices.ContainsFunc(d.paths, func(p string) bool { return within(p, folder) || within(folder, p) })
 }
@@ -329,7 +329,7 @@ func (l *loader) path(text string, at []string) (string, bool) {
 		return "", false
 	}
 	if !l.tree.hasDir(p) && !l.tree.hasFile(p) {
-		l.lacks(at, "%s holds no file that Git tracks", p)
+		l.lacks(at, "%s has no file that Git tracks", p)
 		return "", false
 	}
 	return p, true
@@ -350,7 +350,7 @@ func cleanPath(text string) (string, error) {
 	return path.Clean(text), nil
 }
 
-// commonDir returns the innermost folder that holds both a and b.
+// commonDir returns the innermost folder with both a and b.
 func commonDir(a, b string) string {
 	for !within(a, b) {
 		a = path.Dir(a)

@@ -66,7 +66,7 @@ const (
 	maxViolations    = 50
 )
 
-// document is the YAML of a config file, which knows where each value stands.
+// document is the YAML of a config file, which knows the line of each value.
 type document struct {
 	file  string
 	last  int // the last line
@@ -158,7 +158,7 @@ func (d *document) value(path ...string) *yaml.Node {
 	return resolve(node)
 }
 
-// child returns the value at a key or an index of node, and the line on which the key or the item stands.
+// child returns the value at a key or an index of node, and the line of the key or the item.
 func child(node *yaml.Node, step string) (int, *yaml.Node) {
 	node = resolve(node)
 	switch node.Kind {
@@ -176,7 +176,7 @@ func child(node *yaml.Node, step string) (int, *yaml.Node) {
 	return 0, nil
 }
 
-// resolve follows an alias to what it stands for.
+// resolve follows an alias to its anchor.
 func resolve(node *yaml.Node) *yaml.Node {
 	if node.Kind == yaml.AliasNode {
 		return node.Alias
@@ -344,7 +344,7 @@ func plain(node *yaml.Node) any {
 	return scalar(node)
 }
 
-// isJSON tells whether JSON has the value, which lacks YAML's infinities.
+// isJSON reports whether JSON has the value: it has no infinities.
 func isJSON(v any) bool {
 	f, ok := v.(float64)
 	return !ok || !math.IsInf(f, 0) && !math.IsNaN(f)

@@ -20,7 +20,7 @@ type environment struct {
 	enabled map[string]bool // folders that it lists
 }
 
-// allows tells whether clusters of the environment build an app.
+// allows reports whether clusters of the environment build an app.
 func (e environment) allows(app string) bool { return e.file == "" || e.enabled[app] }
 
 // searchEnvFirst makes a component of each app in dir, of which <environment>/<app> are the variants. Its root is dir as a
@@ -53,7 +53,7 @@ func (l *loader) environmentsOf(entry discoverShape, dir string, at []string) ([
 		}
 		names = slices.DeleteFunc(l.tree.folders(dir), func(name string) bool { return isBase(name) || !l.holdsApps(path.Join(dir, name)) })
 		if len(names) == 0 {
-			l.lacks(at, "no folder of %s is an environment, which holds folders with a kustomization", dir)
+			l.lacks(at, "no folder of %s is an environment, with folders that have a kustomization", dir)
 		}
 	}
 	var all []environment
@@ -73,7 +73,7 @@ func (l *loader) environmentsOf(entry discoverShape, dir string, at []string) ([
 	return all, nil
 }
 
-// holdsApps tells whether a folder in dir has a kustomization.
+// holdsApps reports whether a folder in dir has a kustomization.
 func (l *loader) holdsApps(dir string) bool {
 	return slices.ContainsFunc(l.tree.folders(dir), func(name string) bool { return len(l.tree.kustomizations(path.Join(dir, name))) > 0 })
 }
@@ -88,7 +88,7 @@ func (l *loader) environment(name, dir, enabledFrom string, at []string) (enviro
 		l.doc.add(at, "%s is what environments build upon, and none itself", folder)
 		return environment{}, false, nil
 	case !l.tree.hasDir(folder):
-		l.lacks(at, "%s holds no file that Git tracks", folder)
+		l.lacks(at, "%s has no file that Git tracks", folder)
 		return environment{}, false, nil
 	}
 	e := environment{name: name}

@@ -24,7 +24,7 @@ type fleet struct {
 	others   []string // folders of this repository that they build from another source, such as an older version of it
 }
 
-// fluxObject is as much of a FluxInstance or a Flux Kustomization as tells what a cluster builds.
+// fluxObject is the part of a FluxInstance or a Flux Kustomization from which it is known what a cluster builds.
 type fluxObject struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
@@ -178,7 +178,7 @@ func repositoryPath(text string) string {
 	return "."
 }
 
-// fluxObjects reads what a cluster's folder holds that makes it one.
+// fluxObjects reads the objects of Flux in a cluster's folder.
 func (l *loader) fluxObjects(cluster string) ([]fluxObject, error) {
 	var objects []fluxObject
 	for _, file := range l.tree.below(cluster) {

@@ -12,7 +12,7 @@ import (
 // maxRepository is how long a repository with its host may be, by the distribution spec's advice.
 const maxRepository = 255
 
-// unnamed stands for a registry that is not known. No such host exists (RFC 2606, section 2).
+// unnamed is used in place of a registry that is not known. No such host exists (RFC 2606, section 2).
 const unnamed = "registry.invalid/unnamed"
 
 // Named reports whether it is known where the components are published.
@@ -132,7 +132,7 @@ func newRepository(text string) (name.Repository, error) {
 	return repository, nil
 }
 
-// isElement tells whether s is one element of a repository by the grammar of the distribution spec:
+// isElement reports whether s is one element of a repository by the grammar of the distribution spec:
 // [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*
 func isElement(s string) bool {
 	for s != "" {

@@ -452,7 +452,7 @@ func movers(shapes []moverShape) []Mover {
 	return list
 }
 
-// identities is the one that stands alone and those of the list.
+// identities is the single one and those of the list.
 func identities(one Identity, list []Identity) []Identity {
 	if one.IsZero() {
 		return list

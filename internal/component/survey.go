@@ -14,14 +14,14 @@ import (
 	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
-// Survey is what a checkout holds, whether or not it is published: that from which a config file can be proposed. It
-// knows more layouts than Load takes without one, since nothing is published from a survey.
+// Survey is the content of a checkout, published or not. A config file is proposed from it. It
+// knows more layouts than Load accepts without a config file, since nothing is published from a survey.
 type Survey struct {
-	Clusters   []string // folders of clusters/ that hold Flux objects
+	Clusters   []string // folders of clusters/ with Flux objects
 	Operator   bool     // one of them has a FluxInstance, so that the repository as a whole is what clusters sync
 	Bootstrap  Bootstrap
 	Builds     []Build  // folders of this repository, outside clusters/, that clusters build
-	Components []string // folders of components/ that hold a kustomization
+	Components []string // folders of components/ with a kustomization
 	Templates  []string // folders of components/ and clusters/ left out because of their names
 	Folders    []Folder // the other folders at the top that hold something
 	Top        Folder   // the top folder itself, as a place of environments
@@ -53,7 +53,7 @@ type Folder struct {
 	Loose          []string // folders with manifests that none of these can read, unless they name each file
 }
 
-// Place is a folder that holds a folder for each app: <folder>/<environment>/<app>.
+// Place is a folder with a folder for each app: <folder>/<environment>/<app>.
 type Place struct {
 	Name  string
 	Base  bool     // the others build upon it
@@ -62,7 +62,7 @@ type Place struct {
 	File  string   // its own kustomization; empty where it has none
 	Lists []string // those of Apps that File builds
 	Else  []string // what else File builds
-	Sets  []string // what else File says, which holds for all that it builds
+	Sets  []string // what else File says, for all that it builds
 }
 
 // Remote is where a kustomization refers to a remote URL.
@@ -219,7 +219,7 @@ func (l *loader) folderAt(dir string) (Folder, error) {
 	return f, err
 }
 
-// loose returns the folders at or below dir that have YAML and that no folder with a kustomization holds. Flux builds them
+// loose returns the folders at or below dir that have YAML and that are in no folder with a kustomization. Flux builds them
 // as they are, if told to. What is below a base is there to be referred to.
 func (t tree) loose(dir string) []string {
 	built := t.kustomizations(dir)
@@ -331,7 +331,7 @@ func (t tree) environments(f *Folder) {
 	}
 }
 
-// hasVariants tells whether a folder is laid out as a component: with a base, or with a folder for an environment.
+// hasVariants reports whether a folder is laid out as a component: with a base, or with a folder for an environment.
 func (t tree) hasVariants(dir string) bool {
 	if t.kustomizationOf(dir) != "" {
 		return false
@@ -341,7 +341,7 @@ func (t tree) hasVariants(dir string) bool {
 	})
 }
 
-// isEnvironment tells whether a folder bears one of the names that environments have everywhere.
+// isEnvironment reports whether a folder has one of the names that environments have everywhere.
 func isEnvironment(name string) bool {
 	switch strings.ToLower(name) {
 	case "staging", "stage", "production", "prod", "preproduction", "preprod", "pre", "development", "develop", "dev", "integration",
@@ -387,7 +387,7 @@ func documents(data []byte) [][]byte {
 	return bytes.Split(slices.Concat([]byte("\n"), data), []byte("\n---"))
 }
 
-// IsName tells whether a repository can be named so: lower case letters and digits, separated by ".", "_", "__" or dashes.
+// IsName reports whether a repository can be named so: lower case letters and digits, separated by ".", "_", "__" or dashes.
 func IsName(name string) bool { return isElement(name) }
 
 // ProposeName makes a name that a repository can have of one that it cannot; it is empty where nothing in it is of use.

@@ -32,10 +32,10 @@ func (t tree) below(dir string) tree {
 	return t[from:to]
 }
 
-// hasDir tells whether a tracked file is below dir.
+// hasDir reports whether a tracked file is below dir.
 func (t tree) hasDir(dir string) bool { return len(t.below(dir)) > 0 }
 
-// hasFile tells whether file itself is tracked.
+// hasFile reports whether file itself is tracked.
 func (t tree) hasFile(file string) bool {
 	_, found := slices.BinarySearch(t, file)
 	return found
@@ -101,7 +101,7 @@ func (t tree) phases(root string, paths []string) []string {
 	return phases
 }
 
-// isBase tells whether a folder is, or lies in, one that only other folders build upon.
+// isBase reports whether a folder is, or lies in, one that only other folders build upon.
 func isBase(folder string) bool {
 	for step := range strings.SplitSeq(folder, "/") {
 		if step == "base" || step == "common" {
@@ -111,7 +111,7 @@ func isBase(folder string) bool {
 	return false
 }
 
-// relative returns p as seen from root, which holds it.
+// relative returns p as seen from root, which contains it.
 func relative(root, p string) string {
 	switch root {
 	case ".":

@@ -11,13 +11,13 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// ErrNoComponents says that a checkout holds nothing that could be published without being told what.
+// ErrNoComponents says that a checkout has nothing that can be published without a config file.
 var ErrNoComponents = errors.New("no components found")
 
 // ErrNotVersionTag says that a Git tag releases no component.
 var ErrNotVersionTag = errors.New("not a version tag")
 
-// versionMark stands for the version in the pattern of a component's Git tags.
+// versionMark is the place of the version in the pattern of a component's Git tags.
 const versionMark = "{version}"
 
 // Options is what Load looks at.
@@ -182,7 +182,7 @@ func (w *Workspace) notVersionTag(tag string) error {
 	return fmt.Errorf("%w: %s: the tags of this workspace are %s", ErrNotVersionTag, tag, enumerate(patterns))
 }
 
-// cutVersion takes what stands for the version out of a tag that fits a pattern. It begins with a digit, or the pattern
+// cutVersion cuts the version out of a tag that fits a pattern. A version begins with a digit, else the pattern
 // {version} would fit every tag.
 func cutVersion(tag, pattern string) (string, bool) {
 	before, after, _ := strings.Cut(pattern, versionMark)

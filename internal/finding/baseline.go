@@ -62,6 +62,18 @@ func withoutLines(message string) string {
 	return strings.Join(parts, "line ")
 }
 
+// present is a message in the words of this version. Baselines of former versions have their words, and stay valid.
+func present(message string) string {
+	return strings.NewReplacer(
+		"holds a plaintext value", "has a plaintext value",
+		"is named like a private key and holds no public one", "is named like a private key and contains no public key",
+		"holds encoded text (!!binary), which kustomize may read otherwise than you do",
+		"has encoded text (!!binary): kustomize may read this differently",
+		", which kustomize may read otherwise than you do", ": kustomize may read this differently",
+		"is remote: a cluster would build what that place holds on that day", "is remote: each cluster would build its content of that day",
+	).Replace(message)
+}
+
 // known reports whether a finding is one that a baseline has, or would have.
 func (f Finding) known() bool { return f.Severity == Error || f.Known }
 
@@ -293,6 +305,7 @@ func (p *baselineParser) entry(node *yaml.Node) {
 			e.Count = n
 		}
 	}
+	e.Message = present(e.Message)
 	if first, twice := p.seen[e.key()]; twice {
 		p.fail(node, "the same finding as on line %d", first)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func secretAt(file string, line int) Finding {
-	return Finding{Severity: Error, Rule: RuleSecret, File: file, Line: line, Message: "Secret db: data.password holds a plaintext value"}
+	return Finding{Severity: Error, Rule: RuleSecret, File: file, Line: line, Message: "Secret db: data.password has a plaintext value"}
 }
 
 func severities(list []Finding) string {
@@ -86,7 +86,7 @@ func TestBaselineFixed(t *testing.T) {
 	line := func(of string) int { return strings.Count(text[:strings.Index(text, of)], "\n") } // of the entry's first key, which is before
 	note := func(fixed, file string) string {
 		return fmt.Sprintf("note known.yaml:%d: %s known findings are fixed: "+
-			"%s: Secret db: data.password holds a plaintext value (secret) (baseline); "+
+			"%s: Secret db: data.password has a plaintext value (secret) (baseline); "+
 			"write the baseline anew: keos-oci check --write-baseline known.yaml", line("file: "+file), fixed, file)
 	}
 	want := []string{note("1 of 2", "a.yaml"), note("1 of 1", "b.yaml")}
@@ -122,11 +122,11 @@ findings:
     count: 1
   - rule: secret
     file: a.yaml
-    message: 'Secret db: data.password holds a plaintext value'
+    message: 'Secret db: data.password has a plaintext value'
     count: 2
   - rule: secret
     file: b.yaml
-    message: 'Secret db: data.password holds a plaintext value'
+    message: 'Secret db: data.password has a plaintext value'
     count: 1
 `
 	for range 20 {
@@ -219,4 +219,24 @@ func FuzzParseBaseline(f *testing.F) {
 		}
 		b.Apply([]Finding{secretAt("a", 1)})
 	})
+}
+
+// TestFormerWords: a baseline in the words of a former version accepts the same findings.
+func TestFormerWords(t *testing.T) {
+	b, err := ParseBaseline("baseline.yaml", []byte(`apiVersion: ` + baselineAPI + `
+kind: ` + baselineKind + `
+findings:
+  - rule: secret
+    file: db.yaml
+    message: 'Secret db: data.password holds a plaintext value'
+    count: 1
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := b.Apply([]Finding{{Severity: Error, Rule: RuleSecret, File: "db.yaml", Line: 4,
+		Message: "Secret db: data.password has a plaintext value"}})
+	if len(list) != 1 || list[0].Severity == Error {
+		t.Error(list)
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Severity says whether a finding stops the publication.
+// Severity reports whether a finding stops the publication.
 type Severity string
 
 // The severities: an Error refuses the component, a Warning and a Note do not. A Note asks for nothing on the component itself.

@@ -44,7 +44,7 @@ func (c *Checkout) Head(ctx context.Context) (Head, error) {
 	return Head{Commit: commit, Branch: headBranch(decoration)}, nil
 }
 
-// headError tells an empty repository from one that cannot be read.
+// headError distinguishes an empty repository from one that cannot be read.
 func (c *Checkout) headError(ctx context.Context, err error) error {
 	var failed *commandError
 	if !errors.As(err, &failed) {
@@ -114,7 +114,7 @@ func (c *Checkout) LastCommit(ctx context.Context, rev string, paths ...string) 
 	return commit, nil
 }
 
-// IsAncestor says whether older is newer or one of the commits that led to it. In a shallow clone the answer is false where
+// IsAncestor reports whether older is newer or one of the commits that led to it. In a shallow clone the answer is false where
 // history ends before it is found.
 func (c *Checkout) IsAncestor(ctx context.Context, older, newer string) (bool, error) {
 	a, err := commitOf(older)

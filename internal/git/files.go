@@ -82,7 +82,7 @@ type Status struct {
 	Untracked []string // neither tracked nor ignored; a repository nested in this one is one path
 }
 
-// Clean tells whether the work tree is exactly what HEAD says.
+// Clean reports whether the work tree is exactly what HEAD says.
 func (s Status) Clean() bool { return len(s.Modified) == 0 && len(s.Untracked) == 0 }
 
 // Status returns how the work tree differs from HEAD.

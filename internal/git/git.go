@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// ErrNotCheckout says that a folder is not in a Git checkout that can be read; the error's text tells what to do.
+// ErrNotCheckout says that a folder is not in a Git checkout that can be read; the error's text says what to do.
 var ErrNotCheckout = errors.New("not a git checkout")
 
 // ErrUnknownRevision says that a revision names no commit of this checkout.

@@ -36,7 +36,7 @@ type Anchor struct {
 	changed bool
 }
 
-// ErrAnchor reports an anchor that does not hold what it says. ErrCut reports a journal that lacks what an anchor holds.
+// ErrAnchor reports an anchor whose records are not those that it claims. ErrCut reports a journal without a record of the anchor.
 var (
 	ErrAnchor = fmt.Errorf("%w: bad anchor", tag.ErrDoubt)
 	ErrCut    = fmt.Errorf("%w: cut off", tag.ErrDoubt)
@@ -113,7 +113,7 @@ func (a *Anchor) put(l *Journal, h Head) {
 	a.changed = true
 }
 
-// Check says whether the journal still has what the anchor holds of it. The error is ErrCut or ErrAnchor when it does not. A
+// Check reports whether the journal still has its record of the anchor. The error is ErrCut or ErrAnchor when it does not. A
 // channel that the anchor does not know is as it should be.
 func (a *Anchor) Check(ctx context.Context, l *Journal, j tag.Journal) error {
 	h, known := a.of(l)
@@ -139,7 +139,7 @@ func (a *Anchor) Check(ctx context.Context, l *Journal, j tag.Journal) error {
 	return nil
 }
 
-// anchored is the record that a head holds, if it is one that a mover signed for this channel.
+// anchored is the record of a head, if it is one that a mover signed for this channel.
 func (l *Journal) anchored(h Head) (tag.Entry, error) {
 	f := l.parse(h.Tag, digest.FromBytes(h.Record), h.Record)
 	switch {

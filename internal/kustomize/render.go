@@ -131,8 +131,8 @@ func overlay(root string, remoteBases bool) (*cloneFS, error) {
 	return &cloneFS{FileSystem: securefs.MakeFsInMemory(disk), disk: disk, clones: clones}, err
 }
 
-// cloneFS stands between kustomize and its clones of remote bases. They are on disk and not in memory, so that it can remove
-// them, and what is read of them is judged first.
+// cloneFS is the files that kustomize sees of its clones of remote bases. Clones are on disk and not in memory, so that kustomize
+// can remove them. Files of clones are checked before kustomize reads them.
 type cloneFS struct {
 	filesys.FileSystem
 	disk    filesys.FileSystem
@@ -147,8 +147,8 @@ func (f *cloneFS) RemoveAll(name string) error {
 	return f.FileSystem.RemoveAll(name)
 }
 
-// ReadFile holds what was fetched to what holds for the checkout: it names no place on this machine, and is nothing that costs
-// kustomize gigabytes.
+// ReadFile refuses in fetched files what is refused in the checkout: paths of this machine, and files for which
+// kustomize needs gigabytes.
 func (f *cloneFS) ReadFile(name string) ([]byte, error) {
 	data, err := f.FileSystem.ReadFile(name)
 	if err != nil || !strings.HasPrefix(name, f.clones) {

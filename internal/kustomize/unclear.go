@@ -19,7 +19,7 @@ func followed() []string {
 		"targetfilepath", "items", "kind"}
 }
 
-// compare holds the references that were found against those that kustomize itself reads: of one document, and in its own way.
+// compare compares the references that were found with those that kustomize itself reads of one document.
 // Flux overlooks the fields of a variant that kustomize does not know, so they hide nothing here either.
 func (k *Kustomization) compare(data []byte) {
 	var read types.Kustomization
@@ -52,8 +52,8 @@ func isInline(text string) bool {
 
 // pathsOf is what kustomize takes for paths and nothing else.
 func pathsOf(k types.Kustomization) []string {
-	paths := slices.Concat(k.Resources, k.Bases, k.Components, k.Crds,
-		k.Configurations) //nolint:staticcheck // kustomize reads what it has deprecated
+	//nolint:staticcheck // kustomize still reads the deprecated bases
+	paths := slices.Concat(k.Resources, k.Bases, k.Components, k.Crds, k.Configurations)
 	for _, p := range slices.Concat(k.Patches,
 		k.PatchesJson6902) { //nolint:staticcheck // kustomize reads what it has deprecated
 		paths = append(paths, p.Path)
@@ -90,7 +90,7 @@ func (k *Kustomization) note(n *yaml.Node, line int, plugin bool) {
 		return
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!binary" {
-		k.Unclear, k.UnclearLine = "holds encoded text (!!binary)", line+n.Line
+		k.Unclear, k.UnclearLine = "has encoded text (!!binary)", line+n.Line
 		return
 	}
 	var keys []string

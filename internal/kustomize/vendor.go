@@ -23,7 +23,7 @@ import (
 	"github.com/stratio/keos-oci/internal/finding"
 )
 
-// Vendored is a remote base that an artifact holds rendered. Paths are relative to the workspace.
+// Vendored is a remote base that was rendered into an artifact. Paths are relative to the workspace.
 type Vendored struct {
 	File   string        `json:"file"` // the kustomization that names it
 	Line   int           `json:"line"`
@@ -37,14 +37,14 @@ func (v Vendored) String() string {
 	return fmt.Sprintf("%s:%d: %s is in the artifact, rendered, as %s (%s)", v.File, v.Line, v.URL, v.Path, v.Digest)
 }
 
-// Replacement is what an artifact holds because of remote bases.
+// Replacement is the files of an artifact that remote bases change.
 type Replacement struct {
 	Contents map[string][]byte // by path: kustomizations, and the rendered bases beside them
 	Bases    []Vendored
 	Findings []finding.Finding
 }
 
-// Remotes renders remote bases, each URL once, so that whatever one run publishes holds the same of it. The zero value is
+// Remotes renders remote bases, each URL once, so that all artifacts of a run have the same content of it. The zero value is
 // ready.
 type Remotes struct {
 	mu       sync.Mutex
@@ -85,7 +85,7 @@ func (r *Remotes) Vendor(ctx context.Context, checkout fs.FS, files []string) (R
 
 // vendorInto renders the bases that one kustomization, which is this text, names.
 func (r *Remotes) vendorInto(ctx context.Context, k *Kustomization, text []byte, files []string, out *Replacement) error {
-	// What stands last is replaced first, so that the places of the others hold.
+	// The last reference is replaced first, so that the positions of the others stay correct.
 	slices.SortStableFunc(k.References, func(a, b Reference) int { return cmp.Or(b.Line-a.Line, b.Column-a.Column) })
 	for _, ref := range k.References {
 		if !ref.IsBase() || !IsRemote(ref.Path) {
@@ -135,13 +135,13 @@ func (v Vendored) refuse(ref Reference, err error) finding.Finding {
 	return f
 }
 
-// advise warns of a base that holds something else on another day: the same commit would then make another artifact.
+// advise warns of a base whose content may change: the same commit would then make another artifact.
 func (v Vendored) advise(ref Reference) []finding.Finding {
 	if regexp.MustCompile(`\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b`).MatchString(v.URL) {
 		return nil
 	}
 	return []finding.Finding{{Severity: finding.Warning, Rule: finding.RuleRemote, File: v.File, Line: v.Line,
-		Message: fmt.Sprintf("%s: %s names no commit: the artifact holds what it is today", ref.Field, v.URL),
+		Message: fmt.Sprintf("%s: %s has no commit: the artifact gets its content of today", ref.Field, v.URL),
 		Fix:     "name a commit (?ref=<40 digits>), so that this commit always makes this artifact"}}
 }
 
@@ -153,8 +153,8 @@ func RenderedFile(remote string) string {
 
 var errSpelling = errors.New("it is not written plainly")
 
-// rename puts a file's name in the place of a reference, and leaves the rest of the text as it is, lines included: what is
-// said of the artifact's file then holds for the checkout's.
+// rename puts a file's name in the place of a reference, and leaves the rest of the text as it is, lines included. So
+// line numbers of the artifact's file are those of the checkout's file.
 func rename(text []byte, ref Reference, name string) ([]byte, error) {
 	lines := strings.SplitAfter(string(text), "\n")
 	if ref.Line < 1 || ref.Line > len(lines) {

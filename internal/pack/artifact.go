@@ -19,7 +19,7 @@ const (
 	AnnotationContentDigest = "com.stratio.keos-oci.content-digest"
 	// AnnotationDirty is "true" when files of the component differed from the commit that the revision names.
 	AnnotationDirty = "com.stratio.keos-oci.dirty"
-	// AnnotationRemoteBases lists, as JSON, the remote bases that the content holds rendered: url, file and digest of each.
+	// AnnotationRemoteBases lists, as JSON, the remote bases that are rendered in the content: url, file and digest of each.
 	AnnotationRemoteBases = "com.stratio.keos-oci.remote-bases"
 	// AnnotationUnrendered is what the content's digest would be without them: it stays the same when a base moves.
 	AnnotationUnrendered = "com.stratio.keos-oci.unrendered-digest"
@@ -95,8 +95,8 @@ func NewArtifact(t *Tree, layer Layer, m Metadata) (Built, error) {
 	return Built{Artifact{Descriptor: descriptor(raw), Manifest: raw, Parsed: manifest}}, nil
 }
 
-// ParseArtifact reads a manifest that a registry gave. It accepts any OCI image manifest, since a repository may hold
-// what another tool pushed; ContentDigest tells ours apart.
+// ParseArtifact reads a manifest that a registry gave. It accepts any OCI image manifest, since a repository may have
+// artifacts of other tools. Only artifacts of keos-oci have a ContentDigest.
 func ParseArtifact(raw []byte) (Artifact, error) {
 	a := Artifact{Descriptor: descriptor(raw), Manifest: raw}
 	if err := json.Unmarshal(raw, &a.Parsed); err != nil {
@@ -114,7 +114,7 @@ func (a Artifact) ContentDigest() digest.Digest {
 	return digest.Digest(a.Parsed.Annotations[AnnotationContentDigest])
 }
 
-// Layer is the descriptor of the Flux content, false when the manifest holds none or more than one layer.
+// Layer is the descriptor of the Flux content, false when the manifest has none or more than one layer.
 func (a Artifact) Layer() (ocispec.Descriptor, bool) {
 	if len(a.Parsed.Layers) != 1 || a.Parsed.Layers[0].MediaType != string(oci.CanonicalContentMediaType) {
 		return ocispec.Descriptor{}, false
@@ -122,7 +122,7 @@ func (a Artifact) Layer() (ocispec.Descriptor, bool) {
 	return a.Parsed.Layers[0], true
 }
 
-// Flux says whether the config is that of Flux's artifacts.
+// Flux reports whether the config is that of Flux's artifacts.
 func (a Artifact) Flux() bool {
 	return a.Parsed.Config.MediaType == string(oci.CanonicalConfigMediaType)
 }

@@ -17,7 +17,7 @@ import (
 // ignore decides which tracked files stay out of the artifact, by rules of which the last that says anything counts.
 type ignore []rule
 
-// rule is a pattern and where it stands.
+// rule is a pattern and its place.
 type rule struct {
 	gitignore.Pattern
 	origin string

@@ -37,7 +37,7 @@ const (
 type File struct {
 	Path    string
 	Mode    Mode
-	Content []byte // what the artifact holds in the place of the checkout's file, which need not exist; nil is that file's
+	Content []byte // the content in the artifact, where it differs from the checkout's file or there is no such file; nil is that file's
 	Filter  string // the Git filter that makes Git store something else than the file's content; such files are refused
 }
 
@@ -192,7 +192,7 @@ func tooLarge(entries []entry, size, limit int64) error {
 		ErrTooLarge, size, limit, largest.size)}
 }
 
-// sizeOf is how many bytes of a file the artifact holds.
+// sizeOf is how many bytes of a file are in the artifact.
 func sizeOf(fsys fs.FS, f File, checked map[string]error) (int64, error) {
 	info, err := lstat(fsys, f, checked)
 	switch {
@@ -335,7 +335,7 @@ func relative(root, p string) string {
 	return strings.TrimPrefix(p, root+"/")
 }
 
-// within says whether p is root or below it.
+// within reports whether p is root or below it.
 func within(root, p string) bool {
 	return root == "." || p == root || strings.HasPrefix(p, root+"/")
 }

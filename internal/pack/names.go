@@ -26,7 +26,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// isGitFolder says whether a file system can read element as .git. The rules are those of Git's core.protectHFS and
+// isGitFolder reports whether a file system can read element as .git. The rules are those of Git's core.protectHFS and
 // core.protectNTFS, for every system: a folder is unpacked on one machine and copied to another.
 func isGitFolder(element string) bool {
 	element = strings.Map(withoutIgnorable, element)

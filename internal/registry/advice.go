@@ -61,7 +61,7 @@ func (r *Repository) advise(ref string, err error) error {
 			"it must pass the header Host with its port, and X-Forwarded-Proto", nil, err}
 	case status(err) == http.StatusMethodNotAllowed && isWrite(err):
 		return &AdviceError{host + " is a read-only mirror: publish to its origin", nil, err}
-	case sentinel != nil && isWrite(err) && r.loggedIn() && (sentinel == ErrUnauthorized || !isTag(ref)):
+	case sentinel != nil && isWrite(err) && r.loggedIn() && (errors.Is(sentinel, ErrUnauthorized) || !isTag(ref)):
 		return &AdviceError{r.pushAdvice(), sentinel, err}
 	}
 	return err
@@ -106,7 +106,7 @@ func isTag(ref string) bool { return ref != "" && digest.Digest(ref).Validate() 
 func (r *Repository) loggedIn() bool {
 	// The refused request has read the login already: it is cached.
 	cred, err := r.client.auth.Credential(context.Background(), r.remote.Reference.Host())
-	return err == nil && cred != auth.EmptyCredential
+	return err == nil && cred != (auth.Credential{})
 }
 
 // pushAdvice explains why a login is refused for a write. Reads that worked before show that the login may pull.

@@ -129,8 +129,8 @@ func (e *entry) listedInIndex(ctx context.Context) ([]ocispec.Descriptor, error)
 	return nil, errors.Join(fmt.Errorf("%w of %s@%s: run the same command again", ErrBusy, e.name, e.subject), failed)
 }
 
-// write announces the entry, reads the index and writes it with the entry, all within a bounded time. It answers with what the
-// index holds then.
+// write announces the entry, reads the index and writes it with the entry, all within a bounded time. It returns the entries of the
+// index.
 func (e *entry) write(parent context.Context, round int) ([]ocispec.Descriptor, error) {
 	ctx, cancel := context.WithTimeout(parent, writeTime)
 	defer cancel()
@@ -161,7 +161,7 @@ func (e *entry) write(parent context.Context, round int) ([]ocispec.Descriptor, 
 	if put != nil && status(put) != 0 && !errors.Is(put, ErrUnavailable) {
 		return nil, put
 	}
-	return e.referrersIndex(parent, e.subject) // which also tells what became of a write whose answer was lost
+	return e.referrersIndex(parent, e.subject) // the index shows whether a write without an answer succeeded
 }
 
 // settle waits until nobody else can be writing an index that lacks the entry. nil without an error means that it has to be
@@ -317,7 +317,7 @@ const maxAsked = 200
 // announced is how many digits of an entry's digest its announcement has.
 const announced = 32
 
-// announcement is the tag that tells of an entry before it is in the index.
+// announcement is the tag that announces an entry before it is in the index.
 func announcement(subject, entry digest.Digest, round int) string {
 	return fallbackTag(subject) + "." + entry.Encoded()[:announced] + suffix(round)
 }

@@ -87,7 +87,7 @@ func (m model) next(s modelState, i int) modelState {
 	return s
 }
 
-// open says whether writer i sees an announcement whose write may still come. An announcement that stays open is taken for dead
+// open reports whether writer i sees an announcement whose write may still come. An announcement that stays open is taken for dead
 // after longer than a write can take, so only who is on the way to a write counts.
 func (m model) open(s modelState, i int) bool {
 	for k := range m.n {
@@ -103,7 +103,7 @@ func (m model) open(s modelState, i int) bool {
 	return false
 }
 
-// lost says whether an entry is missing in the index although its writer, who was not alone, is done.
+// lost reports whether an entry is missing in the index although its writer, who was not alone, is done.
 func (m model) lost(s modelState) bool {
 	for i := range m.n {
 		if s.writers[i].step == stepDone && !m.alone[i] && s.index[i] == 0 {

@@ -21,7 +21,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
-// Scheme says whether registries are spoken to with TLS.
+// Scheme reports whether registries are spoken to with TLS.
 type Scheme string
 
 // The schemes. ByHost is HTTPS but on this machine.
@@ -114,7 +114,7 @@ func certPool(caFile string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("system certificates: %w", err)
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("registry CA %s holds no PEM certificate", caFile)
+		return nil, fmt.Errorf("registry CA %s has no PEM certificate", caFile)
 	}
 	return pool, nil
 }
@@ -137,12 +137,12 @@ func (c *Client) Open(repo name.Repository) *Repository {
 	return r
 }
 
-// plain says whether host[:port] is spoken to without TLS.
+// plain reports whether host[:port] is spoken to without TLS.
 func (c *Client) plain(host string) bool {
 	return c.opts.Scheme == HTTP || c.opts.Scheme == ByHost && Loopback(host)
 }
 
-// Loopback says whether host[:port] is this machine.
+// Loopback reports whether host[:port] is this machine.
 func Loopback(host string) bool {
 	host = hostname(host)
 	ip := net.ParseIP(host)

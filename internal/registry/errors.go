@@ -22,11 +22,11 @@ var (
 	ErrForbidden    = errors.New("forbidden")
 	ErrUnavailable  = errors.New("registry unavailable")
 	ErrNoRegistry   = errors.New("no registry answers")
-	ErrImmutable    = errors.New("the registry holds this tag immutable")
+	ErrImmutable    = errors.New("the registry does not let this tag change")
 	ErrMissingBlob  = errors.New("a blob of the manifest is missing")
 )
 
-// Unanswered says whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.
+// Unanswered reports whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.
 func Unanswered(err error) bool {
 	for _, open := range []error{ErrUnavailable, ErrNoRegistry, ErrUnauthorized, ErrForbidden, ErrInsecure, context.Canceled,
 		context.DeadlineExceeded} {
@@ -37,7 +37,7 @@ func Unanswered(err error) bool {
 	return false
 }
 
-// Answered says whether the registry itself answered with an error: then it is done with the request.
+// Answered reports whether the registry itself answered with an error: then it is done with the request.
 func Answered(err error) bool { return status(err) != 0 }
 
 // fault says which repository and reference an error is about and which of the sentinels it is.

@@ -36,12 +36,12 @@ func (t *guarding) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("%w: %s wants its login to go to http://%s, which is another host without TLS", ErrInsecure, c.host, req.URL.Host)
 }
 
-// hasLogin says whether a request has a password or a token, in its header or in an OAuth2 form.
+// hasLogin reports whether a request has a password or a token, in its header or in an OAuth2 form.
 func hasLogin(req *http.Request) bool {
 	return req.Header.Get("Authorization") != "" || strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
-// mayHaveLogin says whether the login for c may be sent to u: with TLS, to this machine, or back to a registry that is spoken to
+// mayHaveLogin reports whether the login for c may be sent to u: with TLS, to this machine, or back to a registry that is spoken to
 // without TLS anyway.
 func (c contact) mayHaveLogin(u *url.URL) bool {
 	return u.Scheme == "https" || Loopback(u.Host) || c.plain && strings.EqualFold(u.Hostname(), hostname(c.host))

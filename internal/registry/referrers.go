@@ -92,7 +92,7 @@ func fallbackTag(subject digest.Digest) string {
 	return subject.Algorithm().String() + "-" + subject.Encoded()
 }
 
-// IsReferrersTag says whether tag belongs to signatures and other referrers and is nobody's version: the fallback of the
+// IsReferrersTag reports whether tag belongs to signatures and other referrers and is nobody's version: the fallback of the
 // referrers API, or cosign v2's suffixes of it.
 func IsReferrersTag(tag string) bool {
 	hex, ok := strings.CutPrefix(tag, "sha256-")
@@ -177,7 +177,7 @@ func (r *Repository) hasReferrersAPI(ctx context.Context, subject digest.Digest)
 	return found.state == apiSupported, err
 }
 
-// mayBe says whether a listed type can stand for the wanted one: some registries list the config's media type instead,
+// mayBe reports whether a listed type can stand for the wanted one: some registries list the config's media type instead,
 // so for those the caller learns the type from the manifest itself.
 func mayBe(listed, wanted string) bool {
 	return listed == wanted || listed == ocispec.MediaTypeEmptyJSON

@@ -336,7 +336,7 @@ func TestTokens(t *testing.T) {
 		}
 		if err != nil && wrong != "" && (strings.Contains(err.Error(), wrong) ||
 			strings.Contains(err.Error(), base64.StdEncoding.EncodeToString([]byte(user+":"+wrong)))) {
-			t.Errorf("the error tells the password: %v", err)
+			t.Errorf("the error shows the password: %v", err)
 		}
 	}
 }

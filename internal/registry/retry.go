@@ -81,7 +81,7 @@ func after(interrupted error, resp *http.Response, err error) error {
 	return &last
 }
 
-// again says whether a fault may pass. A blob's bytes are not sent again to the same upload: after a broken PUT its
+// again reports whether a fault may pass. A blob's bytes are not sent again to the same upload: after a broken PUT its
 // session is in doubt, so PushBlob starts a new one. A 429 was not processed, so it may always be repeated.
 func again(req *http.Request, resp *http.Response, err error) bool {
 	if err == nil && resp.StatusCode == http.StatusTooManyRequests {
@@ -103,7 +103,7 @@ func transientStatus(code int) bool {
 	return code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented
 }
 
-// passing says whether a network error may pass. A name that does not resolve or a certificate that is not trusted does
+// passing reports whether a network error may pass. A name that does not resolve or a certificate that is not trusted does
 // not; a refused connection may, a registry that restarts refuses for a moment.
 func passing(err error) bool {
 	var dns *net.DNSError

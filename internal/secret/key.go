@@ -46,7 +46,7 @@ func (s *Scanner) keys(data []byte, p position) {
 	}
 }
 
-// pemLabel reads the label of a PEM header: what stands before the closing dashes.
+// pemLabel reads the label of a PEM header: the text before the closing dashes.
 func pemLabel(rest []byte) string {
 	label, _, ok := strings.Cut(string(rest[:min(len(rest), 64)]), "-----")
 	if !ok || strings.ContainsAny(label, "\n\"") {
@@ -85,7 +85,7 @@ var markers = sync.OnceValue(func() []marker {
 	return all
 })
 
-// blobs decodes base64 that holds a key or a Secret, and looks at what comes out. A run of base64 may go over several
+// blobs decodes base64 of a key or a Secret, and looks at what comes out. A run of base64 may go over several
 // lines, and a line may end anywhere.
 func (s *Scanner) blobs(data []byte, p position, depth int) {
 	if depth > maxWrap {
@@ -223,7 +223,7 @@ func (s *Scanner) keyFile(data []byte) {
 		bytes.Contains(data, []byte("PRIVATE KEY")) {
 		return // a PEM block has its own finding, with its line
 	}
-	s.report(finding.RulePrivateKey, 0, fmt.Sprintf("%s is named like a private key and holds no public one", base), keyAdvice)
+	s.report(finding.RulePrivateKey, 0, fmt.Sprintf("%s is named like a private key and contains no public key", base), keyAdvice)
 }
 
 // isCiphertext reports whether a file is encrypted as a whole, by age, git-crypt, GnuPG, openssl or Ansible.
@@ -273,6 +273,7 @@ func (s *Scanner) dotenv(data []byte) {
 	s.report(finding.RuleDotenv, 0, "an environment file in plain text", "keep it out of Git, or encrypt it with SOPS")
 }
 
+// IsDotenv reports whether a file is an environment file by its name, and no sample of one.
 func IsDotenv(name string) bool {
 	base := path.Base(name)
 	switch base {

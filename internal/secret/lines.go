@@ -28,7 +28,7 @@ func (s *Scanner) lines(value string, p position, prefix string) {
 	for text := range strings.Lines(value) {
 		all = append(all, parseLine(text))
 		if flowSecret(text) {
-			s.report(finding.RuleSecret, p.line(len(all)), prefix+"Secret: data holds a plaintext value", EncryptAdvice)
+			s.report(finding.RuleSecret, p.line(len(all)), prefix+"Secret: data has a plaintext value", EncryptAdvice)
 		}
 	}
 	done := map[int]int{} // by column, the last line that was looked at: one mapping may say its kind many times
@@ -42,7 +42,7 @@ func (s *Scanner) lines(value string, p position, prefix string) {
 	}
 }
 
-// linesOf checks the data of the Secret whose `kind` stands on a line: the keys beside it, up and down. It returns the
+// linesOf checks the data of the Secret whose `kind` is on a line: the keys beside it, up and down. It returns the
 // last line that belongs to it.
 func (s *Scanner) linesOf(all []line, kind int, p position, prefix string) int {
 	column := all[kind].column
@@ -65,14 +65,14 @@ func (s *Scanner) linesOf(all []line, kind int, p position, prefix string) int {
 func (s *Scanner) lineValues(block []line, p position, prefix string) {
 	data := block[0]
 	if !IsReferenceOnly(data.value) && !IsReferenceOnly(strings.Trim(data.value, "{}")) {
-		s.report(finding.RuleSecret, p.line(1), fmt.Sprintf("%sSecret: %s holds a plaintext value", prefix, data.key), EncryptAdvice)
+		s.report(finding.RuleSecret, p.line(1), fmt.Sprintf("%sSecret: %s has a plaintext value", prefix, data.key), EncryptAdvice)
 	}
 	for i, l := range block[1:] {
 		if l.isEntry && l.column <= data.column {
 			return
 		}
 		if l.isEntry && !IsReferenceOnly(l.value) && !IsCipher(l.value) {
-			s.report(finding.RuleSecret, p.line(i+2), fmt.Sprintf("%sSecret: %s.%s holds a plaintext value", prefix, data.key, l.key),
+			s.report(finding.RuleSecret, p.line(i+2), fmt.Sprintf("%sSecret: %s.%s has a plaintext value", prefix, data.key, l.key),
 				EncryptAdvice)
 		}
 	}
@@ -105,7 +105,7 @@ func parseLine(text string) line {
 	return l
 }
 
-// flowSecret finds a Secret that stands on one line, as JSON or in flow style.
+// flowSecret finds a Secret on one line, as JSON or in flow style.
 func flowSecret(line string) bool {
 	if !strings.Contains(line, "Secret") {
 		return false

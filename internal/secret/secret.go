@@ -31,7 +31,7 @@ type Scanner struct {
 // NewScanner is for a file of this name, in which findings are.
 func NewScanner(name string) *Scanner { return &Scanner{name: name, tokenLines: map[int]bool{}} }
 
-// position maps lines of a text to lines of the file that holds it.
+// position maps lines of a text to lines of the file with it.
 type position struct {
 	base  int
 	fixed bool // every line is the base: a quoted or encoded text has no lines of its own in the file
@@ -101,7 +101,7 @@ func (s *Scanner) node(n *yaml.Node, encrypted bool, p position, prefix string, 
 		}
 	}
 	for _, child := range n.Content {
-		s.node(child, encrypted, p, prefix, depth) // an alias has no content: its anchor is looked at where it stands
+		s.node(child, encrypted, p, prefix, depth) // an alias has no content: its anchor is looked at in its own place
 	}
 }
 
@@ -181,7 +181,7 @@ func (s *Scanner) value(label, key string, entry manifest.Pair, encrypted bool, 
 		s.report(finding.RuleSecret, line, fmt.Sprintf("%s%s: %s is plaintext in a document that SOPS encrypted only in part",
 			prefix, label, key), "encrypt it with SOPS (see encrypted_regex)")
 	default:
-		s.report(finding.RuleSecret, line, fmt.Sprintf("%s%s: %s holds a plaintext value", prefix, label, key), EncryptAdvice)
+		s.report(finding.RuleSecret, line, fmt.Sprintf("%s%s: %s has a plaintext value", prefix, label, key), EncryptAdvice)
 	}
 }
 
@@ -254,6 +254,7 @@ func isEncrypted(doc *yaml.Node) bool {
 	return IsCipher(manifest.Text(manifest.Field(manifest.Field(doc, "sops"), "mac")))
 }
 
+// IsCipher reports whether a value is encrypted by SOPS.
 func IsCipher(value string) bool {
 	value = strings.TrimSpace(value)
 	return strings.HasPrefix(value, "ENC[") && strings.HasSuffix(value, "]") && strings.Contains(value, "data:") &&

@@ -52,7 +52,7 @@ func (s *Signer) prepareBundle(ctx context.Context, repo Repository, artifact oc
 		return fmt.Errorf("the new signature is of %s, not of %s", got, sig.Identity)
 	}
 	s.verifier.fresh.Store(freshBundle{digest.FromBytes(raw), artifact.Digest}, got)
-	// The content stands in the descriptor, too (image spec, "data"): who knows that reads a signature in one request.
+	// The content is in the descriptor, too (image spec, "data"), so that a signature is read in one request.
 	layer := ocispec.Descriptor{MediaType: bundleType, Digest: digest.FromBytes(raw), Size: int64(len(raw)), Data: raw}
 	if err := repo.PushBlob(ctx, layer, raw); err != nil {
 		return err

@@ -89,7 +89,7 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// MatchesName says whether p accepts i by its name alone, whatever its certificate says beside.
+// MatchesName reports whether p accepts i by its name alone, whatever its certificate says beside.
 func (p Policy) MatchesName(i Identity) bool {
 	if p.Validate() != nil || p.Key != i.Key {
 		return false
@@ -220,7 +220,7 @@ func (ps Policies) Judge(s Signed) error {
 	return why
 }
 
-// MatchesName says whether any policy of the list accepts i by its name alone.
+// MatchesName reports whether any policy of the list accepts i by its name alone.
 func (ps Policies) MatchesName(i Identity) bool {
 	return slices.ContainsFunc(ps, func(p Policy) bool { return p.MatchesName(i) })
 }
@@ -230,7 +230,7 @@ func (ps Policies) ForNewSignatures() Policies {
 	return slices.DeleteFunc(slices.Clone(ps), func(p Policy) bool { return p.Former })
 }
 
-// Keyless says whether any of the policies is about certificates.
+// Keyless reports whether any of the policies is about certificates.
 func (ps Policies) Keyless() bool {
 	return slices.ContainsFunc(ps, func(p Policy) bool { return p.Key == "" })
 }

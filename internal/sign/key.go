@@ -138,7 +138,7 @@ func loadPublicKey(file string) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
-// IsPrivateKey says whether file holds a cosign private key, as opposed to a public one.
+// IsPrivateKey reports whether file is a cosign private key, and not a public one.
 func IsPrivateKey(file string) (bool, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {

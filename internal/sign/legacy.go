@@ -171,7 +171,7 @@ func appendLegacy(m *ocispec.Manifest, layer ocispec.Descriptor) ([]byte, error)
 	return raw, err
 }
 
-// legacyManifest reads the manifest that holds the cosign v2 signatures of a digest, empty when there are none.
+// legacyManifest reads the manifest with the cosign v2 signatures of a digest, empty when there are none.
 func (v *Verifier) legacyManifest(ctx context.Context, repo Repository, artifact digest.Digest) (found bool, m ocispec.Manifest,
 	err error) {
 	_, raw, err := repo.Manifest(ctx, legacyTag(artifact))

@@ -122,7 +122,7 @@ func complete(p *models.InclusionProof) bool {
 	return p.RootHash != nil && p.LogIndex != nil && p.TreeSize != nil && p.Checkpoint != nil
 }
 
-// conflict says that the log holds this very entry: an answer got lost and the upload was repeated. The entry itself is
+// conflict reports that the log has this very entry: an answer got lost and the upload was repeated. The entry itself is
 // not in that answer, so the signature is made anew.
 func conflict(err error) bool {
 	var c *entries.CreateLogEntryConflict

@@ -14,17 +14,22 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 )
 
-// Repository is what signing needs of the repository that holds the artifact.
+// Repository is what signing needs of the repository of the artifact.
 type Repository interface {
+	// Manifest reads the manifest of a tag or a digest.
 	Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error)
+	// Blob reads a blob of at most limit bytes.
 	Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error)
+	// Referrers lists the manifests of an artifact type that refer to subject.
 	Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
-	// SeenReferrers may give an older answer than Referrers.
+	// SeenReferrers is Referrers, but the list may be older.
 	SeenReferrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
+	// PushBlob uploads a blob.
 	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
-	// AddReferrer stores a manifest that has a subject, and answers with the subject's referrers once it is listed among them.
-	// alone says that no other identity can be signing the subject at the same time.
+	// AddReferrer stores a manifest that has a subject, and returns the subject's referrers with it.
+	// alone reports that no other identity can be signing the subject at the same time.
 	AddReferrer(ctx context.Context, desc ocispec.Descriptor, raw []byte, alone bool) ([]ocispec.Descriptor, error)
+	// Tag stores a manifest under a tag.
 	Tag(ctx context.Context, desc ocispec.Descriptor, raw []byte, tag string) error
 }
 
@@ -143,7 +148,7 @@ func (s *Signer) Prepare(ctx context.Context, repo Repository, artifact ocispec.
 	return sig, nil
 }
 
-// New says whether Attach will add anything: false when a signature of the digest counts already.
+// New reports whether Attach will add anything: false when a signature of the digest counts already.
 func (s *Signature) New() bool { return len(s.attach) > 0 }
 
 // Attach makes the signature visible. The artifact's manifest must be in the repository. alone says that no other identity

@@ -30,7 +30,7 @@ var (
 type TokenOptions struct {
 	HTTP        *http.Client
 	Getenv      func(string) string
-	File        string // a file that holds the token
+	File        string // a file with the token
 	Issuer      string // OIDC issuer of the interactive flow
 	ClientID    string // of the interactive flow
 	Interactive bool   // a person is at a terminal

@@ -173,7 +173,7 @@ func (f *Found) add(s Signed, err error) {
 // none reports whether there is no signature at all.
 func (f Found) none() bool { return len(f.Valid)+len(f.Invalid)+len(f.Unchecked) == 0 }
 
-// Has says whether a valid signature fulfils the condition.
+// Has reports whether a valid signature fulfils the condition.
 func (f Found) Has(counts func(Signed) bool) bool { return slices.ContainsFunc(f.Valid, counts) }
 
 // Meets says why the signatures do not meet a policy, nil when one does. The error is ErrUnsigned or ErrWrongIdentity when

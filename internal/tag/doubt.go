@@ -108,8 +108,8 @@ func (j Journal) Ignorable() []string {
 	return list[:min(len(list), maxIgnores)]
 }
 
-// Findings tells what is odd about the chain of records: forks, which two writers at once leave, and records that are
-// named as a predecessor but are gone.
+// Findings lists what is odd about the chain of records: forks, which two writers at the same time cause, and records that
+// are missing although a later record refers to them.
 func (j Journal) Findings() []string {
 	var list []string
 	followers := map[digest.Digest][]string{}

@@ -136,7 +136,7 @@ func DoneTag(record string) string { return record + doneSuffix }
 
 const doneSuffix = ".done"
 
-// IsDoneTag says whether a tag marks a record as done.
+// IsDoneTag reports whether a tag marks a record as done.
 func IsDoneTag(t string) bool {
 	record, ok := strings.CutSuffix(t, doneSuffix)
 	if ok {
@@ -148,7 +148,7 @@ func IsDoneTag(t string) bool {
 // ReleaseTag names the record that says which digest a version is.
 func ReleaseTag(version string) string { return releasePrefix + version }
 
-// IsReleaseTag says whether a tag is that of a release record.
+// IsReleaseTag reports whether a tag is that of a release record.
 func IsReleaseTag(t string) bool {
 	version, ok := strings.CutPrefix(t, releasePrefix)
 	if !ok {
@@ -298,7 +298,7 @@ func (j Journal) closer(i int) Entry {
 	return Entry{}
 }
 
-// tookEffect says whether a later move started from where entry i went.
+// tookEffect reports whether a later move started from where entry i went.
 func (j Journal) tookEffect(i int) bool {
 	for _, later := range j.Entries[:i] {
 		if later.counts() && later.From == j.Entries[i].To && later.From != "" {
@@ -370,7 +370,7 @@ func (j Journal) VersionOf(d digest.Digest) string {
 	return ""
 }
 
-// Moved says whether a valid record is of a move to this version as this digest, or from it.
+// Moved reports whether a valid record is of a move to this version as this digest, or from it.
 func (j Journal) Moved(version string, d digest.Digest) bool {
 	for _, e := range j.Entries {
 		if e.counts() && (e.Version == version && e.To == d || e.FromVersion == version && e.From == d) {

@@ -56,7 +56,7 @@ func Commit(branch, commit string) string {
 	return name[:min(len(name), maxTag-len(suffix))] + suffix
 }
 
-// Legal says whether s can be a tag: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} (distribution spec, "Pulling manifests").
+// Legal reports whether s can be a tag: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} (distribution spec, "Pulling manifests").
 func Legal(s string) bool {
 	for i := range len(s) {
 		if !legal(s[i], i == 0) {
@@ -66,7 +66,7 @@ func Legal(s string) bool {
 	return s != "" && len(s) <= maxTag
 }
 
-// legal says whether c may stand in a tag.
+// legal reports whether c may stand in a tag.
 func legal(c byte, first bool) bool {
 	switch {
 	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_':

@@ -32,13 +32,21 @@ var (
 
 // Repository is what verbs may do with a repository by themselves: read it, and upload by digest.
 type Repository interface {
+	// Name is the repository's name.
 	Name() name.Repository
+	// Manifest reads the manifest of a tag or a digest.
 	Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error)
+	// Resolve returns the digest of a tag.
 	Resolve(ctx context.Context, ref string) (digest.Digest, error)
+	// Blob reads a blob of at most limit bytes.
 	Blob(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error)
+	// Tags lists all tags.
 	Tags(ctx context.Context) ([]string, error)
+	// TagsBetween lists at least the tags after one and before another, and reports whether it lists all tags.
 	TagsBetween(ctx context.Context, after, before string) ([]string, bool, error)
+	// PushBlob uploads a blob.
 	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
+	// PushManifest stores a manifest under its digest.
 	PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte) error
 }
 
@@ -140,7 +148,7 @@ func (g *Gate) Built(c component.Component, b pack.Built) Pass {
 	return Pass{component: c, artifact: b.Artifact()}
 }
 
-// IsRefusal says whether an error is the gate's no, as opposed to a fault that leaves the question open.
+// IsRefusal reports whether an error is the gate's no, as opposed to a fault that leaves the question open.
 func IsRefusal(err error) bool {
 	for _, no := range []error{sign.ErrUnsigned, sign.ErrWrongIdentity, ErrForeign, ErrRelabelled, ErrUnbound} {
 		if errors.Is(err, no) {

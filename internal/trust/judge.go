@@ -103,8 +103,8 @@ func (j *judgement) source(context.Context) {
 	}
 }
 
-// signedBefore says whether the accepted signatures are older than a rename. A key gives no time; the commit's, which it has
-// signed, stands in.
+// signedBefore reports whether the accepted signatures are older than a rename. A signature of a key has no time. The time of
+// the signed commit is used instead.
 func (j *judgement) signedBefore(until time.Time) bool {
 	needs, err := j.needs()
 	if err != nil {
@@ -284,7 +284,7 @@ func (j *judgement) release(version string, record journal.Release, err error) {
 	}
 }
 
-// boundByRef says whether a certificate was given to the run of the version's own Git tag.
+// boundByRef reports whether a certificate was given to the run of the version's own Git tag.
 func (j *judgement) boundByRef(version string) bool {
 	accepted, err := j.Artifacts(j.Component, version, "")
 	if err != nil {

@@ -14,7 +14,7 @@ func Loose(c component.Component, id component.Identity) string {
 	if id.SubjectRegexp == "" {
 		return ""
 	}
-	// What stands before the ref is not known, so only the end of the pattern is tried.
+	// The text before the ref is not known, so only the end of the pattern is tried.
 	pattern := Fill(id.SubjectRegexp, c.Name, "v1.2.3")
 	if _, ref, found := strings.Cut(pattern, "@"); found {
 		pattern = ref

@@ -110,7 +110,7 @@ func numberPattern(version string) string {
 
 // Artifacts is who may have signed an artifact of c that has a tag. ref is as for placeOf. Strongest first: what flags say, then
 // keys and what the config says for the tag's channel, of which either counts, and on GitHub, where neither says anything, the
-// workflows of this repository on the ref that the tag stands for.
+// workflows of this repository on the ref of the tag.
 func (r *Rules) Artifacts(c component.Component, t, ref string) (sign.Policies, error) {
 	p := placeOf(c, t, ref)
 	if !r.FromFlags.IsZero() {
@@ -205,7 +205,7 @@ func (r *Rules) configured(c component.Component, id component.Identity, version
 		Claims: r.demands(id.Issuer, id, p)}
 }
 
-// Fill puts a component and a version, any for "", into a pattern that holds {component} and {version}.
+// Fill puts a component and a version, any for "", into a pattern with {component} and {version}.
 func Fill(pattern, name, version string) string {
 	return strings.NewReplacer("{component}", regexp.QuoteMeta(name), "{version}", numberPattern(version)).Replace(pattern)
 }

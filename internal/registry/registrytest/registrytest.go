@@ -29,7 +29,7 @@ type Request struct {
 
 func (r Request) String() string { return r.Method + " " + r.Path }
 
-// Proxy stands in front of an HTTP service. Its fields may be set between requests through Set.
+// Proxy passes requests on to an HTTP service. Its fields may be set between requests through Set.
 type Proxy struct {
 	*httptest.Server
 
