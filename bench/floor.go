@@ -292,7 +292,7 @@ func (f *floor) attach(ctx context.Context, repo string, artifact, raw []byte) e
 	return nil
 }
 
-// isSigned says whether the index of the digest lists a bundle of the floor's key, and reads that.
+// isSigned reports whether the index of the digest lists a bundle of the floor's key, and reads that.
 func (f *floor) isSigned(ctx context.Context, repo, digest string) (bool, error) {
 	list, err := f.referrers(ctx, repo, digest)
 	if err != nil {

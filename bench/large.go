@@ -11,7 +11,7 @@ const monoFiles = 10
 
 // monorepo measures what a publish costs that finds nothing to do, in a repository and in a quarter of it: how long beside
 // a tool that only reads and digests the files that Git tracks, and whether memory grows with it. It also checks all of it once,
-// which is the most that a run holds.
+// which is the most that a run keeps in memory.
 func (l *lab) monorepo(ctx context.Context, o options) ([]row, error) {
 	var rows []row
 	for _, n := range []int{max(o.mono/4, 1), o.mono} {

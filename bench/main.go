@@ -1,6 +1,6 @@
 // Command bench measures keos-oci beside a floor: a client that does the same job in the same safe order, with the fewest
 // requests that this takes on a registry without the referrers API. Both are whole processes, in one run, in turns,
-// against the same real registry behind a proxy that counts requests and delays them, so their ratio holds on noisy
+// against the same real registry behind a proxy that counts requests and delays them, so their ratio is the same on noisy
 // machines where seconds do not. Promotion is measured the same way beside the commands that people run instead: crane and
 // cosign. The Sigstore services of keyless runs are neither counted nor delayed.
 //

@@ -362,7 +362,7 @@ func (l *lab) count(delay time.Duration) (int, error) {
 	return strconv.Atoi(l.counts.Text())
 }
 
-// start starts the registry and the proxy and makes the keys. What it answers with takes down whatever stands, and is
+// start starts the registry and the proxy and makes the keys. stop ends whatever was started, and is
 // never nil.
 func (l *lab) start(ctx context.Context, keosOCI string) (stop func(), err error) {
 	var stops []func()

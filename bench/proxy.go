@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// proxy stands before a registry, counts the requests and delays each.
+// proxy passes requests on to a registry, counts the requests and delays each.
 type proxy struct {
 	requests atomic.Int64
 	delay    atomic.Int64 // nanoseconds
@@ -57,7 +57,7 @@ func (p *proxy) handler(upstream *url.URL) http.Handler {
 	})
 }
 
-// control reads one delay per line, which holds from then on, and answers each with the number of requests since the
+// control reads one delay per line and uses it from then on. It answers each line with the number of requests since the
 // line before.
 func (p *proxy) control(in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)

@@ -33,7 +33,7 @@ var limitsOf = map[job]limits{
 	help:             {wall: 0.05},
 }
 
-// table is Markdown: medians of the runs, and the most requests that any run made. A limit stands beside its figure.
+// table is Markdown: medians of the runs, and the most requests that any run made. A limit is beside its figure.
 func table(rows []row) string {
 	lines := [][]string{{"job", "tool", "components", "delay", "runs", "wall s", "s/component", "keos-oci / other", "requests/component",
 		"CPU s", "peak MiB", "limits met"}}

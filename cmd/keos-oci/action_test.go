@@ -244,7 +244,7 @@ func (r *runner) refused(j job, code, why string) {
 	}
 }
 
-// silent demands that a job which came to no result tells of none: steps that follow must not take it for a success.
+// silent demands that a job without a result has no output: steps that follow must not take it for a success.
 func (r *runner) silent(j job) {
 	r.t.Helper()
 	for _, name := range []string{"result", "published", "digests", "changed"} {
@@ -456,7 +456,7 @@ func TestAction(t *testing.T) {
 	third := r.names("frontend", "latest-stable")
 	r.signed("frontend", "v1.3.0", "publish.yaml@refs/heads/main", "release.yaml@refs/tags/frontend/v1.3.0")
 	j = r.done(r.job("release.yaml", tag, nil))
-	r.stands("v1.3.0", third)
+	r.stableIs("v1.3.0", third)
 	if !strings.Contains(j.summary, "latest-stable stays where it is") {
 		t.Errorf("the summary does not say that the channel stays:\n%s", j.summary)
 	}
@@ -468,7 +468,7 @@ func TestAction(t *testing.T) {
 	r.git("tag", "frontend/v1.2.4")
 	r.git("checkout", "-q", "main")
 	j = r.done(r.job("release.yaml", "refs/tags/frontend/v1.2.4", nil), "frontend")
-	r.stands("v1.3.0", third)
+	r.stableIs("v1.3.0", third)
 	if d := r.names("frontend", "v1.2.4"); d == "" || d == second || d == third {
 		t.Errorf("v1.2.4 names %q", d)
 	}
@@ -484,7 +484,7 @@ func TestAction(t *testing.T) {
 	t.Log("neither is a pre-release")
 	r.git("tag", "frontend/v2.0.0-rc.1")
 	j = r.done(r.job("release.yaml", "refs/tags/frontend/v2.0.0-rc.1", nil), "frontend")
-	r.stands("v1.3.0", third)
+	r.stableIs("v1.3.0", third)
 	if d := r.names("frontend", "v2.0.0-rc.1"); d != third {
 		t.Errorf("the pre-release names %q, and not what staging runs", d)
 	}
@@ -505,7 +505,7 @@ func TestAction(t *testing.T) {
 		}
 		r.silent(j)
 	}
-	r.stands("v1.3.0", third)
+	r.stableIs("v1.3.0", third)
 	if after := r.tags(); !maps.EqualFunc(after, before, slices.Equal) {
 		t.Errorf("tags %v, were %v", after, before)
 	}
@@ -516,7 +516,7 @@ func TestAction(t *testing.T) {
 	r.done(r.job("publish.yaml", main, nil), "frontend")
 	r.git("tag", "frontend/v1.4.0")
 	r.done(r.job("release.yaml", "refs/tags/frontend/v1.4.0", map[string]string{"args": "--no-promote"}), "frontend")
-	r.stands("v1.3.0", third)
+	r.stableIs("v1.3.0", third)
 	fourth := r.names("frontend", "latest")
 	if d := r.names("frontend", "v1.4.0"); d != fourth {
 		t.Errorf("v1.4.0 names %q, and not what staging runs", d)
@@ -548,12 +548,12 @@ func TestAction(t *testing.T) {
 	if d := r.names("frontend", "latest"); d != fourth {
 		t.Errorf("latest moved to %q", d)
 	}
-	r.stands("v1.3.0", third)
+	r.stableIs("v1.3.0", third)
 
 	t.Log("rollback and promote by dispatch, on record")
 	back := r.done(r.job("rollback.yaml", main, map[string]string{"command": "rollback", "components": "frontend",
 		"reason": "500s; $(touch pwned) `x`"}), "frontend")
-	r.stands("v1.2.3", second)
+	r.stableIs("v1.2.3", second)
 	if !strings.Contains(back.summary, "v1.3.0") || !strings.Contains(back.summary, "v1.2.3") ||
 		!strings.Contains(back.summary, "release.yaml@refs/tags/frontend/v1.2.3") {
 		t.Errorf("the summary does not say what moved from where to where, and who signed it:\n%s", back.summary)
@@ -562,19 +562,19 @@ func TestAction(t *testing.T) {
 		t.Errorf("the reason was run: %v", err)
 	}
 	j = r.done(r.job("release.yaml", "refs/tags/frontend/v1.3.0", nil)) // what was rolled back does not come back by itself
-	r.stands("v1.2.3", second)
+	r.stableIs("v1.2.3", second)
 	if !strings.Contains(j.summary, "v1.3.0 was rolled back") {
 		t.Errorf("the summary does not say why the channel stays:\n%s", j.summary)
 	}
 	again := r.done(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.3.0"}),
 		"frontend")
-	r.stands("v1.3.0", third)
+	r.stableIs("v1.3.0", third)
 	on := r.done(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.4.0"}),
 		"frontend")
-	r.stands("v1.4.0", fourth)
+	r.stableIs("v1.4.0", fourth)
 	r.refused(r.job("promote.yaml", main, map[string]string{"command": "promote", "components": "frontend", "version": "v1.2.3"}), "backwards",
 		"latest-stable is on v1.4.0 and v1.2.3 is older")
-	r.stands("v1.4.0", fourth)
+	r.stableIs("v1.4.0", fourth)
 	r.recorded("frontend",
 		move{on, "promote", "v1.3.0", "v1.4.0", ""},
 		move{again, "promote", "v1.2.3", "v1.3.0", ""},
@@ -613,8 +613,8 @@ func (r *runner) recorded(component string, want ...move) {
 	}
 }
 
-// stands demands where latest-stable is.
-func (r *runner) stands(version, digest string) {
+// stableIs demands where latest-stable is.
+func (r *runner) stableIs(version, digest string) {
 	r.t.Helper()
 	if d := r.names("frontend", "latest-stable"); d != digest || r.names("frontend", version) != digest {
 		r.t.Errorf("latest-stable names %s, want %s (%s)", d, digest, version)

@@ -377,9 +377,9 @@ components:
 	s.write("extra/kustomization.yaml", "resources: []\n")
 	s.commit("three")
 	for version, missing := range map[string][]string{
-		"v0.1.0": {"discover[0].path: components holds no file", "components.extra.paths[0]: extra holds no file",
+		"v0.1.0": {"discover[0].path: components has no file", "components.extra.paths[0]: extra has no file",
 			`components.frontend: unknown component "frontend"`},
-		"v0.2.0": {"components.extra.paths[0]: extra holds no file"},
+		"v0.2.0": {"components.extra.paths[0]: extra has no file"},
 	} {
 		res := s.published("--key", key, "--ref", "refs/tags/"+version, "--config", config)
 		if len(res.Components) != 1 || res.Components[0].Status != "published" || res.Config == nil || res.Config.File != config ||
@@ -398,7 +398,7 @@ components:
 	}
 	s.git("tag", "extra-1.0.0", "v0.1.0")
 	r := s.run("publish", "--key", key, "--ref", "refs/tags/extra-1.0.0", "--config", config)
-	if r.code != 2 || !strings.Contains(r.stderr, "components.extra.paths[0]: extra holds no file") {
+	if r.code != 2 || !strings.Contains(r.stderr, "components.extra.paths[0]: extra has no file") {
 		t.Errorf("a release of what the commit lacks: %v", r)
 	}
 	// The config of the commit is obeyed without --config: this one has none, and no component that is found without.

@@ -87,7 +87,7 @@ func (s *sandbox) check(err error) {
 	}
 }
 
-// TestPullHostile: whatever a registry holds, a pull that fails leaves nothing behind, and nothing outside its folder.
+// TestPullHostile: whatever a registry has, a pull that fails leaves nothing behind, and nothing outside its folder.
 func TestPullHostile(t *testing.T) {
 	s := newSandbox(t)
 	s.component("frontend", "x")
@@ -201,7 +201,7 @@ func TestDiffHostile(t *testing.T) {
 	}
 }
 
-// TestDiffHostileVariant: what a registry holds did not pass the gate, and must not take the machine with it.
+// TestDiffHostileVariant: the content of a registry did not pass the gate, and must not take the machine with it.
 func TestDiffHostileVariant(t *testing.T) {
 	s := newSandbox(t)
 	s.component("frontend", "x")

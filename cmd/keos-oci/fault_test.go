@@ -295,7 +295,7 @@ func TestTokensOfARun(t *testing.T) {
 	}
 	for _, secret := range []string{password, "wrong-passw0rd", "Bearer", "Basic"} {
 		if strings.Contains(r.stdout+r.stderr+bad.stdout+bad.stderr, secret) {
-			t.Errorf("the output tells %q", secret)
+			t.Errorf("the output shows %q", secret)
 		}
 	}
 }

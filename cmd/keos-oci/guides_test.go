@@ -23,7 +23,7 @@ var (
 	guideHeading   = regexp.MustCompile(`(?m)^#+ (.+)$`)
 )
 
-// TestGuides holds the guides against the command tree: each command line in them names a command with those flags, and
+// TestGuides compares the guides with the command tree: each command line in them names a command with those flags, and
 // each link leads somewhere.
 func TestGuides(t *testing.T) {
 	files, err := filepath.Glob("../../docs/guides/*.md")

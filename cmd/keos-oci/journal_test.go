@@ -190,7 +190,7 @@ func TestFormerMover(t *testing.T) {
 				st.flags()...)...); r.code != c.code {
 				t.Errorf("the bad release's job once more: %v", r)
 			}
-			if got := s.stands(t); got != "v1.0.0" {
+			if got := s.stable(t); got != "v1.0.0" {
 				t.Errorf("latest-stable is %s", got)
 			}
 			r := oncall.copyOf(t).run(append([]string{"rollback", "frontend", "v2.0.0"}, st.flags()...)...)

@@ -442,7 +442,7 @@ func commands() map[string][]string {
 }
 
 // TestInterleavings: of two commands, each stops at each step of its move while the other one goes up to each of its own. No
-// version changes, no move that was reported is lost, and the journal tells how it ended.
+// version changes, no move that was reported is lost, and the journal has its end.
 func TestInterleavings(t *testing.T) {
 	s := shelfOf(t)
 	pairs := [][2]string{{"promote", "rollback"}, {"promote", "promote"}, {"rollback", "promote"}, {"rollback", "rollback"},

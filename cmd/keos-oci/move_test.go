@@ -65,8 +65,8 @@ func (s *sandbox) history(t testing.TB) release.HistoryResult {
 	return h
 }
 
-// stands demands that the channel names a verified version, and answers with it.
-func (s *sandbox) stands(t testing.TB) string {
+// stable demands that the channel names a verified version, and answers with it.
+func (s *sandbox) stable(t testing.TB) string {
 	t.Helper()
 	repo := open(t, s, "frontend")
 	d, err := repo.Resolve(t.Context(), "latest-stable")
@@ -122,12 +122,12 @@ func TestKilledMoves(t *testing.T) {
 // checkSettles looks at the channel after an accident and runs the command again.
 func checkSettles(t *testing.T, s *sandbox, what string, args []string, to string) {
 	t.Helper()
-	s.stands(t)
+	s.stable(t)
 	if r := s.run(args...); r.code != 0 {
 		t.Errorf("%s: again: %v", what, r)
 		return
 	}
-	if got := s.stands(t); got != to {
+	if got := s.stable(t); got != to {
 		t.Errorf("%s: again: latest-stable is %s, want %s", what, got, to)
 	}
 	h := s.history(t)
@@ -172,7 +172,7 @@ func faultyMoves(t *testing.T, origin *sandbox, args []string, to string) {
 				if !reached {
 					break
 				}
-				if got := s.stands(t); r.code == 0 && got != to {
+				if got := s.stable(t); r.code == 0 && got != to {
 					t.Errorf("at %d: reported as done, but latest-stable is %s", at, got)
 				}
 				if r.code != 0 && fault != registrytest.WrongDigest {
@@ -221,7 +221,7 @@ func TestConcurrentMoves(t *testing.T) {
 				}()
 			}
 			wg.Wait()
-			version := s.stands(t)
+			version := s.stable(t)
 			h := s.history(t)
 			named, listed := false, map[string]bool{}
 			for _, m := range h.Moves {
@@ -327,7 +327,7 @@ func TestTamperedJournal(t *testing.T) {
 				t.Errorf("history does not say %q: %v", c.say, r)
 			}
 			back := s.run(append([]string{"rollback", "frontend"}, st.flags()...)...)
-			if got := s.stands(t); back.code != 0 || got != c.back {
+			if got := s.stable(t); back.code != 0 || got != c.back {
 				t.Errorf("rolled back to %s, want %s: %v", got, c.back, back)
 			}
 		})
@@ -576,7 +576,7 @@ func TestPendingIsTold(t *testing.T) {
 		t.Error(r)
 	}
 	s.registry.FaultAt(nil)
-	if got := s.stands(t); got != "v2.0.0" {
+	if got := s.stable(t); got != "v2.0.0" {
 		t.Errorf("latest-stable is %s", got)
 	}
 	if r := s.must("status", "frontend"); !strings.Contains(r.stdout, "pending") ||

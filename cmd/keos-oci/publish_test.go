@@ -145,7 +145,7 @@ func corpora(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("no real repositories here: set KEOS_OCI_CORPORA to a folder that holds them")
+		t.Skip("no real repositories here: set KEOS_OCI_CORPORA to their folder")
 	}
 	return dir
 }

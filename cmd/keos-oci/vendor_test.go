@@ -35,7 +35,7 @@ func TestVendoredBases(t *testing.T) {
 	}
 	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nartifact: {remoteBases: vendor}\n")
 	s.commit("vendor")
-	if r := s.must("check"); !strings.Contains(r.stdout, "names no commit") ||
+	if r := s.must("check"); !strings.Contains(r.stdout, "has no commit") ||
 		!strings.Contains(r.stdout, "is in the artifact, rendered, as components/web/staging/remote-base-") {
 		t.Error(r)
 	}

@@ -89,7 +89,7 @@ func checkSteps(t *testing.T, file string, steps []actionStep) {
 	}
 }
 
-// TestActionlint holds the workflows, and through the one that uses it action.yml, against what GitHub accepts.
+// TestActionlint checks the workflows, and action.yml through the one that uses it, as GitHub does.
 func TestActionlint(t *testing.T) {
 	lint := os.Getenv("KEOS_OCI_ACTIONLINT")
 	if lint == "" {

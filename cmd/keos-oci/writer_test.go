@@ -371,7 +371,7 @@ func (h *house) records(t testing.TB, by *sign.Signer, version string, d digest.
 
 // What must hold afterwards.
 
-// state is what an attacked registry holds.
+// state is the content of an attacked registry.
 type state struct {
 	tags   map[string]digest.Digest
 	signed map[digest.Digest]int // valid signatures on the attacker's digests
@@ -467,7 +467,7 @@ type attack struct {
 	name string
 	// do gives the digests that may be neither signed nor tagged afterwards.
 	do func(t *testing.T, h *house) []digest.Digest
-	// answers tells for a command the exit code and a word of the output, as in "3 unsigned". "…; …" is several commands, of which
+	// answers is, for a command, the exit code and a word of the output, as in "3 unsigned". "…; …" is several commands, of which
 	// the last answers and the others succeed. Where keyed and keyless differ, the answer is "keyed | keyless".
 	answers map[string]string
 	only    string // "keyed" or "keyless", "" for both

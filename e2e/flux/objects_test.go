@@ -91,7 +91,7 @@ type check func(*unstructured.Unstructured) error
 
 type checks []check
 
-// eventually waits until accept does the object, and tells what was wrong with it last.
+// eventually waits until accept takes the object. Its failure is what accept reported last.
 func (c *cluster) eventually(t *testing.T, r ref, accept check) {
 	t.Helper()
 	err := poll(patience, func() error {

@@ -218,7 +218,7 @@ func TestEditPinsInPlace(t *testing.T) {
 	}
 	first := strings.Replace(knows, "- tenant: a\n", "- semver: 1.x\n      tenant: a\n", 1)
 	if got, err := pin("none", first); err != nil || strings.Contains(got, "1.x") || !strings.Contains(got, "    - tenant: a\n") {
-		t.Errorf("a range that stands first is dropped: %v\n%s", err, got)
+		t.Errorf("a range at the beginning is dropped: %v\n%s", err, got)
 	}
 	if got, err := pin("none", ranged); err != nil || got != knows {
 		t.Errorf("a range is dropped: %v\n%s", err, got)

@@ -40,7 +40,9 @@ type AdoptRequest struct {
 
 // Asked is a cluster that can be asked. An error is never a cluster that has nothing.
 type Asked interface {
+	// Flux reads the objects of these kinds, or of all kinds of Flux.
 	Flux(ctx context.Context, kinds ...string) (*cluster.State, error)
+	// Labels reads the labels of objects. Objects that do not exist are left out.
 	Labels(ctx context.Context, ids []cluster.ID) (map[cluster.ID]map[string]string, error)
 }
 

@@ -472,7 +472,7 @@ func (r *repository) service(t *testing.T, dir string) *Service {
 	return &Service{Workspace: w, FS: root.FS(), Files: tracked, TempDir: temp, Remotes: new(kustomize.Remotes)}
 }
 
-// examine packs one component and holds the gate to its promise.
+// examine packs one component and checks what the gate promises.
 func (r *repository) examine(t *testing.T, s *Service, c component.Component, sum *tally) error {
 	p, err := s.pack(t.Context(), c)
 	var fault *pack.PathError

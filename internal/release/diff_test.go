@@ -150,7 +150,7 @@ metadata: {name: a, namespace: y}
 	}
 }
 
-// TestSecretsAreMasked: no value of a Secret is shown wherever it stands, and every change to one is.
+// TestSecretsAreMasked: no value of a Secret is shown wherever it is, and every change to one is.
 func TestSecretsAreMasked(t *testing.T) {
 	const secret = "swordfish"
 	for name, text := range map[string]string{
@@ -185,7 +185,7 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
-// TestMaskLeavesOthers: what only bears the word is shown.
+// TestMaskLeavesOthers: what only has the word in its name is shown.
 func TestMaskLeavesOthers(t *testing.T) {
 	for _, text := range []string{
 		"kind: ConfigMap\ndata: {p: seen}\n",
@@ -202,7 +202,7 @@ func TestMaskLeavesOthers(t *testing.T) {
 	}
 }
 
-// TestMarks: a mark tells equality within one run and nothing beyond it.
+// TestMarks: equal marks mean equal values within one run, and nothing in another run.
 func TestMarks(t *testing.T) {
 	a, b := newMasker(), newMasker()
 	first, again := a.mark("x"), a.mark("x")

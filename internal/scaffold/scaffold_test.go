@@ -215,7 +215,7 @@ artifact: {ignore: [assets/]}
 	}
 }
 
-// TestPropose_bootstrap: Flux's own installation stays out of the fleet where no cluster builds the folder that holds it.
+// TestPropose_bootstrap: Flux's own installation stays out of the fleet where no cluster builds its folder.
 // Where one does, the artifact would build to other objects without it, and publish would refuse it.
 func TestPropose_bootstrap(t *testing.T) {
 	const file = "clusters/demo/flux-system/gotk-components.yaml"

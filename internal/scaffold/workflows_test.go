@@ -14,7 +14,7 @@ import (
 	"github.com/stratio/keos-oci/internal/component"
 )
 
-// githubWorkflow is a workflow as far as its safety stands in it.
+// githubWorkflow is a workflow as far as it matters for safety.
 type githubWorkflow struct {
 	On          map[string]any
 	Permissions map[string]string
@@ -233,7 +233,7 @@ func TestGitHub_actionlint(t *testing.T) {
 	}
 }
 
-// gitlabJob is a job as far as its safety stands in it.
+// gitlabJob is a job as far as it matters for safety.
 type gitlabJob struct {
 	Stage         string
 	Interruptible bool
