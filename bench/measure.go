@@ -433,7 +433,7 @@ func (l *lab) serve(ctx context.Context, args ...string) (*server, error) {
 	s.stop = func() {
 		stdin.Close()
 		cancel()
-		_ = cmd.Wait() // it was told to end: how it does no longer matters
+		_ = cmd.Wait() // it is stopped: its exit code does not matter
 	}
 	if !s.stdout.Scan() {
 		s.stop()

@@ -220,7 +220,7 @@ func readOutputs(t testing.TB, file string) map[string]string {
 	return outputs
 }
 
-// done demands that a job succeeded and published or moved just these components.
+// done checks that a job succeeded and published or moved just these components.
 func (r *runner) done(j job, published ...string) job {
 	r.t.Helper()
 	if j.code != 0 {
@@ -232,7 +232,7 @@ func (r *runner) done(j job, published ...string) job {
 	return j
 }
 
-// refused demands that a job changed nothing of its one component, and said why.
+// refused checks that a job changed nothing of its one component, and said why.
 func (r *runner) refused(j job, code, why string) {
 	r.t.Helper()
 	if names := r.agrees(j); j.code != 3 || len(names) > 0 || len(j.result.Components) != 1 {
@@ -244,7 +244,7 @@ func (r *runner) refused(j job, code, why string) {
 	}
 }
 
-// silent demands that a job without a result has no output: steps that follow must not take it for a success.
+// silent checks that a job without a result has no output: steps that follow must not take it for a success.
 func (r *runner) silent(j job) {
 	r.t.Helper()
 	for _, name := range []string{"result", "published", "digests", "changed"} {
@@ -257,7 +257,7 @@ func (r *runner) silent(j job) {
 	}
 }
 
-// agrees demands that outputs, summary and registry all say what the result says. It gives the names of the components
+// agrees checks that outputs, summary and registry all say what the result says. It gives the names of the components
 // that were published or moved.
 func (r *runner) agrees(j job) []string {
 	r.t.Helper()
@@ -348,7 +348,7 @@ func (r *runner) run(args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }
 
-// signed demands that just these jobs, by workflow and ref, signed what a tag names.
+// signed checks that just these jobs, by workflow and ref, signed what a tag names.
 func (r *runner) signed(component, tag string, want ...string) {
 	r.t.Helper()
 	out := r.run("verify", component+":"+tag, "-o", "json", "--certificate-identity-regexp", ".*", "--certificate-oidc-issuer-regexp", ".*")
@@ -371,7 +371,7 @@ func (r *runner) signed(component, tag string, want ...string) {
 	}
 }
 
-// trusted demands that a cluster which follows a tag would accept what it names, or would not.
+// trusted checks that a cluster which follows a tag would accept what it names, or would not.
 func (r *runner) trusted(component, tag string, want bool) {
 	r.t.Helper()
 	if out := r.run("verify", component+":"+tag); out.code != map[bool]int{true: 0, false: 3}[want] {
@@ -590,7 +590,7 @@ type move struct {
 	action, from, to, reason string
 }
 
-// recorded demands that the journal holds just these moves, newest first.
+// recorded checks that the journal has just these moves, newest first.
 func (r *runner) recorded(component string, want ...move) {
 	r.t.Helper()
 	out := r.run("history", component, "-o", "json")

@@ -453,7 +453,7 @@ func TestRank(t *testing.T) {
 	}
 	release("one", "v1.2.3")
 	if r := release("one", "v2.0.0"); !strings.Contains(r.stdout,
-		"v2.0.0 is what latest-stable points to already, as v1.2.3: the new version is put on record") {
+		"v2.0.0 is what latest-stable points to already, as v1.2.3: the new version is recorded") {
 		t.Errorf("a second version of the same content: %v", r)
 	}
 	s.write("keos-oci.yaml", "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\nsigning: {key: "+key+"}\n")
@@ -481,7 +481,7 @@ func TestRank(t *testing.T) {
 	if r := s.must("rollback", "frontend", "--key", key); !strings.Contains(r.stdout, "v3.0.0") {
 		t.Errorf("rollback: %v", r)
 	}
-	if r := release("one", "v5.0.0"); !strings.Contains(r.stdout, "the new version is put on record") {
+	if r := release("one", "v5.0.0"); !strings.Contains(r.stdout, "the new version is recorded") {
 		t.Errorf("a version of what a rollback went to: %v", r)
 	}
 }

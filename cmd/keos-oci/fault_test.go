@@ -54,7 +54,7 @@ func open(t testing.TB, s *sandbox, component string) *registry.Repository {
 	return client.Open(repo)
 }
 
-// tagged gives the digest of every tag that a cluster could follow, and demands that each is validly signed.
+// tagged gives the digest of every tag that a cluster could follow, and checks that each is validly signed.
 func tagged(t testing.TB, s *sandbox, st *stack) map[string]string {
 	t.Helper()
 	repo := open(t, s, "frontend")

@@ -97,7 +97,7 @@ func (term *typedTerminal) until(t *testing.T, what string, met func() bool) {
 		default:
 		}
 		if time.Since(start) > 30*time.Second {
-			t.Fatalf("%s: waited in vain", what)
+			t.Fatalf("%s: did not happen in time", what)
 		}
 	}
 }

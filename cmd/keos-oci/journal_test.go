@@ -151,7 +151,7 @@ func damage(t *testing.T, s *sandbox, name string) {
 	})
 }
 
-// TestFormerMover: who is no mover any more did what he did. Without a day, a newer record of somebody unknown stops what moves by itself.
+// TestFormerMover: records of a former mover stay valid. Without a day, a newer record of an unknown signer stops automatic moves.
 func TestFormerMover(t *testing.T) {
 	st := sigstore(t)
 	s := shelf(t, st)
@@ -431,7 +431,7 @@ func TestTruncated(t *testing.T) {
 	s.must("promote", "frontend", "v1.2.0", "--key", key) // who knows better goes on without it
 }
 
-// TestForgedAnchor: an anchor that was edited is told apart from a journal that was cut.
+// TestForgedAnchor: an anchor that was edited is not reported as a journal that was cut.
 func TestForgedAnchor(t *testing.T) {
 	s, key, pub := rolledBack(t)
 	anchor := filepath.Join(t.TempDir(), "anchor.json")

@@ -86,7 +86,7 @@ func TestKeylessPublish(t *testing.T) {
 	}
 }
 
-// TestReleaseAddsItsIdentity is promise 4: the version names the digest that staging runs, with a second signature.
+// TestReleaseAddsItsIdentity: the version names the digest that staging runs, with a second signature.
 func TestReleaseAddsItsIdentity(t *testing.T) {
 	st := sigstore(t)
 	s := newSandbox(t)

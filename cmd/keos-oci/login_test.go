@@ -94,7 +94,7 @@ func TestLoginGoesNowhereElse(t *testing.T) {
 	}
 }
 
-// TestLoginWithoutTLS: a registry that is spoken to without TLS may have its token server on the same host.
+// TestLoginWithoutTLS: a registry without TLS may have its token server on the same host.
 func TestLoginWithoutTLS(t *testing.T) {
 	s := newSandbox(t)
 	s.component("frontend", "x")

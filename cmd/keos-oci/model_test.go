@@ -505,7 +505,7 @@ func interleave(t *testing.T, w *world, pair [2]string, first, second step) {
 	}
 }
 
-// settled demands that nothing is left open where no command was killed, and that what is reported as moved is on record as done.
+// settled checks that nothing is left open where no command was killed, and that what is reported as moved is on record as done.
 func (w *world) settled(actors ...*actor) {
 	w.t.Helper()
 	h := w.history()
@@ -617,7 +617,7 @@ const another = "another tool"
 // crane moves the channel as another tool does.
 func (w *world) crane(version string) { w.tagByHand("frontend", version, "latest-stable") }
 
-// aftermath demands that whatever happened can be told and closed: a rollback with --now closes what is left, and then all is settled.
+// aftermath checks that every state is reported and can be closed: a rollback with --now closes open moves, and then all is settled.
 func (w *world) aftermath(foreign bool) {
 	w.t.Helper()
 	h := w.history()

@@ -65,7 +65,7 @@ func (s *sandbox) history(t testing.TB) release.HistoryResult {
 	return h
 }
 
-// stable demands that the channel names a verified version, and answers with it.
+// stable checks that the channel names a verified version, and answers with it.
 func (s *sandbox) stable(t testing.TB) string {
 	t.Helper()
 	repo := open(t, s, "frontend")
@@ -401,7 +401,7 @@ func remove(t *testing.T, s *sandbox, component string, d digest.Digest) {
 	resp.Body.Close()
 }
 
-// TestMovedOutside: what another tool did is told, adopted by the next move and never silently overwritten.
+// TestMovedOutside: the move of another tool is reported, adopted by the next move and never silently overwritten.
 func TestMovedOutside(t *testing.T) {
 	st := sigstore(t)
 	s := shelf(t, st)
@@ -527,7 +527,7 @@ func TestReleaseTrain(t *testing.T) {
 	}
 }
 
-// TestJournalSurvivesGarbageCollection: distribution's collector, told to delete what has no tag, leaves the journal and
+// TestJournalSurvivesGarbageCollection: distribution's collector, run with the option to delete untagged manifests, leaves the journal and
 // the signatures that keos-oci reads.
 func TestJournalSurvivesGarbageCollection(t *testing.T) {
 	s := newSandbox(t)
@@ -555,9 +555,9 @@ func TestJournalSurvivesGarbageCollection(t *testing.T) {
 	s.must("verify", "frontend:latest-stable", "--key", pub)
 }
 
-// TestPendingIsTold: a move that was killed between its record and the channel is told as pending, and the same command
+// TestPendingIsReported: a move that was killed between its record and the channel is reported as pending, and the same command
 // completes it with a record of its own.
-func TestPendingIsTold(t *testing.T) {
+func TestPendingIsReported(t *testing.T) {
 	st := sigstore(t)
 	s := shelf(t, st)
 	args := append([]string{"promote", "frontend", "v3.0.0", "--request", "one"}, st.flags()...)

@@ -28,7 +28,7 @@ func night(t *testing.T) (s *sandbox, key, pub string) {
 	return s, key, strings.TrimSuffix(key, ".key") + ".pub"
 }
 
-// at demands that latest-stable points to a version.
+// at checks that latest-stable points to a version.
 func (s *sandbox) at(t *testing.T, version string) {
 	t.Helper()
 	repo := open(t, s, "frontend")
@@ -170,7 +170,7 @@ func TestUnrecorded(t *testing.T) {
 		h.Moves[0].Action != tag.ActionRollback {
 		t.Errorf("%+v", h)
 	}
-	// What was left that way does not come back by itself.
+	// A version that was rolled back does not come back by itself.
 	if r := s.must(append([]string{"publish", "frontend", "--version", "v2.0.0", "--commit", "main~1"},
 		st.flags()...)...); !strings.Contains(r.stdout, "latest-stable stays where it is") {
 		t.Error(r)
@@ -278,7 +278,7 @@ func TestInterruptedRollback(t *testing.T) {
 	s.at(t, "v1.0.0")
 }
 
-// TestCancel: a move that nobody finishes is told, waited for, closed, and not completed by the job that began it.
+// TestCancel: a move that nobody finishes is reported, waited for, closed, and not completed by the job that began it.
 func TestCancel(t *testing.T) {
 	s, key, pub := night(t)
 	s.component("frontend", "new")

@@ -20,7 +20,7 @@ import (
 	"github.com/stratio/keos-oci/internal/release"
 )
 
-// TestSameDigestsEverywhere is promise 5, with the real command: other umasks, paths, times, processors, time zones,
+// TestSameDigestsEverywhere: the real command makes the same digests with other umasks, paths, times, processors, time zones,
 // shallow and full clones, and a run repeated.
 func TestSameDigestsEverywhere(t *testing.T) {
 	s := newSandbox(t)

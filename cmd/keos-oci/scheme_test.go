@@ -22,7 +22,7 @@ func (s *sandbox) withTLS(t *testing.T) (host, ca string) {
 	return strings.TrimPrefix(server.URL, "https://"), ca
 }
 
-// TestTLSOnLoopback: a registry of this machine is spoken to with TLS where something says so.
+// TestTLSOnLoopback: requests to a registry of this machine use TLS where a flag or the URL asks for it.
 func TestTLSOnLoopback(t *testing.T) {
 	s := newSandbox(t)
 	s.component("frontend", "x")

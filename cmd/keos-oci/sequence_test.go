@@ -284,7 +284,7 @@ func (q *sequence) release() command {
 	return c
 }
 
-// noteVersion demands that a version is what was there with its content before.
+// noteVersion checks that a version is what was there with its content before.
 func (q *sequence) noteVersion(version string, of commit) {
 	q.t.Helper()
 	d := q.w.resolve(version)
@@ -362,7 +362,7 @@ func (q *sequence) publish() command {
 	return c
 }
 
-// published demands that latest is a commit's artifact.
+// published checks that latest is a commit's artifact.
 func (q *sequence) published(i int) {
 	q.t.Helper()
 	d := q.w.resolve("main-" + q.main[i].hash[:8])

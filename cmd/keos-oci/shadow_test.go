@@ -128,7 +128,7 @@ func (m *shadow) publish(version string) {
 	}
 }
 
-// either is the exit code of a command that may do what it is asked for, or say no.
+// either is the exit code of a command that may succeed, or answer no.
 const either = -1
 
 // promote moves forward on purpose, and answers with the exit code.

@@ -216,7 +216,7 @@ func TestReleasesTogether(t *testing.T) {
 	}
 }
 
-// released demands that each version is accepted, and that all are one digest.
+// released checks that each version is accepted, and that all are one digest.
 func released(t *testing.T, s *sandbox, st *stack, versions ...string) {
 	t.Helper()
 	everyTag(t.Context(), t, s, st, "the end")

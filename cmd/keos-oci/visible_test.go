@@ -101,7 +101,7 @@ func TestNothingSteers(t *testing.T) {
 	}
 }
 
-// sameData demands that the escapes are those of the format: programs read what was there.
+// sameData checks that the escapes are those of the format: programs read what was there.
 func sameData(t *testing.T, result any, format string, printed []byte) {
 	t.Helper()
 	if format == "text" {

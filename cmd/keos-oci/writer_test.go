@@ -399,7 +399,7 @@ func (h *house) state(t testing.TB, bad []digest.Digest) state {
 	return s
 }
 
-// unharmed demands that since the attack nothing of the attacker's was signed, tagged or put on record, and that what was
+// unharmed checks that since the attack nothing of the attacker's was signed, tagged or recorded, and that what was
 // published is what it was before: the checkouts have not changed.
 func (h *house) unharmed(t testing.TB, what string, before state, bad []digest.Digest) {
 	t.Helper()
@@ -725,7 +725,7 @@ func lostSignatures() []attack {
 		}
 	}
 	return []attack{
-		{name: "lost: the list of before the last signature", do: func(t *testing.T, h *house) []digest.Digest {
+		{name: "lost: the list as it was before the last signature", do: func(t *testing.T, h *house) []digest.Digest {
 			d := h.good["v2.0.0"]
 			last := h.signatures(t, d).Manifests
 			h.deletes(t, listTag(d)+"."+last[len(last)-1].Digest.Encoded()[:32]) // its announcement, for which writers would wait

@@ -241,7 +241,7 @@ func isOfFlux(object string) bool {
 	return strings.Contains(object, "toolkit.fluxcd.io ") || strings.Contains(object, "fluxcd.controlplane.io ")
 }
 
-// same demands that all objects but those of Flux are there, with their UIDs.
+// same checks that all objects but those of Flux are there, with their UIDs.
 func (a *adoption) same(t *testing.T, after string) {
 	t.Helper()
 	now := a.uids(t)

@@ -30,7 +30,7 @@ func (f follower) runs(t *testing.T, w *world, digest, want string) {
 	w.eventually(t, ref{"ConfigMap", f.namespace, f.component}, all(checks{value(want), data("environment", f.environment)}))
 }
 
-// refuses asks Flux to look at the channel, and demands that it refuses what it names and goes on with what it has.
+// refuses asks Flux to look at the channel, and checks that it refuses what it names and goes on with what it has.
 func (f follower) refuses(t *testing.T, w *world, digest, want string) {
 	t.Helper()
 	w.reconciled(t, source(f.namespace, f.component), failing("VerificationError"), condition("SourceVerified", "False"), fetched(digest))

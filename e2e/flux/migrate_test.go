@@ -54,7 +54,7 @@ func (m *migration) start(t *testing.T) {
 	m.before = m.uids(t)
 }
 
-// decrypts demands that the cluster has the Secret that SOPS encrypted, in plain text, where it applies it.
+// decrypts checks that the cluster has the Secret that SOPS encrypted, in plain text, where it applies it.
 func (m *migration) decrypts(t *testing.T, s *site) {
 	t.Helper()
 	object, err := s.get(t, m.decrypted)
@@ -136,7 +136,7 @@ func (m *migration) publicKey(t *testing.T) string {
 	return string(key)
 }
 
-// sourcesVerified demands that each component has a source that has verified its artifact.
+// sourcesVerified checks that each component has a source that has verified its artifact.
 func (m *migration) sourcesVerified(t *testing.T, s *site) {
 	t.Helper()
 	all := s.list(t, "OCIRepository")

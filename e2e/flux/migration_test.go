@@ -71,7 +71,7 @@ func (m *migration) phase(t *testing.T, args ...string) (changed []string) {
 	return strings.Fields(m.fleet.git("diff", "--name-only"))
 }
 
-// untouched demands that files of clusters that nobody runs, and templates, are not changed.
+// untouched checks that files of clusters that nobody runs, and templates, are not changed.
 func (m *migration) untouched(t *testing.T, changed []string) {
 	t.Helper()
 	for _, dir := range m.unused {
@@ -81,7 +81,7 @@ func (m *migration) untouched(t *testing.T, changed []string) {
 	}
 }
 
-// within demands that only files of one cluster are changed.
+// within checks that only files of one cluster are changed.
 func (m *migration) within(t *testing.T, s *site, changed []string) {
 	t.Helper()
 	if slices.ContainsFunc(changed, func(file string) bool { return !strings.HasPrefix(file, "clusters/"+s.name+"/") }) {

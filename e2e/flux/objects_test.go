@@ -210,7 +210,7 @@ func condition(name, status string) check {
 	}
 }
 
-// ready demands that the object is ready as it is now, not as it was before its last change.
+// ready checks that the object is ready as it is now, not as it was before its last change.
 func ready() check {
 	return func(object *unstructured.Unstructured) error {
 		observed, _, _ := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
@@ -221,7 +221,7 @@ func ready() check {
 	}
 }
 
-// failing demands that the object is not ready, for this reason.
+// failing checks that the object is not ready, for this reason.
 func failing(reason string) check {
 	return func(object *unstructured.Unstructured) error {
 		if got := conditions(object); got["Ready"].status != "False" || got["Ready"].reason != reason {
@@ -231,7 +231,7 @@ func failing(reason string) check {
 	}
 }
 
-// revision demands that the object's status names this digest.
+// revision checks that the object's status names this digest.
 func revision(digest string, fields ...string) check {
 	return func(object *unstructured.Unstructured) error {
 		if got := text(object, fields...); !strings.HasSuffix(got, digest) {

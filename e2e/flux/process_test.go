@@ -89,7 +89,7 @@ func (p *process) said(t *testing.T) string {
 	return string(raw)
 }
 
-// complaints are the last lines that are not mere information, in the formats of Flux and of Kubernetes.
+// complaints are the last lines above the level of information, in the formats of Flux and of Kubernetes.
 func (p *process) complaints(lines int) string {
 	raw, err := os.ReadFile(p.output)
 	if err != nil {

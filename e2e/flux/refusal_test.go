@@ -48,7 +48,7 @@ func testRefusal(t *testing.T, w *world) {
 	f.runs(t, w, one, "one")
 }
 
-// artifact reads a component's artifact as a tool that knows nothing of keos-oci does.
+// artifact reads a component's artifact without any code of keos-oci.
 func (c *checkout) artifact(t *testing.T, component, digest string) v1.Image {
 	t.Helper()
 	ref, err := name.NewDigest(c.prefix + "/" + component + "@" + digest)

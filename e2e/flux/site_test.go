@@ -244,7 +244,7 @@ func (s *site) findMoving(t *testing.T, fleetURL string) {
 	}
 }
 
-// follows demands that all Kustomizations of components take their files from this kind of source.
+// follows checks that all Kustomizations of components take their files from this kind of source.
 func (s *site) follows(t *testing.T, kind string) {
 	t.Helper()
 	for _, k := range s.moving {

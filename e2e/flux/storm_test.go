@@ -147,7 +147,7 @@ func (o *observer) end() {
 	o.work.Wait()
 }
 
-// stop ends the observation and demands that Flux was content all the time, and has followed at least so many moves:
+// stop ends the observation and checks that Flux was content all the time, and has followed at least so many moves:
 // else it did not look often enough for this to mean anything.
 func (o *observer) stop(t *testing.T, follows int) {
 	t.Helper()

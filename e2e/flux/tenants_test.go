@@ -62,7 +62,7 @@ func (l landscape) publishComponents() {
 	l.infra.release("monitoring", "v1.0.0")
 }
 
-// generate writes the fleet, as somebody who sets up the first cluster does.
+// generate writes the fleet, as for a first cluster.
 func (l landscape) generate() {
 	flags := []string{"--dir", l.fleet.dir, "--trusted-root-secret", trustedRootSecret, "--pull-secret", pullSecret}
 	l.fleet.generate(append([]string{"cluster", "prod-eu", "--environment", "production", "--channel", "latest-stable", "--domain",

@@ -54,7 +54,7 @@ func (s *site) uids(t *testing.T) map[string]string {
 	return found
 }
 
-// same demands that all objects are there as they were: none replaced, none pruned, and none added but what a migration adds.
+// same checks that all objects are there as they were: none replaced, none pruned, and none added but what a migration adds.
 func (m *migration) same(t *testing.T, after string) {
 	t.Helper()
 	now := m.uids(t)
@@ -122,7 +122,7 @@ func (o *watch) read(objects []unstructured.Unstructured) {
 	}
 }
 
-// stop ends it, and demands that none was unready for longer than the interval.
+// stop ends it, and checks that none was unready for longer than the interval.
 func (o *watch) stop(t *testing.T) {
 	t.Helper()
 	close(o.stopped)

@@ -91,7 +91,7 @@ func (g *gate) buildVariant(ctx context.Context, variant string, equal treeDiff)
 // keepBase is what helps where a remote base cannot be rendered.
 const keepBase = "copy it into the repository, or set artifact: {remoteBases: allow}"
 
-// reportHazards keeps from kustomize what would cost it gigabytes or overflow its stack, which no recover can catch.
+// reportHazards refuses files for which kustomize would need gigabytes or overflow its stack. No recover can catch that.
 func (g *gate) reportHazards(read kustomize.Inputs) bool {
 	found := false
 	for _, name := range read.Parsed {

@@ -9,7 +9,7 @@ import (
 // TestCorpus measures the rules by the samples beside which they were written.
 func TestCorpus(t *testing.T) { measure(t, known()) }
 
-// measure demands that at least 90 % of the leaks are found, and that at most one of 40 look-alikes is taken for a leak. It names the
+// measure checks that at least 90 % of the leaks are found, and that at most one of 40 look-alikes is taken for a leak. It names the
 // samples that went wrong.
 func measure(t *testing.T, samples []sample) {
 	t.Helper()

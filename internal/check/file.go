@@ -144,7 +144,7 @@ func readLimited(name string) ([]byte, error) {
 func isYAML(name string) bool { return manifest.IsYAML(name) || kustomize.IsFile(name) }
 
 // needsParsing keeps the parser, which costs more than all the searching, away from files in which it has nothing to find.
-// "\x53ecret" is "Secret" to YAML, hence the escapes.
+// "\x53ecret" is "Secret" to YAML: so escapes are looked for, too.
 func needsParsing(name string, data []byte) bool {
 	if kustomize.IsFile(name) || bytes.Contains(data, []byte("Secret")) {
 		return true

@@ -65,7 +65,7 @@ func forms(value string) map[string]map[string]string {
 	}
 }
 
-// TestRenderedSecrets: however kustomize is told to put a plaintext value into a Secret, the component is refused, and the file is named.
+// TestRenderedSecrets: in whatever way kustomize puts a plaintext value into a Secret, the component is refused, and the file is named.
 func TestRenderedSecrets(t *testing.T) {
 	for name, files := range forms("hunter2") {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,7 @@ func (g *gate) checkSelf() {
 			severity = finding.Warning
 		}
 		g.report(finding.Finding{Severity: severity, Rule: finding.RuleSelf, File: s.file, Line: s.line,
-			Message: fmt.Sprintf("Kustomization %s applies %s, in which it lies itself: the folder has no kustomization, so that Flux takes every YAML below it", s.name, cmp.Or(s.path, "./")),
+			Message: fmt.Sprintf("Kustomization %s is inside the folder it applies, %s: Flux would apply it to itself, because the folder has no kustomization", s.name, cmp.Or(s.path, "./")),
 			Fix: fmt.Sprintf("add %s that lists what is to be applied, or move this file out of the folder",
 				g.workspacePath(path.Join(folder, "kustomization.yaml")))})
 	}

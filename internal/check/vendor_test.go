@@ -113,7 +113,7 @@ func TestVendor(t *testing.T) {
 	}
 }
 
-// TestVendor_refuses shows what is said of remote bases that cannot be rendered.
+// TestVendor_refuses compares the errors about remote bases that cannot be rendered.
 func TestVendor_refuses(t *testing.T) {
 	server, asked := elsewhere(t, "")
 	host := strings.TrimPrefix(server, "http://")
@@ -195,7 +195,7 @@ func TestVendor_hostile(t *testing.T) {
 	}
 }
 
-// TestVendor_secret: a finding in a rendered base is told at the line that names the base.
+// TestVendor_secret: a finding in a rendered base has the line of the reference to the base.
 func TestVendor_secret(t *testing.T) {
 	server, _ := elsewhere(t, secretYAML("aHVudGVyMg=="))
 	c := component(t, map[string]string{"staging/kustomization.yaml": "# x\nresources:\n- " + server + "/crd.yaml\n"})

@@ -15,7 +15,7 @@ import (
 var (
 	// ErrConfig says that a kubeconfig cannot be read, or does not have the context.
 	ErrConfig = errors.New("kubeconfig cannot be used")
-	// ErrForbidden says that the user of the kubeconfig may not read what is asked for.
+	// ErrForbidden says that the user of the kubeconfig may not read the objects.
 	ErrForbidden = errors.New("not allowed")
 	// ErrLogin says that the cluster does not accept the login of the kubeconfig, or that there is none.
 	ErrLogin = errors.New("login not accepted")

@@ -146,7 +146,7 @@ func unknown(what, name string, known []string) error {
 	return fmt.Errorf("%w %s %q; known: %s", ErrUnknown, what, name, enumerate(known))
 }
 
-// within reports whether p is the folder dir or lies below it; "." contains everything.
+// within reports whether p is the folder dir or is below it; "." contains everything.
 func within(dir, p string) bool {
 	return dir == "." || dir == p || strings.HasPrefix(p, dir) && p[len(dir)] == '/'
 }

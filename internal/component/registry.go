@@ -18,7 +18,7 @@ const unnamed = "registry.invalid/unnamed"
 // Named reports whether it is known where the components are published.
 func (w *Workspace) Named() bool { return w.Registry != unnamed }
 
-// registry decides which prefix all repositories start with, and how their host is spoken to: by the option, the config file, or
+// registry decides which prefix all repositories start with, and the scheme of their host: by the option, the config file, or
 // the default for the Git remote.
 func (s *settings) registry(o Options) (scheme, prefix string, err error) {
 	if o.Registry != "" {

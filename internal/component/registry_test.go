@@ -48,7 +48,7 @@ func TestLoad_registry(t *testing.T) {
 			o.Registry = tc.option
 			o.RemoteURL = func() (string, error) {
 				if tc.remote == "" {
-					t.Error("the remote was asked for in vain")
+					t.Error("the remote was read and not used")
 				}
 				return tc.remote, nil
 			}
@@ -63,7 +63,7 @@ func TestLoad_registry(t *testing.T) {
 	}
 }
 
-// TestLoad_scheme: a scheme says how the registry is spoken to, and is a part of no name.
+// TestLoad_scheme: a scheme decides between HTTP and TLS, and is no part of a name.
 func TestLoad_scheme(t *testing.T) {
 	for _, tc := range []struct{ option, config, scheme, registry string }{
 		{"https://127.0.0.1:5000/x", "", "https", "127.0.0.1:5000/x"},

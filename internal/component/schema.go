@@ -121,7 +121,7 @@ func describe(fault jsonschema.ErrorKind, value string) string {
 	return fmt.Sprintf("%v is not allowed here", fault)
 }
 
-// article speaks of JSON's types in the words of YAML.
+// article is JSON's types in the words of YAML.
 func article(jsonType string) string {
 	return strings.NewReplacer("object", "a mapping", "array", "a list", "string", "a text", "integer", "a whole number",
 		"number", "a number", "boolean", "true or false", "null", "empty").Replace(jsonType)

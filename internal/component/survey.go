@@ -39,7 +39,7 @@ type Build struct {
 	Own     bool   // the source is that from which the cluster takes its own folder
 }
 
-// Folder is a folder as far as its layout can be told.
+// Folder is a folder and what is known of its layout.
 type Folder struct {
 	Path           string
 	Manifests      bool     // it has YAML
@@ -56,7 +56,7 @@ type Folder struct {
 // Place is a folder with a folder for each app: <folder>/<environment>/<app>.
 type Place struct {
 	Name  string
-	Base  bool     // the others build upon it
+	Base  bool     // the others build on it
 	Named bool     // environments are called so everywhere
 	Apps  []string // folders in it that have kustomizations
 	File  string   // its own kustomization; empty where it has none
@@ -220,7 +220,7 @@ func (l *loader) folderAt(dir string) (Folder, error) {
 }
 
 // loose returns the folders at or below dir that have YAML and that are in no folder with a kustomization. Flux builds them
-// as they are, if told to. What is below a base is there to be referred to.
+// as they are, where a Kustomization applies the folder. What is below a base is there to be referred to.
 func (t tree) loose(dir string) []string {
 	built := t.kustomizations(dir)
 	var found []string

@@ -88,7 +88,7 @@ func TestSurvey_loose(t *testing.T) {
 	}
 }
 
-// TestSurvey_followsNoLink keeps what lies outside the checkout from being read.
+// TestSurvey_followsNoLink checks that nothing outside the checkout is read.
 func TestSurvey_followsNoLink(t *testing.T) {
 	o := paths("apps/a/kustomization.yaml").options(t)
 	outside := filepath.Join(t.TempDir(), "secret")

@@ -101,7 +101,7 @@ func (t tree) phases(root string, paths []string) []string {
 	return phases
 }
 
-// isBase reports whether a folder is, or lies in, one that only other folders build upon.
+// isBase reports whether a folder is, or is inside, one that only other folders build on.
 func isBase(folder string) bool {
 	for step := range strings.SplitSeq(folder, "/") {
 		if step == "base" || step == "common" {

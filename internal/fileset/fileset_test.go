@@ -53,7 +53,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestCompareTraps: what YAML allows a person to write, and must not pass for something else.
+// TestCompareTraps: what YAML allows a person to write, and must not be taken for something else.
 func TestCompareTraps(t *testing.T) {
 	block := "kind: ConfigMap\nmetadata: {name: a}\ndata:\n  text: |\n    one\n    ---\n    two\n"
 	switched := "kind: Thing\nmetadata: {name: a}\nspec: {mode: \"on\"}\n"

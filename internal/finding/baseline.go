@@ -64,6 +64,11 @@ func withoutLines(message string) string {
 
 // present is a message in the words of this version. Baselines of former versions have their words, and stay valid.
 func present(message string) string {
+	const self = ", in which it lies itself: the folder has no kustomization, so that Flux takes every YAML below it"
+	if rest, ok := strings.CutSuffix(message, self); ok {
+		before, after, _ := strings.Cut(rest, " applies ")
+		return before + " is inside the folder it applies, " + after + ": Flux would apply it to itself, because the folder has no kustomization"
+	}
 	return strings.NewReplacer(
 		"holds a plaintext value", "has a plaintext value",
 		"is named like a private key and holds no public one", "is named like a private key and contains no public key",

@@ -223,8 +223,8 @@ func FuzzParseBaseline(f *testing.F) {
 
 // TestFormerWords: a baseline in the words of a former version accepts the same findings.
 func TestFormerWords(t *testing.T) {
-	b, err := ParseBaseline("baseline.yaml", []byte(`apiVersion: ` + baselineAPI + `
-kind: ` + baselineKind + `
+	b, err := ParseBaseline("baseline.yaml", []byte(`apiVersion: `+baselineAPI+`
+kind: `+baselineKind+`
 findings:
   - rule: secret
     file: db.yaml

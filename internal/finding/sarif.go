@@ -149,7 +149,7 @@ func describe(rule string) (about, help string) {
 	case RuleBuild:
 		return "A variant does not build", "Correct the file until kustomize builds the folder from the packed files."
 	case RuleEqual:
-		return "The artifact builds otherwise than the checkout", "Track the files that the build reads, and let no rule ignore them."
+		return "The build of the artifact differs from that of the checkout", "Track the files that the build reads, and let no rule ignore them."
 	case RuleReference:
 		return "A reference leads out of the component", "Move the file into the component, or set artifact.external in keos-oci.yaml."
 	case RuleSecret:

@@ -256,7 +256,7 @@ func TestTenantsAreAccepted(t *testing.T) {
 	}
 }
 
-// verifies demands that an OCIRepository accepts one signer and no other by accident.
+// verifies checks that an OCIRepository accepts one signer and no other by accident.
 func verifies(t testing.TB, o map[string]any) {
 	t.Helper()
 	identities, _ := at(o, "spec", "verify", "matchOIDCIdentity").([]any)

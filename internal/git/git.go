@@ -35,7 +35,7 @@ type Checkout struct {
 	bare    bool
 }
 
-// Open finds the checkout which dir belongs to. The error is ErrNotCheckout where there is none, where dir lies in a
+// Open finds the checkout which dir belongs to. The error is ErrNotCheckout where there is none, where dir is in a
 // bare repository, and where Git refuses to read one that another user owns.
 func Open(ctx context.Context, dir string) (*Checkout, error) {
 	dir, err := filepath.Abs(dir)
@@ -109,7 +109,7 @@ func (c *Checkout) Top() string { return c.top }
 // Bare reports whether there is no work tree.
 func (c *Checkout) Bare() bool { return c.bare }
 
-// Shallow reports whether the history was cut off, as CI does unless told to fetch all of it.
+// Shallow reports whether the history was cut off, as CI does by default.
 func (c *Checkout) Shallow() bool { return c.shallow }
 
 // git runs git in the top folder of the checkout.

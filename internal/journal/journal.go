@@ -34,7 +34,7 @@ const (
 	maxRead = 10000
 	// maxBatch is how many of them are read before somebody looks whether they suffice.
 	maxBatch = 256
-	// recent is how far back the list of records goes that is asked for first.
+	// recent is how far back the first list of records goes.
 	recent = 30 * 24 * time.Hour
 )
 

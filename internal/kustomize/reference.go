@@ -23,7 +23,7 @@ type Kustomization struct {
 	Plugin    bool // the configuration of plugins: what it refers to is read from the folder that names the plugins
 	Alters    bool // it changes what it lists by more than names and labels
 
-	Unclear     string // why kustomize may read it otherwise than this package
+	Unclear     string // why kustomize may read it differently from this package
 	UnclearLine int
 }
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// wholeWay goes forward to the end, and before that back from the middle. It demands that the files are then as before, and that nothing is
+// wholeWay goes forward to the end, and before that back from the middle. It checks that the files are then as before, and that nothing is
 // pruned. It gives the files at the end.
 func wholeWay(t *testing.T, req AdoptRequest, m *model) map[string]string {
 	t.Helper()

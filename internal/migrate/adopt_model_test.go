@@ -169,7 +169,7 @@ func (m *model) owners() map[string]int {
 	return found
 }
 
-// safe demands that no object was ever deleted or created anew.
+// safe checks that no object was ever deleted or created anew.
 func (m *model) safe(when string) {
 	m.t.Helper()
 	if len(m.deleted) > 0 {

@@ -175,7 +175,7 @@ func TestAdoptBackIsCompleted(t *testing.T) {
 	}
 }
 
-// TestAdoptBackWithoutArtifacts: neither a registry that is down nor a layer that went on keeps objects from going back.
+// TestAdoptBackWithoutArtifacts: neither a registry that is down nor a newer layer keeps objects from going back.
 func TestAdoptBackWithoutArtifacts(t *testing.T) {
 	req, m := adoptable(t, "staging", nil)
 	for range 3 {

@@ -169,7 +169,7 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// switchedWholly demands that each Kustomization of the plan follows its artifact, and only files of the cluster were changed.
+// switchedWholly checks that each Kustomization of the plan follows its artifact, and only files of the cluster were changed.
 func switchedWholly(t *testing.T, req Request, cluster string, plan *Plan) {
 	t.Helper()
 	states, err := Progress(t.Context(), Request{Fleet: req.Fleet, Workspaces: req.Workspaces, Clusters: []string{cluster}})

@@ -109,7 +109,7 @@ func names(t *testing.T, layer []byte) (list []string) {
 	}
 }
 
-// TestSameBytesEverywhere is promise 5: permission bits, times, paths, file order and the number of processors do not count.
+// TestSameBytesEverywhere: permission bits, times, paths, file order and the number of processors do not count.
 func TestSameBytesEverywhere(t *testing.T) {
 	var want Layer
 	for i, procs := range []int{1, 8, 2} {

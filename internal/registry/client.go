@@ -1,5 +1,5 @@
 // Package registry speaks to OCI registries: one pool of connections, one login, as few requests as the distribution
-// spec allows, faults retried within a budget. It knows nothing of components, versions or signatures.
+// spec allows, faults retried within a budget. It does not know components, versions or signatures.
 package registry
 
 import (
@@ -21,7 +21,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
-// Scheme reports whether registries are spoken to with TLS.
+// Scheme is HTTP or HTTPS, for requests to registries.
 type Scheme string
 
 // The schemes. ByHost is HTTPS but on this machine.
@@ -39,7 +39,7 @@ type Options struct {
 	ReadOnly  bool // ask token servers for pull only
 	Retry     Retry
 	Timeout   time.Duration // of one request to a registry or its token server, with its repetitions: 60 s by default, less than 0 is none
-	Log       *slog.Logger  // says who is waited for; nil says nothing
+	Log       *slog.Logger  // gets a line about each long wait; nil logs nothing
 }
 
 func (o Options) orDefault() Options {
@@ -137,7 +137,7 @@ func (c *Client) Open(repo name.Repository) *Repository {
 	return r
 }
 
-// plain reports whether host[:port] is spoken to without TLS.
+// plain reports whether requests to host[:port] go without TLS.
 func (c *Client) plain(host string) bool {
 	return c.opts.Scheme == HTTP || c.opts.Scheme == ByHost && Loopback(host)
 }

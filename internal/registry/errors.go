@@ -14,7 +14,7 @@ import (
 )
 
 // What a registry may answer, for errors.Is. ErrUnauthorized is a missing or refused login, ErrForbidden a login
-// without the right, ErrUnavailable a fault that did not pass within the retries, ErrNoRegistry an answer of somebody else, ErrImmutable a
+// without the right, ErrUnavailable a fault that did not pass within the retries, ErrNoRegistry an answer of another server, ErrImmutable a
 // tag that the registry itself does not let change, ErrMissingBlob a manifest whose blobs are not all there.
 var (
 	ErrNotFound     = errors.New("not found")

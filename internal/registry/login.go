@@ -14,14 +14,14 @@ var ErrInsecure = errors.New("login not sent")
 // contact is the registry that a request is for.
 type contact struct {
 	host       string
-	plain      bool   // spoken to without TLS, because a person said so or it is this machine
+	plain      bool   // without TLS, because of a flag or because it is this machine
 	repository string // "" for none
 }
 
 type contactKey struct{}
 
-// guarding keeps logins within TLS. Which token server a login is sent to is the registry's word (WWW-Authenticate), and on a
-// registry without TLS the word of whoever is in between.
+// guarding keeps logins within TLS. The registry chooses the token server for the login (WWW-Authenticate). Without
+// TLS, an attacker in the network can choose it.
 type guarding struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -41,8 +41,8 @@ func hasLogin(req *http.Request) bool {
 	return req.Header.Get("Authorization") != "" || strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
-// mayHaveLogin reports whether the login for c may be sent to u: with TLS, to this machine, or back to a registry that is spoken to
-// without TLS anyway.
+// mayHaveLogin reports whether the login for c may be sent to u: with TLS, to this machine, or back to a registry that is
+// used without TLS anyway.
 func (c contact) mayHaveLogin(u *url.URL) bool {
 	return u.Scheme == "https" || Loopback(u.Host) || c.plain && strings.EqualFold(u.Hostname(), hostname(c.host))
 }

@@ -19,8 +19,8 @@ func (e *PageError) Error() string { return e.text }
 // Is makes errors.Is find ErrNoRegistry.
 func (e *PageError) Is(target error) bool { return target == ErrNoRegistry }
 
-// pages keeps answers of somebody else from being taken for the part's: a page in HTML is no list of tags, and a web server that knows
-// no such path does not say that the repository is empty.
+// pages refuses answers of other servers: a page in HTML is no list of tags, and a 404 of a web server does not mean
+// that the repository is empty.
 type pages struct {
 	next http.RoundTripper
 	part Part
@@ -127,7 +127,7 @@ func (t *pages) get(req *http.Request, path string) (status int, kind string, er
 	return resp.StatusCode, mediaType(resp), nil
 }
 
-// hasContent reports whether an answer is read. Those to writes are not, and Quay calls them HTML; what blobs are is told by their digest.
+// hasContent reports whether an answer is read. Answers to writes are not read, and Quay calls them HTML. Blobs are checked by their digest.
 func hasContent(req *http.Request) bool {
 	if !isRegistry(req) {
 		return true

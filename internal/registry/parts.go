@@ -56,7 +56,7 @@ func seconds(d time.Duration) string {
 // now and then makes no progress.
 const minProgress = 64 << 10
 
-// timed ends requests that take longer than their part's limit, and says on the log what is waited for. The limit includes the
+// timed ends requests that take longer than their part's limit, and says on the log the parts that have not answered. The limit includes the
 // repetitions of a request and its whole answer: a server that sends a byte now and then, or nothing after its headers, does not
 // hold up the run. Blobs have no such limit, because a large one on a slow line takes its time: their transfer ends when less than
 // minProgress passes within the limit.
@@ -166,7 +166,7 @@ func (w *watch) stop() {
 	w.cancel(nil)
 }
 
-// tell says who is waited for, and comes back.
+// tell logs the part that has not answered, and repeats it later.
 func (w *watch) tell() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -34,7 +34,7 @@ func impatient(t *testing.T, limit time.Duration, f http.HandlerFunc) *Repositor
 	return client.Open(mustRepo(t, registrytest.NewProxy(t, f).Host()+"/a"))
 }
 
-// drip sends a few bytes now and then, for as long as somebody listens.
+// drip sends a few bytes now and then, until the client is gone.
 func drip(w http.ResponseWriter, r *http.Request) {
 	for r.Context().Err() == nil {
 		_, _ = io.WriteString(w, " ")
@@ -168,8 +168,8 @@ func TestPartInAll(t *testing.T) {
 	})
 }
 
-// TestWaitIsTold: who is waited for is said after 10 s and every 30 s, once for all requests to one part.
-func TestWaitIsTold(t *testing.T) {
+// TestWaitIsLogged: a part that does not answer is logged after 10 s and every 30 s, once for all requests to one part.
+func TestWaitIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -289,7 +289,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestOneLookAtTheRoot: a registry that answers in plain text is looked at once more, once in a run.
+// TestOneLookAtTheRoot: a registry that answers in plain text gets one more request, once in a run.
 func TestOneLookAtTheRoot(t *testing.T) {
 	var looks atomic.Int64
 	r := answering(t, func(w http.ResponseWriter, req *http.Request) {

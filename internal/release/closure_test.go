@@ -109,7 +109,7 @@ func (r *repository) oneIn(n int) bool { return r.IntN(n) == 0 }
 
 func pick[T any](r *repository, list []T) T { return list[r.IntN(len(list))] }
 
-// randomRepository lays out apps below one folder, each upon bases and commons that may be shared.
+// randomRepository lays out apps below one folder, each on bases and commons that may be shared.
 func randomRepository(seed uint64, elsewhere string) *repository {
 	r := &repository{Rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]string{}, links: map[string]string{},
 		untracked: map[string]bool{}}
@@ -534,7 +534,7 @@ func named(err error) error {
 	return nil
 }
 
-// mayRefuse: where nothing is wrong, all that is told to leave a component may be refused, and nothing else.
+// mayRefuse: where nothing is wrong, a reference that leaves a component may be refused, and nothing else.
 func (r *repository) mayRefuse(t *testing.T, s *Service, c component.Component, reason error) error {
 	artifact := s.Workspace.Config.Artifact
 	if r.messy || artifact.External != component.ExternalInclude || len(artifact.Ignore) > 0 ||

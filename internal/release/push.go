@@ -49,7 +49,7 @@ func (s signing) artifact() pack.Artifact {
 	return s.found
 }
 
-// release is promise 1: content by digest, then its signature, then the gate's verdict on it, then tags. Content and signature
+// release writes in this order: content by digest, then its signature, then the gate's verdict on it, then tags. Content and signature
 // are uploaded side by side, but the signature becomes visible only after the content, and tags only after both.
 func (j *job) release(ctx context.Context, s signing) error {
 	who, err := j.Gate.MaySign(ctx, j.component, s.tags, s.ref)

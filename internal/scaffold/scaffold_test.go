@@ -271,7 +271,7 @@ func TestPropose_refusals(t *testing.T) {
 	}
 }
 
-// TestPropose_existing: a config file has the last word, and what init would say shows only for comparison.
+// TestPropose_existing: a config file wins, and the proposal is shown only for comparison.
 func TestPropose_existing(t *testing.T) {
 	own := header + "discover: []\ncomponents: {all: {paths: [apps, infrastructure]}}\n"
 	o := fluxDemo().with(component.ConfigFile, own).checkout(t, onGitHub)

@@ -342,7 +342,7 @@ func AreReferences(data []byte) bool {
 	return true
 }
 
-// dotenvEncrypted demands that no assignment of a SOPS dotenv file was left in plain text.
+// dotenvEncrypted checks that no assignment of a SOPS dotenv file is in plain text.
 func dotenvEncrypted(data []byte) bool {
 	for line := range strings.Lines(string(data)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")

@@ -172,7 +172,7 @@ func matches(exact, pattern, got string) bool {
 }
 
 // anchored compiles pattern so that it must match the whole string: cosign and Flux do not anchor by themselves, and a
-// subject that merely contains the expected one belongs to somebody else.
+// subject that contains the expected one belongs to another identity.
 func anchored(pattern string) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	if err != nil {

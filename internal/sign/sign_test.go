@@ -181,7 +181,7 @@ func TestKeySignatures(t *testing.T) {
 	if sig := signAll(t, s, repo, a); sig.New() || len(repo.manifests) != before {
 		t.Error("the same identity signed the digest twice")
 	}
-	// Both formats are bound to this digest: copied beside another artifact, they count for nothing.
+	// Both formats are bound to this digest: copied to another artifact, they are invalid.
 	other := artifact("other")
 	if err := checked(t, v, repo, other.Digest, policy); !errors.Is(err, ErrUnsigned) {
 		t.Error("a bundle of another digest:", err)

@@ -94,7 +94,7 @@ func statementOf(st *intoto.Statement) (Statement, error) {
 	return out, out.Subject.Validate()
 }
 
-// Unverified is what a bundle states, and who it says has signed it. Nothing is checked: something else must vouch for the very bytes.
+// Unverified is what a bundle states, and the signer that it claims. Nothing is checked: the caller must have checked the bytes.
 func Unverified(raw []byte) (st Statement, by string, err error) {
 	var b bundle.Bundle
 	if err := b.UnmarshalJSON(raw); err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // ErrNoToken reports that no source of an ID token is at hand, ErrTokenExpired a token that is too old to be used, ErrAudience one that
-// is for somebody else than Sigstore.
+// is for another audience than Sigstore.
 var (
 	ErrNoToken      = errors.New("no identity token")
 	ErrTokenExpired = errors.New("the identity token has expired")
@@ -45,7 +45,7 @@ type idToken struct {
 	saved time.Time // when the file was written that it comes from
 }
 
-// clock compares this machine's clock with somebody else's. The zero value knows nothing of the other.
+// clock compares this machine's clock with that of a server. The zero value knows no server.
 type clock struct{ here, there time.Time }
 
 // tooFar is the difference between two clocks that is worth a word.

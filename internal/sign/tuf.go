@@ -21,7 +21,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// What TUF is asked for.
+// The files that TUF is asked for.
 const (
 	trustedRoot   = "trusted_root.json"
 	signingConfig = "signing_config.v0.2.json"
@@ -52,7 +52,7 @@ type TUF struct {
 
 	mu     sync.Mutex
 	client *tuf.Client
-	failed error // why there is no client; it is asked for once
+	failed error // why there is no client; it is made once
 	notes  []string
 }
 

@@ -57,7 +57,7 @@ type Verifier struct {
 	remembers atomic.Bool // whether payloads are kept
 	payloads  sync.Map    // hashes of the statements that were found valid
 
-	fresh sync.Map // bundles that this run has just made and checked, by freshBundle: they are looked at once more in their list
+	fresh sync.Map // bundles that this run has just made and checked, by freshBundle: their list is read again
 }
 
 // freshBundle is a bundle and the digest that it was made for.
@@ -428,7 +428,7 @@ func keyFault(keys []publicKey, err error) error {
 func certified(s certificate.Summary) Signed {
 	repository := s.SourceRepositoryURI
 	if repository == "" && s.GithubWorkflowRepository != "" {
-		repository = "https://github.com/" + s.GithubWorkflowRepository // certificates of before 2022
+		repository = "https://github.com/" + s.GithubWorkflowRepository // certificates from before 2022
 	}
 	return Signed{Identity: Identity{Issuer: s.Issuer, Subject: s.SubjectAlternativeName}, Format: Bundle, Claims: Claims{
 		Repository: repository, RepositoryID: s.SourceRepositoryIdentifier, Ref: cmp.Or(s.SourceRepositoryRef, s.GithubWorkflowRef),

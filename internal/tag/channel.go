@@ -59,7 +59,7 @@ type Step struct {
 	Mark     bool            // nothing but marks is missing
 	Closes   []digest.Digest // records of moves that were never finished
 	Skipped  []Target        // what publish does not put on the channel after this
-	Ignore   []string        // what the record says that its writer went on without
+	Ignore   []string        // newer records in doubt that the writer ignored
 	Note     string          // for people
 	NotMoved string          // why a publication that could have moved the channel did not: a warning
 }
@@ -76,8 +76,8 @@ func (v View) Promote(t Target) (Step, error) {
 }
 
 // Publish decides the move that follows the publication of a version: what Promote would refuse is no error here, since
-// publishing is done. Publish never takes the channel down, completes no move of another command, and does not bring back what a rollback
-// left or passed over. It moves nothing while the newest record is not known for sure: the error says why.
+// publishing is done. Publish never moves the channel to an older version, completes no move of another command, and does not return to a version that a
+// rollback left or passed over. It moves nothing while the newest record is in doubt: the error says why.
 func (v View) Publish(t Target) (Step, error) {
 	if err := v.forward(t); err != nil {
 		return Step{Note: fmt.Sprintf("%s stays where it is: %v", v.Name, err)}, nil
@@ -85,7 +85,7 @@ func (v View) Publish(t Target) (Step, error) {
 	there := t.Digest == v.Digest && !v.raises(t)
 	if err := v.Journal.Doubt(); err != nil && !there {
 		return Step{},
-			fmt.Errorf("%w; nothing moves %s by itself until somebody has looked: keos-oci history %s, then promote or roll back to a version",
+			fmt.Errorf("%w; nothing moves %s by itself until a person has checked it: keos-oci history %s, then promote or roll back to a version",
 				err, v.Name, v.Component)
 	}
 	if why := v.off(t); why != "" {
@@ -120,21 +120,24 @@ func (v View) Interrupted() (Step, bool) {
 
 // Previous is where a rollback without a version goes, the nearest first: what the channel pointed to before. Another tool's
 // move is what it undoes: then it goes to where the records say that the channel was. The error is ErrNoPrevious, or says
-// why the records do not tell for sure.
+// why the records are in doubt.
 func (v View) Previous() ([]Target, error) {
 	past, doubt := v.Journal.History(), v.Journal.Doubt()
 	standing, _ := v.Journal.Agreement()
 	if standing != Outside && len(past) > 0 && past[0].Digest == v.Digest {
 		past = past[1:]
 	}
+	advice := fmt.Sprintf("give a version: keos-oci rollback %s VERSION", v.Component)
 	switch {
 	case doubt != nil && !errors.Is(doubt, ErrDoubt):
-		return nil, fmt.Errorf("what was on %s before is not known for sure: %w; name a version", v.Name, doubt)
+		return nil, fmt.Errorf("the version before on %s is in doubt: %w; %s", v.Name, doubt, advice)
+	case len(past) == 0 && doubt != nil:
+		return nil, fmt.Errorf("%w: no earlier move of %s is recorded, and %w; %s", ErrNoPrevious, v.Name, doubt, advice)
 	case len(past) == 0:
-		return nil, fmt.Errorf("%w: the journal of %s does not say what was there before; name a version", ErrNoPrevious, v.Name)
+		return nil, fmt.Errorf("%w: no earlier move of %s is recorded; %s", ErrNoPrevious, v.Name, advice)
 	case doubt != nil && higher(past[0].Version, v.Version): // a rollback from there may be what is missing
-		return nil, fmt.Errorf("%s is at %s, and it is not known for sure that it was at %s before: %w; name a version", v.Name, v.Version,
-			past[0].Version, doubt)
+		return nil, fmt.Errorf("%s is at %s, and it is in doubt that it was at %s before: %w; %s", v.Name, v.Version, past[0].Version, doubt,
+			advice)
 	}
 	return past, nil
 }
@@ -235,7 +238,7 @@ func (v View) forward(t Target) error {
 	return nil
 }
 
-// off says why a publication leaves the channel alone, "" where nothing speaks against the move.
+// off says why a publication leaves the channel alone, "" where the move is allowed.
 func (v View) off(t Target) string {
 	for _, o := range v.Journal.SkippedVersions() {
 		switch {
@@ -275,7 +278,7 @@ func (v View) raises(t Target) bool {
 	return t.Digest == v.Digest && v.Rank == "" && higher(t.Version, v.Version)
 }
 
-// step is the move itself, with what has to be put on record beside it.
+// step is the move itself, with what has to be recorded, too.
 func (v View) step(action Action, t Target) Step {
 	s := Step{Move: t.Digest != v.Digest, Write: true, Skipped: v.offAfter(action, t), Ignore: v.Journal.Ignorable()}
 	var notes []string
@@ -298,10 +301,10 @@ func (v View) step(action Action, t Target) Step {
 	case s.Adopt:
 		notes = append(notes, v.Name+" was moved there outside keos-oci, which is recorded now")
 	case v.raises(t) && v.Version != "":
-		notes = append(notes, fmt.Sprintf("%s is what %s points to already, as %s: the new version is put on record", t.Version, v.Name,
+		notes = append(notes, fmt.Sprintf("%s is what %s points to already, as %s: the new version is recorded", t.Version, v.Name,
 			v.Version))
 	case !s.Move:
-		notes = append(notes, v.Name+" is there already, which is put on record")
+		notes = append(notes, v.Name+" is there already, which is recorded")
 	}
 	s.Note = strings.Join(notes, "; ")
 	return s

@@ -9,8 +9,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// newer are the records that count for nothing, or could not be checked, and whose names are newer than the newest valid
-// record, without those that somebody went on without on purpose.
+// newer are the records that are invalid or could not be checked, and that are newer than the newest valid
+// record. Records that a valid record ignores are not among them.
 func (j Journal) newer() []Entry {
 	var list []Entry
 	for _, e := range j.Entries {
@@ -24,12 +24,12 @@ func (j Journal) newer() []Entry {
 	return list
 }
 
-// ignored reports whether a valid record says that its writer went on without something.
+// ignored reports whether a valid record ignores another one.
 func (j Journal) ignored(what string) bool {
 	return slices.ContainsFunc(j.Entries, func(e Entry) bool { return e.Err == nil && slices.Contains(e.Ignores, what) })
 }
 
-// gaps are the records that a later one names as the one before it, and that are gone, by the later one.
+// gaps are the records after which one is missing: they refer to a record before them that is gone.
 func (j Journal) gaps() []Entry {
 	known := map[digest.Digest]bool{}
 	for _, e := range j.Entries {
@@ -53,15 +53,15 @@ func (j Journal) readPast(i int) bool {
 	})
 }
 
-// Why the newest record of a journal is not known for sure: ErrInvalid and ErrGap are both ErrDoubt.
+// Why the newest record of a journal is in doubt: ErrInvalid and ErrGap are both ErrDoubt.
 var (
 	ErrDoubt   = errors.New("the journal is in doubt")
 	ErrInvalid = fmt.Errorf("%w: invalid record", ErrDoubt)
 	ErrGap     = fmt.Errorf("%w: gap", ErrDoubt)
 )
 
-// Doubts says why the newest valid record is not known for sure, nothing when it is: newer records that are invalid or could
-// not be checked, and records that are gone. What moves by itself stops then. Errors of records that could not be read or
+// Doubts says why the newest valid record is in doubt, nothing when it is not: newer records that are invalid or could
+// not be checked, and records that are gone. Automatic moves stop then. Errors of records that could not be read or
 // checked are theirs, the others are ErrDoubt.
 func (j Journal) Doubts() []error {
 	var list []error
@@ -93,10 +93,10 @@ func (j Journal) Doubt() error {
 	return fmt.Errorf("%w, and %d more like it", list[0], len(list)-1)
 }
 
-// maxIgnores bounds what a record says of what its writer went on without.
+// maxIgnores bounds the list of ignored records in a record.
 const maxIgnores = 256
 
-// Ignorable is what a writer goes on without who moves the channel all the same: tags of records, and digests of those that are gone.
+// Ignorable lists what a writer ignores that moves the channel although it is in doubt: tags of records, and digests of missing ones.
 func (j Journal) Ignorable() []string {
 	var list []string
 	for _, e := range j.newer() {
@@ -114,7 +114,7 @@ func (j Journal) Findings() []string {
 	var list []string
 	followers := map[digest.Digest][]string{}
 	for i, e := range j.Entries {
-		if e.counts() && e.Previous != "" && j.closed(i) == "" && !j.ignored(e.Tag) { // who gave way left a fork, and lost nothing
+		if e.counts() && e.Previous != "" && j.closed(i) == "" && !j.ignored(e.Tag) { // a writer that withdrew its move leaves a fork, and nothing is lost
 			followers[e.Previous] = append(followers[e.Previous], e.Tag)
 		}
 	}
@@ -129,7 +129,7 @@ func (j Journal) Findings() []string {
 	return list
 }
 
-// SameNumber are pairs of valid records with the same number, the newer one first, of which none gave way to the other.
+// SameNumber are pairs of valid records with the same number, the newer one first, of which none was closed.
 func (j Journal) SameNumber() [][2]Entry {
 	var list [][2]Entry
 	seen := map[int]Entry{}

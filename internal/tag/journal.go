@@ -47,17 +47,17 @@ type Record struct {
 	// Closes are earlier records whose moves never take effect any more. Failed says that the registry refused the tag of a withdrawn move.
 	Closes []digest.Digest `json:"closes,omitempty"`
 	Failed bool            `json:"failed,omitempty"`
-	// Ignores is what the writer went on without: the tags of newer records that were invalid or could not be checked, and the
+	// Ignores is what the writer ignored: the tags of newer records that were invalid or could not be checked, and the
 	// digests of records that were gone.
 	Ignores []string `json:"ignores,omitempty"`
-	// Off are the versions above this one that rollbacks left or passed over, and that nobody promoted since.
+	// Skipped are the versions above this one that rollbacks left or passed over, and that nobody promoted since.
 	Skipped []Target `json:"off,omitempty"`
 }
 
 // Moves reports whether the record is of a move, its own or another tool's.
 func (r Record) Moves() bool { return r.Action != ActionClose && r.Action != ActionWithdraw }
 
-// Entry is a record as it was found in the registry. Err says why it counts for nothing, nil when it is valid.
+// Entry is a record as it was found in the registry. Err says why it is invalid, nil when it is valid.
 type Entry struct {
 	Record
 	Tag    string
@@ -90,10 +90,10 @@ type Journal struct {
 	Current digest.Digest // what the channel points to
 	Entries []Entry
 	Partial bool
-	Absent  []string // tags of records that those which were read name as the ones before them, and that the registry does not list
+	Absent  []string // tags of records that later records refer to, and that the registry does not list
 }
 
-// recordTag is <channel>.<UTC time to the millisecond>.<4 hex>; channels may hold dots, so it is read from its end.
+// recordTag is <channel>.<UTC time to the millisecond>.<4 hex>; channels may have dots, so it is read from its end.
 var recordTag = regexp.MustCompile(`^(.+)\.([0-9]{8}T[0-9]{9}Z)\.([0-9a-f]{4})$`)
 
 const recordTime = "20060102T150405.000"
@@ -104,7 +104,7 @@ func RecordTag(channel string, at time.Time, request string) string {
 	return RecordsAfter(channel, at) + "Z" + requestEnd(request)
 }
 
-// RecordsAfter is a name that the tags of all records from then on come behind, and those of older ones before.
+// RecordsAfter is a name for sorted lists of tags: newer records come after it, older ones before it.
 func RecordsAfter(channel string, at time.Time) string {
 	return channel + "." + strings.Replace(at.UTC().Format(recordTime), ".", "", 1)
 }
@@ -208,7 +208,7 @@ func (j Journal) Effective() (Entry, bool) {
 // Agreement says how the journal and the channel agree.
 type Agreement string
 
-// The standings: nothing recorded, the channel points to what a record says, a record was written but the channel not moved,
+// The agreements: nothing recorded, the channel points to what a record says, a record was written but the channel not moved,
 // somebody moved the channel without a record, or the newest records could not be checked.
 const (
 	Unrecorded  Agreement = "unrecorded"
@@ -248,7 +248,7 @@ const (
 	StateUnchecked = "cannot-check"
 )
 
-// State says what became of entry i. A move is done if it is marked, or if the channel points to where it went. One that is neither is
+// State is the outcome of entry i. A move is done if it is marked, or if the channel points to where it went. One that is neither is
 // pending as long as the channel points to where it came from. A later record may close it.
 func (j Journal) State(i int) string {
 	e := j.Entries[i]

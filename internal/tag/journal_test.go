@@ -183,7 +183,7 @@ func TestDecisions(t *testing.T) {
 	}{
 		{"first", ActionPromote, v(journal("")), to("1"), "move write"},
 		{"forward", ActionPromote, v(journal("1", ">1")), to("2"), "move write"},
-		{"there already", ActionPromote, v(journal("2", "1>2")), to("2"), "write: is there already, which is put on record"},
+		{"there already", ActionPromote, v(journal("2", "1>2")), to("2"), "write: is there already, which is recorded"},
 		{"backwards", ActionPromote, v(journal("2", "1>2")), to("1"), "backwards"},
 		{"pre-release", ActionPromote, v(journal("")), again("v1.0.0-rc.1", "1"), "pre-release"},
 		{"build metadata", ActionPromote, v(journal("")), again("v1.0.0+b", "1"), "invalid version"},
@@ -371,7 +371,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestDoubts: why the newest record is not known for sure, and what ends the doubt.
+// TestDoubts: why the newest record is in doubt, and what ends the doubt.
 func TestDoubts(t *testing.T) {
 	numbered := func(j Journal) Journal {
 		for i := range j.Entries {

@@ -9,7 +9,7 @@ import (
 	"github.com/stratio/keos-oci/internal/sign"
 )
 
-// ForClusters is what a cluster is told to check of a tag of c, as one policy: Flux takes exactly one issuer and one subject, so
+// ForClusters is the policy that clusters check for a tag of c, as one policy: Flux takes exactly one issuer and one subject, so
 // that several are put into one pattern. Former names of the repository are left out unless they are asked for: Flux cannot see
 // when something was signed. Keys are left out where identities are accepted as well.
 func (r *Rules) ForClusters(c component.Component, t string, former bool) (sign.Policy, error) {

@@ -110,7 +110,7 @@ type Question struct {
 	Ref        string // Git ref of the run that gives the tag of a commit; "" judges such a tag by the first channel that follows a branch
 	Artifact   pack.Artifact
 	All        bool            // read all signatures and judge by all rules, for people
-	Lenient    bool            // what cannot be known of release records is a note: for going back at night
+	Lenient    bool            // what cannot be known of release records is a note: for a rollback in an emergency
 	Signed     *sign.Signature // that this run has just attached
 	Unrecorded bool            // the release record is still to be written
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzEdit demands that no text makes an edit panic, and that what is added can be removed.
+// FuzzEdit checks that no text makes an edit panic, and that what is added can be removed.
 func FuzzEdit(f *testing.F) {
 	for _, text := range []string{
 		"",

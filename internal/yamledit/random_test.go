@@ -152,7 +152,7 @@ type editing struct {
 	kustomization bool
 }
 
-// edit adds one thing, and demands that the outcome is what was there with exactly this thing.
+// edit adds one thing, and checks that the outcome is what was there with exactly this thing.
 func (e *editing) edit() {
 	objects := e.objects()
 	name := fmt.Sprintf("new-%d", e.IntN(1_000_000))
@@ -244,7 +244,7 @@ func (e *editing) done(add, undo func([]byte) ([]byte, error), subtract func([]a
 	e.text, e.undo = after, append(e.undo, undo)
 }
 
-// keepsLines demands that all lines are still there in their order. A line with brackets can have more in it.
+// keepsLines checks that all lines are still there in their order. A line with brackets can have more in it.
 func keepsLines(t *testing.T, before, after string) {
 	t.Helper()
 	left := strings.Split(asLF(after), "\n")

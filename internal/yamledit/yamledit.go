@@ -153,7 +153,7 @@ func entry(mapping *yaml.Node, key string) (name, value *yaml.Node, err error) {
 	return name, value, nil
 }
 
-// verify demands that the text is YAML with these documents.
+// verify checks that the text is YAML with these documents.
 func verify(text sheet, want []*yaml.Node, line int) error {
 	fault := &Fault{line, "the lines here cannot be edited without changing something else: write one key or item on each line, " +
 		"and end the file with a newline", ErrUnsafe}
