@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stratio/keos-oci/internal/git"
+)
+
+// maxVerbs bounds how often tells, stands, holds and bears occur in all texts together. It only goes down.
+const maxVerbs = 0
+
+// unclear are turns that have no place in plain English, with a limit for those that still occur. Limits only go down. CONTRIBUTING.md
+// says how to write.
+var unclear = []struct {
+	turn  string // a regular expression, between word boundaries
+	limit int
+}{
+}
+
+// TestPlainWords: comments, messages, scripts and documents use plain words. The reference of commands, docs/cli, is made from Go files.
+func TestPlainWords(t *testing.T) {
+	texts := prose(t)
+	if found := occurrences(texts, "tells|stands|holds|bears"); len(found) > maxVerbs {
+		t.Errorf("tells, stands, holds and bears occur %d times, at most %d are allowed:\n%s", len(found), maxVerbs, strings.Join(found, "\n"))
+	}
+	for _, u := range unclear {
+		if found := occurrences(texts, u.turn); len(found) > u.limit {
+			t.Errorf("%q occurs %d times, at most %d are allowed: say it plainly\n%s", u.turn, len(found), u.limit, strings.Join(found, "\n"))
+		}
+	}
+}
+
+// prose reads the Go files, documents and scripts of this repository, by path.
+func prose(t *testing.T) map[string]string {
+	t.Helper()
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkout, err := git.Open(t.Context(), top)
+	if err != nil {
+		t.Skipf("no Git checkout: %v", err)
+	}
+	files, err := checkout.Files(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, f := range files {
+		switch filepath.Ext(f.Path) {
+		case ".go", ".md", ".txtar":
+		default:
+			continue
+		}
+		if strings.HasPrefix(f.Path, "docs/cli/") || f.Path == "cmd/keos-oci/words_test.go" {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(top, filepath.FromSlash(f.Path)))
+		if err != nil {
+			continue // a file that is deleted in the work tree
+		}
+		texts[f.Path] = string(data)
+	}
+	return texts
+}
+
+// occurrences lists the places of a turn as file:line.
+func occurrences(texts map[string]string, turn string) []string {
+	re := regexp.MustCompile(`(?i)\b(?:` + turn + `)\b`)
+	var found []string
+	for file, text := range texts {
+		for i, line := range strings.Split(text, "\n") {
+			for range re.FindAllString(line, -1) {
+				found = append(found, fmt.Sprintf("%s:%d: %s", file, i+1, strings.TrimSpace(line)))
+			}
+		}
+	}
+	return found
+}
