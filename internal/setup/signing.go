@@ -46,7 +46,7 @@ func (o *Opener) sigstore(ctx context.Context, rules *trust.Rules, workspace *co
 	if err != nil {
 		return nil, err
 	}
-	rules.Asked = s.Expected
+	rules.FromFlags = s.Expected
 	if s.VerifyOnly {
 		rules.Verifier = sign.NewVerifier(sign.VerifierOptions{Services: s.Services, KeyFiles: keys.accepted, AtHand: keys.atHand,
 			NotFound: isNotFound, Unanswered: registry.Unanswered})
