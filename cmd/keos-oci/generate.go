@@ -259,7 +259,7 @@ func (g *generateFlags) policy(ctx context.Context, svc *release.Service, c comp
 	if asked := g.signing.Expected; asked.IsZero() && key != "" && (!named || g.trust.Key != "" || g.signing.Key != "") {
 		return sign.Policy{Key: key}, nil
 	}
-	svc.Gate.Asked = g.signing.Expected
+	svc.Gate.FromFlags = g.signing.Expected
 	return svc.ClusterPolicy(ctx, c, t)
 }
 
