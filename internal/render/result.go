@@ -14,11 +14,16 @@ import (
 
 // Result is what a verb answers with, in each form that somebody reads. JSON and YAML are the value itself.
 type Result interface {
+	// Text writes the result for people.
 	Text(p *terminal.Page)
-	Markdown() string               // for a comment on a pull request; "" where nobody would read it there
+	// Markdown writes the result as Markdown.
+	Markdown() string // for a comment on a pull request; "" where nobody would read it there
+	// Annotations writes the annotations of a CI system.
 	Annotations() []finding.Finding // for CI, in the files that are to blame
-	Outputs() *Outputs              // for the steps that follow in a workflow; nil for none
-	Brief() any                     // the result without the texts that an output has no room for
+	// Outputs returns the outputs of a step in CI.
+	Outputs() *Outputs // for the steps that follow in a workflow; nil for none
+	// Brief writes the result in a few words.
+	Brief() any // the result without the texts that an output has no room for
 }
 
 // Outputs is what workflows ask for most.
