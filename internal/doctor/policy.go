@@ -97,7 +97,7 @@ func (p *patient) mayMove(ctx context.Context, who sign.Signed, c component.Comp
 	if ch.From == component.FromVersion {
 		var movers sign.Policies
 		if movers, err = p.Gate.Movers(c, ch); err == nil {
-			err = movers.Now().Judge(who)
+			err = movers.ForNewSignatures().Judge(who)
 		}
 	} else {
 		_, err = p.Gate.MaySign(ctx, c, []string{ch.Name}, "")
