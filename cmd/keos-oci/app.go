@@ -26,6 +26,7 @@ type app struct {
 	global   globalFlags
 
 	started  bool      // a command's own code runs: what fails before that is usage
+	answered bool      // a result was written to stdout
 	unnamed  bool      // the command asks no registry, and need not know one
 	rekor    *sign.Log // that audit searches; nil where none is named
 	progress *progress
@@ -64,6 +65,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitDone
 	}
 	a.explain(err)
+	if wantsJSON(args) && !a.answered {
+		_ = a.answerInJSON(err) // stderr has it
+	}
 	return a.exitCode(err)
 }
 

@@ -2,59 +2,82 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"slices"
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/cluster"
-	"github.com/stratio/keos-oci/internal/component"
-	"github.com/stratio/keos-oci/internal/finding"
+	"github.com/stratio/keos-oci/internal/exit"
 	"github.com/stratio/keos-oci/internal/flux"
-	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/migrate"
-	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 	"github.com/stratio/keos-oci/internal/scaffold"
-	"github.com/stratio/keos-oci/internal/setup"
-	"github.com/stratio/keos-oci/internal/sign"
-	"github.com/stratio/keos-oci/internal/tag"
 	"github.com/stratio/keos-oci/internal/terminal"
-	"github.com/stratio/keos-oci/internal/trust"
 )
 
-// Exit codes are part of the contract.
+// The exit codes, which are part of the contract.
 const (
-	exitDone   = 0 // done, or nothing to do
-	exitFailed = 1
-	exitUsage  = 2 // usage or config
-	exitNo     = 3 // the answer is no: unsigned, differs, immutable, backwards
+	exitDone   = exit.Done
+	exitFailed = exit.Failed
+	exitUsage  = exit.Usage
+	exitNo     = exit.No
 )
-
-// exitCode: any fault outweighs a "no", since the fault may hide another answer.
-func (a *app) exitCode(err error) int {
-	if !a.started {
-		return exitUsage
-	}
-	for _, usage := range []error{component.ErrConfig, component.ErrNoComponents, component.ErrUnknown, component.ErrNotVersionTag,
-		finding.ErrBaseline,
-		git.ErrNotCheckout, release.ErrRef, release.ErrFolder, trust.ErrNoPolicy, tag.ErrVersion, flux.ErrName, flux.ErrVariant, flux.ErrInput, scaffold.ErrLayout, scaffold.ErrInput, sign.ErrKey, migrate.ErrNoEntry, migrate.ErrNoOwner,
-		cluster.ErrConfig, errUsage} {
-		if errors.Is(err, usage) {
-			return exitUsage
-		}
-	}
-	for _, e := range single(err) {
-		if !release.IsNo(e) && !errors.Is(e, flux.ErrTaken) && !errors.Is(e, scaffold.ErrLacks) && !errors.Is(e, migrate.ErrStops) &&
-			!errors.Is(e, migrate.ErrIncomplete) {
-			return exitFailed
-		}
-	}
-	return exitNo
-}
 
 // errUsage is a command line that only a command itself can judge.
-var errUsage = setup.ErrUsage
+var errUsage = exit.ErrUsage
+
+// faults is the table of all errors: those of the verbs, and those that only commands know.
+func faults() exit.Table {
+	var over overtime
+	return slices.Concat(exit.Table{
+		{Is: func(err error) bool { return errors.As(err, &over) },
+			Hint: "give it more time with --timeout; running the same command again completes what is missing"},
+		{Err: cluster.ErrConfig, Code: "kubeconfig", Exit: exit.Usage,
+			Hint: "see what kubectl knows: kubectl config get-contexts; another file: --kubeconfig FILE"},
+		{Err: cluster.ErrForbidden, Code: "cluster-forbidden", Exit: exit.Failed,
+			Hint: "add the rule to a ClusterRole of this user, or bind the ClusterRole view, " +
+				"which has it where Flux was installed with its defaults"},
+		{Err: cluster.ErrLogin, Code: "cluster-login", Exit: exit.Failed, Hint: "try the same login: kubectl get kustomizations -A"},
+		{Err: cluster.ErrUnreachable, Code: "cluster-unreachable", Exit: exit.Failed,
+			Hint: "look at the address in the kubeconfig, and at what is in between: VPN, HTTPS_PROXY, NO_PROXY; then run the same command again"},
+	}, release.Faults(), exit.Table{
+		{Err: flux.ErrName, Code: "name", Exit: exit.Usage},
+		{Err: flux.ErrVariant, Code: "no-variant", Exit: exit.Usage},
+		{Err: flux.ErrInput, Code: "input", Exit: exit.Usage},
+		{Err: flux.ErrTaken, Code: "taken", Exit: exit.No},
+		{Err: scaffold.ErrLayout, Code: "layout", Exit: exit.Usage},
+		{Err: scaffold.ErrInput, Code: "input", Exit: exit.Usage},
+		{Err: scaffold.ErrLacks, Code: "lacks", Exit: exit.No},
+		{Err: migrate.ErrNoEntry, Code: "no-entry", Exit: exit.Usage},
+		{Err: migrate.ErrNoOwner, Code: "no-owner", Exit: exit.Usage},
+		{Err: migrate.ErrStops, Code: "stops", Exit: exit.No},
+		{Err: migrate.ErrIncomplete, Code: "incomplete", Exit: exit.No},
+	})
+}
+
+// known is what is known of one error. Before a command's own code runs, every error is one of usage.
+func (a *app) known(err error) exit.Found {
+	f := faults().Find(err)
+	if !a.started {
+		f.Code, f.Exit = exit.CodeUsage, exitUsage
+	}
+	return f
+}
+
+// exitCode: bad usage outweighs all, and any failure outweighs a "no", since the failure may hide another answer.
+func (a *app) exitCode(err error) int {
+	code := exitNo
+	for _, e := range single(err) {
+		switch a.known(e).Exit {
+		case exitUsage:
+			return exitUsage
+		case exitFailed:
+			code = exitFailed
+		}
+	}
+	return code
+}
 
 // single gives the errors of a result one by one, each of one component, or the only one there is.
 func single(err error) []error {
@@ -65,7 +88,7 @@ func single(err error) []error {
 	return []error{err}
 }
 
-// explain writes the error to stderr, with what to do about it where that is known. Each line bears the word error: a
+// explain writes the error to stderr, with what to do about it where that is known. Each line begins with the word error: a
 // registry's answer must not pass for output of ours or for a command to the CI system.
 func (a *app) explain(err error) {
 	errs := single(err)
@@ -87,59 +110,65 @@ func (a *app) early(err error) error {
 	return nil
 }
 
+// say writes errors to stderr. The first line of each ends with its code in brackets. Findings have the name of their rule instead.
 func (a *app) say(errs ...error) {
 	p := a.page(a.err)
 	for _, e := range errs {
+		code := a.bracketed(e)
 		for line := range strings.Lines(e.Error()) {
-			p.Say("%s %s\n", p.Paint(terminal.Red, "error:"), strings.TrimSuffix(line, "\n"))
+			p.Say("%s %s%s\n", p.Paint(terminal.Red, "error:"), strings.TrimSuffix(line, "\n"), code)
+			code = ""
 		}
 	}
-	if h := hint(errors.Join(errs...)); h != "" {
+	if h := a.hint(errs); h != "" {
 		p.Say("%s %s\n", p.Paint(terminal.Bold, "hint:"), h)
 	}
 }
 
-func hint(err error) string {
-	var late *registry.TimeoutError
-	var login *registry.LoginError
-	var advice *registry.AdviceError
-	var over overtime
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &over):
-		return "give it more time with --timeout; running the same command again completes what is missing"
-	case errors.Is(err, cluster.ErrConfig):
-		return "see what kubectl knows: kubectl config get-contexts; another file: --kubeconfig FILE"
-	case errors.Is(err, cluster.ErrForbidden):
-		return "add the rule to a ClusterRole of this user, or bind the ClusterRole view, which has it where Flux was installed with its defaults"
-	case errors.Is(err, cluster.ErrLogin):
-		return "try the same login: kubectl get kustomizations -A"
-	case errors.Is(err, cluster.ErrUnreachable):
-		return "look at the address in the kubeconfig, and at what is in between: VPN, HTTPS_PROXY, NO_PROXY; then run the same command again"
-	case errors.Is(err, sign.ErrTUF):
-		return "open the way to TUF, or name a file that has the trusted root: --trusted-root FILE"
-	case errors.As(err, &late) && late.Registry:
-		return "run the same command again; a slow registry needs a larger --registry-timeout"
-	case errors.As(err, &late):
-		return "run the same command again; a slow Sigstore needs a larger --sigstore-timeout"
-	case errors.As(err, &advice):
-		return "" // the error says what to do
-	case errors.Is(err, registry.ErrNoRegistry):
-		return "look at the address, and at what is in between: HTTP_PROXY, HTTPS_PROXY, NO_PROXY"
-	case errors.As(err, &authority):
-		return "name the file with the certificate of that authority: --registry-ca FILE"
-	case errors.As(err, &login):
-		return login.Do
-	case errors.Is(err, registry.ErrUnauthorized):
-		return "log in with keos-oci login, or check that the token may push to this repository"
-	case errors.Is(err, registry.ErrForbidden):
-		return "the login is accepted but may not do this: on GitHub the job needs permissions: {packages: write}"
-	case errors.Is(err, registry.ErrUnavailable):
-		return "nothing that was asked for is half done: run the same command again"
-	case errors.Is(err, sign.ErrPassword):
-		return "set COSIGN_PASSWORD"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return "running the same command again completes what is missing"
+// bracketed is the code of an error as it follows the message, "" where it says nothing more.
+func (a *app) bracketed(err error) string {
+	code := a.known(err).Code
+	if code == exit.CodeFailed || code == exit.CodeUsage || errors.Is(err, release.ErrRefused) {
+		return ""
 	}
-	return ""
+	return " [" + code + "]"
+}
+
+// hint is what to do about errors, of the kind that comes first in the table.
+func (a *app) hint(errs []error) string { return a.known(errors.Join(errs...)).Hint }
+
+// failure is an error in the place of a result.
+type failure struct {
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Hint    string `json:"hint,omitempty"`
+	} `json:"error"`
+}
+
+// answerInJSON writes an error to stdout where a program reads it, and the command has written no result there.
+func (a *app) answerInJSON(err error) error {
+	var out failure
+	f := a.known(single(err)[0])
+	out.Error.Code, out.Error.Message, out.Error.Hint = f.Code, err.Error(), f.Hint
+	return render.JSON(a.out, out)
+}
+
+// wantsJSON reports whether a command line asks for JSON, even one that cannot be parsed.
+func wantsJSON(args []string) bool {
+	output := ""
+	for i, arg := range args {
+		name, value, joined := strings.Cut(arg, "=")
+		switch {
+		case arg == "--":
+			return output == "json"
+		case (arg == "-o" || arg == "--output") && i+1 < len(args):
+			output = args[i+1]
+		case joined && (name == "-o" || name == "--output"):
+			output = value
+		case strings.HasPrefix(arg, "-o") && !joined:
+			output = strings.TrimPrefix(arg, "-o")
+		}
+	}
+	return output == "json"
 }

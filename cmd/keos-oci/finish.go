@@ -44,6 +44,7 @@ func (a *app) finish(result any, failed error) error {
 
 // print writes a result to stdout in the format of --output.
 func (a *app) print(result any) error {
+	a.answered = true
 	out := bufio.NewWriter(a.out)
 	err := a.format(out, result)
 	return errors.Join(err, out.Flush())

@@ -165,3 +165,21 @@ func TestMigrateStopsAreExplained(t *testing.T) {
 		t.Errorf("%d stops found", codes)
 	}
 }
+
+// TestErrorsAreExplained: the guide has the code of each error, and the table has each error once.
+func TestErrorsAreExplained(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guides/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[error]bool{}
+	for _, k := range faults() {
+		if k.Err != nil && seen[k.Err] {
+			t.Errorf("%v is in the table twice", k.Err)
+		}
+		seen[k.Err] = true
+		if k.Code != "" && !strings.Contains(string(guide), "["+k.Code+"]") {
+			t.Errorf("the guide does not explain [%s]: %v", k.Code, k.Err)
+		}
+	}
+}

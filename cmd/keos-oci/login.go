@@ -12,7 +12,6 @@ import (
 
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/render"
-	"github.com/stratio/keos-oci/internal/setup"
 )
 
 func (a *app) loginCmd() *cobra.Command {
@@ -77,10 +76,10 @@ func (a *app) registryClient(address string) (*registry.Client, string, error) {
 		scheme, host = "", scheme
 	}
 	if scheme != "" && scheme != "http" && scheme != "https" || strings.ContainsAny(host, "/@") {
-		return nil, "", fmt.Errorf("%w: %s is not a registry: give HOST or HOST:PORT alone, without a path", setup.ErrUsage, address)
+		return nil, "", fmt.Errorf("%w: %s is not a registry: give HOST or HOST:PORT alone, without a path", errUsage, address)
 	}
 	if _, err := name.NewRegistry(host, name.StrictValidation); err != nil {
-		return nil, "", fmt.Errorf("%w: %s is not a registry: give HOST or HOST:PORT", setup.ErrUsage, address)
+		return nil, "", fmt.Errorf("%w: %s is not a registry: give HOST or HOST:PORT", errUsage, address)
 	}
 	client, err := a.opener().ForHost(host, scheme)
 	return client, host, err
@@ -90,7 +89,7 @@ func (a *app) registryClient(address string) (*registry.Client, string, error) {
 func (a *app) credentials(host, user string, fromStdin bool) (string, string, error) {
 	switch {
 	case fromStdin && user == "":
-		return "", "", fmt.Errorf("%w: --password-stdin needs the user: --username USER", setup.ErrUsage)
+		return "", "", fmt.Errorf("%w: --password-stdin needs the user: --username USER", errUsage)
 	case fromStdin:
 		raw, err := io.ReadAll(io.LimitReader(a.in, maxPassword))
 		if err != nil {
@@ -98,7 +97,7 @@ func (a *app) credentials(host, user string, fromStdin bool) (string, string, er
 		}
 		return user, strings.TrimRight(string(raw), "\r\n"), notEmpty(strings.TrimRight(string(raw), "\r\n"))
 	case !a.interactive():
-		return "", "", fmt.Errorf("%w: there is no terminal to ask for the password: use --username USER --password-stdin", setup.ErrUsage)
+		return "", "", fmt.Errorf("%w: there is no terminal to ask for the password: use --username USER --password-stdin", errUsage)
 	}
 	a.closeProgress() // nothing is drawn over the prompt
 	if user == "" {
@@ -121,7 +120,7 @@ const maxPassword = 1 << 20
 
 func notEmpty(password string) error {
 	if password == "" {
-		return fmt.Errorf("%w: the password is empty", setup.ErrUsage)
+		return fmt.Errorf("%w: the password is empty", errUsage)
 	}
 	return nil
 }

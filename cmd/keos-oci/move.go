@@ -98,7 +98,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 				return fmt.Errorf("%w: --expect: %w", errUsage, err)
 			}
 		}
-		if req.Unrecorded && slices.ContainsFunc(req.Items, func(i release.MoveItem) bool { return i.Version == "" }) {
+		if req.Unrecorded && slices.ContainsFunc(req.Items, func(i release.MoveItem) bool { return i.Version == nil }) {
 			return fmt.Errorf("%w: --unrecorded needs a version to go to", errUsage)
 		}
 		if req.Anchor, err = anchor.open(); err != nil {
@@ -197,13 +197,17 @@ func (a *app) moveItems(verb string, args []string, file string) ([]release.Move
 	case file != "":
 		return a.itemsFrom(verb, file)
 	}
-	switch args = splitTarget(args); {
-	case len(args) == 2:
-		return []release.MoveItem{{Component: args[0], Version: args[1]}}, nil
-	case len(args) == 1 && verb == "rollback":
-		return []release.MoveItem{{Component: args[0]}}, nil
+	item, err := moveItem(splitTarget(args))
+	return []release.MoveItem{item}, err
+}
+
+// moveItem reads COMPONENT [VERSION].
+func moveItem(fields []string) (item release.MoveItem, err error) {
+	item.Component = fields[0]
+	if len(fields) == 2 {
+		item.Version, err = tag.ParseVersion(fields[1])
 	}
-	return nil, fmt.Errorf("%w: %s takes a component and a version", errUsage, verb)
+	return item, err
 }
 
 func (a *app) itemsFrom(verb, file string) ([]release.MoveItem, error) {
@@ -225,13 +229,12 @@ func (a *app) itemsFrom(verb, file string) ([]release.MoveItem, error) {
 		switch {
 		case len(fields) == 0:
 			continue
-		case len(fields) == 2:
-			if _, err := tag.ParseVersion(fields[1]); err != nil {
+		case len(fields) == 2, len(fields) == 1 && verb == "rollback":
+			item, err := moveItem(fields)
+			if err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", file, line, err)
 			}
-			items = append(items, release.MoveItem{Component: fields[0], Version: fields[1]})
-		case len(fields) == 1 && verb == "rollback":
-			items = append(items, release.MoveItem{Component: fields[0]})
+			items = append(items, item)
 		default:
 			return nil, fmt.Errorf("%w: %s:%d: want COMPONENT VERSION", errUsage, file, line)
 		}

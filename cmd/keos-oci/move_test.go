@@ -274,7 +274,7 @@ func TestTamperedJournal(t *testing.T) {
 		}, "invalid", "v1.0.0"},
 		"tagged to another time": {func(t *testing.T, s *sandbox) {
 			rewrite(t, s, oldest.Tag, later("2099"), func(*ocispec.Manifest) {})
-		}, "it is a record of 20", "v1.0.0"},
+		}, "the time of this record is 20", "v1.0.0"},
 		"tagged to another channel": {func(t *testing.T, s *sandbox) {
 			rewrite(t, s, oldest.Tag, strings.Replace(later("2099"), "latest-stable", "other", 1), func(*ocispec.Manifest) {})
 		}, "", "v1.0.0"},
@@ -309,7 +309,7 @@ func TestTamperedJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 			copyRecord(t, s, "backend", h.Moves[0].Tag, "frontend", later("2099"))
-		}, "it is a record of backend", "v1.0.0"},
+		}, "this record belongs to backend", "v1.0.0"},
 		"dropped": {func(t *testing.T, s *sandbox) {
 			repo := open(t, s, "frontend")
 			desc, _, err := repo.Manifest(t.Context(), oldest.Tag)
@@ -580,7 +580,7 @@ func TestPendingIsReported(t *testing.T) {
 		t.Errorf("latest-stable is %s", got)
 	}
 	if r := s.must("status", "frontend"); !strings.Contains(r.stdout, "pending") ||
-		!strings.Contains(r.stdout, "a move to v3.0.0 was begun and not finished") {
+		!strings.Contains(r.stdout, "unfinished move to v3.0.0") {
 		t.Error(r)
 	}
 	before := s.history(t)

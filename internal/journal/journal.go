@@ -307,13 +307,14 @@ func (l *Journal) about(e *tag.Entry, st sign.Statement) error {
 	case st.Type != recordMeaning:
 		return fmt.Errorf("it states %s", st.Type)
 	case !l.named(st.Repository) || e.Component != l.o.Component:
-		return fmt.Errorf("it is a record of %s (%s)", e.Component, st.Repository)
+		return fmt.Errorf("this record belongs to %s (%s); if this registry is a mirror, set mirrors in keos-oci.yaml", e.Component,
+			st.Repository)
 	case st.Subject != recordSubject(e.Record):
 		return errors.New("it was signed for another digest")
 	case e.Channel != channel:
-		return fmt.Errorf("it is a record of channel %s", e.Channel)
+		return fmt.Errorf("this record belongs to the channel %s", e.Channel)
 	case !e.Time.Equal(at):
-		return fmt.Errorf("it is a record of %s", e.Time.UTC().Format(time.RFC3339Nano))
+		return fmt.Errorf("the time of this record is %s, and its tag has another one", e.Time.UTC().Format(time.RFC3339Nano))
 	}
 	return nil
 }
@@ -424,14 +425,7 @@ func empty() ocispec.Descriptor {
 
 // store writes a record. The empty blob is there wherever keos-oci published; elsewhere the registry misses it.
 func (l *Journal) store(ctx context.Context, name string, desc ocispec.Descriptor, raw []byte) error {
-	err := l.o.Repo.Tag(ctx, desc, raw, name)
-	if !errors.Is(err, registry.ErrMissingBlob) {
-		return err
-	}
-	if err := l.o.Repo.PushBlob(ctx, empty(), ocispec.DescriptorEmptyJSON.Data); err != nil {
-		return err
-	}
-	return l.o.Repo.Tag(ctx, desc, raw, name)
+	return registry.WithEmptyBlob(ctx, l.o.Repo, func(ctx context.Context) error { return l.o.Repo.Tag(ctx, desc, raw, name) })
 }
 
 func asMap(v any) (map[string]any, error) {

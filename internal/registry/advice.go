@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
@@ -58,9 +57,9 @@ func (r *Repository) advise(ref string, err error) error {
 		return &AdviceError{host + " does not use TLS: pass --plain-http", ErrUnavailable, err}
 	case isUploadAddress(err):
 		return &AdviceError{host + ": its reverse proxy sends wrong upload addresses; " +
-			"it must pass the header Host with its port, and X-Forwarded-Proto", nil, err}
+			"it must pass the header Host with its port, and X-Forwarded-Proto", ErrUploadAddress, err}
 	case status(err) == http.StatusMethodNotAllowed && isWrite(err):
-		return &AdviceError{host + " is a read-only mirror: publish to its origin", nil, err}
+		return &AdviceError{host + " is a read-only mirror: publish to its origin", ErrReadOnly, err}
 	case sentinel != nil && isWrite(err) && r.loggedIn() && (errors.Is(sentinel, ErrUnauthorized) || !isTag(ref)):
 		return &AdviceError{r.pushAdvice(), sentinel, err}
 	}
@@ -104,9 +103,10 @@ func isTag(ref string) bool { return ref != "" && digest.Digest(ref).Validate() 
 
 // loggedIn reports whether docker's config has a login for the registry.
 func (r *Repository) loggedIn() bool {
-	// The refused request has read the login already: it is cached.
-	cred, err := r.client.auth.Credential(context.Background(), r.remote.Reference.Host())
-	return err == nil && cred != (auth.Credential{})
+	// The refused request has read the login already: it is kept.
+	ref := r.remote.Reference
+	login, err := r.client.logins.find(context.Background(), ref.Host(), ref.Repository)
+	return err == nil && login.Found()
 }
 
 // pushAdvice explains why a login is refused for a write. Reads that worked before show that the login may pull.
@@ -117,25 +117,45 @@ func (r *Repository) pushAdvice() string {
 	return "the login may not push to " + r.name.String()
 }
 
-// plainToTLS recognises what web servers answer to plain HTTP on a port for TLS. The body of resp can still be read afterwards.
-func plainToTLS(req *http.Request, resp *http.Response) error {
-	if resp.StatusCode != http.StatusBadRequest || req.URL.Scheme != "http" || !isRegistry(req) || req.Method == http.MethodHead {
+// plainToTLS recognises what web servers answer to plain HTTP on a port for TLS. The answer to HEAD has no text, so the same is asked with
+// GET. The body of resp can still be read afterwards.
+func (t *pages) plainToTLS(req *http.Request, resp *http.Response) error {
+	if req.URL.Scheme != "http" || !isRegistry(req) {
 		return nil
 	}
-	body, err := io.ReadAll(resp.Body)
+	answer := resp
+	if req.Method == http.MethodHead {
+		again, err := t.next.RoundTrip(getOf(req, req.URL.Path))
+		if err != nil {
+			return err
+		}
+		defer again.Body.Close()
+		answer = again
+	}
+	start, err := io.ReadAll(io.LimitReader(answer.Body, maxPlainAnswer))
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	if answer == resp {
+		resp.Body = readCloser{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
+	}
 	for _, text := range []string{
 		"HTTP request to an HTTPS server",       // Go: net/http, Traefik, Caddy
 		"plain HTTP request was sent to HTTPS",  // nginx
 		"speaking plain HTTP to an SSL-enabled", // Apache
 	} {
-		if strings.Contains(string(body), text) {
+		if strings.Contains(string(start), text) {
 			return &AdviceError{fmt.Sprintf("%s uses TLS, and the request was plain HTTP: use https:// or --plain-http=false", req.URL.Host),
-				ErrNoRegistry, nil}
+				errors.Join(ErrNoRegistry, ErrSpeaksTLS), nil}
 		}
 	}
 	return nil
+}
+
+// maxPlainAnswer is how much of an answer in plain HTTP is read: the pages that web servers send have a few hundred bytes.
+const maxPlainAnswer = 4 << 10
+
+type readCloser struct {
+	io.Reader
+	io.Closer
 }

@@ -97,14 +97,9 @@ func (e *entry) listedByAPI(ctx context.Context) ([]ocispec.Descriptor, error) {
 
 // store writes the entry's manifest. Its config, the empty object, is mostly there already: artifacts have the same one.
 func (e *entry) store(ctx context.Context, ref string) error {
-	err := e.Tag(ctx, e.desc, e.raw, ref) // where tags are immutable, an answer that was lost is found out there
-	if !errors.Is(err, ErrMissingBlob) {
-		return err
-	}
-	if err := e.PushBlob(ctx, ocispec.DescriptorEmptyJSON, ocispec.DescriptorEmptyJSON.Data); err != nil {
-		return err
-	}
-	return e.Tag(ctx, e.desc, e.raw, ref)
+	return WithEmptyBlob(ctx, e, func(ctx context.Context) error {
+		return e.Tag(ctx, e.desc, e.raw, ref) // where tags are immutable, an answer that was lost is found out there
+	})
 }
 
 // listedInIndex announces the entry and adds it to the index until it is there for good.

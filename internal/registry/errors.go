@@ -15,7 +15,9 @@ import (
 
 // What a registry may answer, for errors.Is. ErrUnauthorized is a missing or refused login, ErrForbidden a login
 // without the right, ErrUnavailable a fault that did not pass within the retries, ErrNoRegistry an answer of another server, ErrImmutable a
-// tag that the registry itself does not let change, ErrMissingBlob a manifest whose blobs are not all there.
+// tag that the registry itself does not let change, ErrMissingBlob a manifest whose blobs are not all there. ErrSpeaksTLS is the answer to
+// plain HTTP of a registry that uses TLS, ErrReadOnly that of a mirror to a write, ErrUploadAddress an upload that a reverse proxy sends to
+// another place.
 var (
 	ErrNotFound     = errors.New("not found")
 	ErrUnauthorized = errors.New("not logged in")
@@ -24,6 +26,10 @@ var (
 	ErrNoRegistry   = errors.New("no registry answers")
 	ErrImmutable    = errors.New("the registry does not let this tag change")
 	ErrMissingBlob  = errors.New("a blob of the manifest is missing")
+
+	ErrSpeaksTLS     = errors.New("the registry uses TLS, and the request was plain HTTP")
+	ErrReadOnly      = errors.New("the registry is a read-only mirror")
+	ErrUploadAddress = errors.New("the reverse proxy of the registry sends wrong upload addresses")
 )
 
 // Unanswered reports whether an error leaves it open what a registry has, as opposed to an answer that is damaged, too large or no.

@@ -38,7 +38,7 @@ func (t *pages) RoundTrip(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode < http.StatusMultipleChoices && hasContent(req):
 		err = t.read(req, resp)
 	case resp.StatusCode == http.StatusBadRequest:
-		err = plainToTLS(req, resp)
+		err = t.plainToTLS(req, resp)
 	case resp.StatusCode == http.StatusNotFound && isRegistry(req) && !inJSON(mediaType(resp)):
 		err = t.absent(req, resp)
 	}
@@ -116,15 +116,20 @@ func (t *pages) absent(req *http.Request, resp *http.Response) error {
 
 // get asks for another path in the same way, and answers with the status and the media type.
 func (t *pages) get(req *http.Request, path string) (status int, kind string, err error) {
-	again := req.Clone(req.Context())
-	again.Method, again.URL.Path, again.URL.RawPath, again.URL.RawQuery = http.MethodGet, path, "", ""
-	again.Body, again.GetBody, again.ContentLength = nil, nil, 0
-	resp, err := t.next.RoundTrip(again)
+	resp, err := t.next.RoundTrip(getOf(req, path))
 	if err != nil {
 		return 0, "", err
 	}
 	resp.Body.Close()
 	return resp.StatusCode, mediaType(resp), nil
+}
+
+// getOf is a request for another path of the same host, in the same way.
+func getOf(req *http.Request, path string) *http.Request {
+	again := req.Clone(req.Context())
+	again.Method, again.URL.Path, again.URL.RawPath, again.URL.RawQuery = http.MethodGet, path, "", ""
+	again.Body, again.GetBody, again.ContentLength = nil, nil, 0
+	return again
 }
 
 // hasContent reports whether an answer is read. Answers to writes are not read, and Quay calls them HTML. Blobs are checked by their digest.

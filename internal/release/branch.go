@@ -15,97 +15,100 @@ import (
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
+// compared is the artifact whose content decides whether the component changed.
+type compared struct {
+	tag      string
+	artifact pack.Artifact
+	found    bool
+	repaired string // why it has this content and is not left alone, "" where it has other content
+}
+
 // publishBranch publishes what a branch has. Unchanged is what the gate accepts with this content; anything else with this
 // content is repaired.
-func (j *job) publishBranch(ctx context.Context) error {
+func (j *job) publishBranch(ctx context.Context, out PublishedComponent) (PublishedComponent, error) {
 	channels := j.follows()
 	if j.dirty && !j.run.AllowDirty {
 		channels = nil
 	}
-	compared := j.comparedTag(channels)
-	current, found, err := j.artifact(ctx, compared)
-	if err != nil {
-		return err
+	was := compared{tag: j.comparedTag(channels)}
+	var err error
+	if was.artifact, was.found, err = readArtifact(ctx, j.repo, was.tag); err != nil {
+		return out, err
 	}
-	if found && current.ContentDigest() == j.tree.ContentDigest && (!current.Dirty() || j.dirty) {
-		v := j.Gate.Judge(ctx, j.question(current, compared))
-		if v.Answer == trust.Accepted {
-			return j.unchanged(ctx, current, v, compared)
+	switch current := was.artifact; {
+	case was.found && current.ContentDigest() == j.tree.ContentDigest && (!current.Dirty() || j.dirty):
+		v := j.gate.Judge(ctx, j.question(current, was.tag))
+		untold := j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy)
+		if untold {
+			out.note("%s has this content; whether its signature is accepted cannot be told: %v", was.tag, v.Err)
 		}
-		if j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy) {
-			j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s has this content; whether its signature is accepted cannot be told: %v", compared, v.Err))
-			return j.unchanged(ctx, current, v, compared)
+		if untold || v.Answer == trust.Accepted {
+			return j.unchanged(ctx, out, was, v)
 		}
 		if !trust.IsUnsigned(v.Err) {
-			return v.Err
+			return out, v.Err
 		}
-		j.out.Repaired = fmt.Sprintf("%s pointed to %s with this content, which is refused: %v", compared, current.Descriptor.Digest, v.Err)
-	} else if found && !j.run.AllowOlder && len(channels) > 0 {
-		if err := j.refuseOlder(ctx, current, channels[0].Name); err != nil {
-			return err
+		was.repaired = fmt.Sprintf("%s pointed to %s with this content, which is refused: %v", was.tag, current.Descriptor.Digest, v.Err)
+	case was.found && !j.run.AllowOlder && len(channels) > 0:
+		note, err := j.refuseOlder(ctx, current, channels[0].Name)
+		out.Notes = append(out.Notes, note...)
+		if err != nil {
+			return out, err
 		}
 	}
-	layer, err := j.pass(ctx)
-	if err != nil {
-		return err
-	}
-	built, err := j.newArtifact(layer)
-	if err != nil {
-		return err
-	}
-	again := false
-	if j.out.Repaired != "" {
-		var was pack.Built
-		if was, again = j.rebuilt(ctx, current, layer); again {
-			built = was
-			j.out.Repaired += "; it is what this repository published, so it was signed again"
-		} else {
-			j.out.Repaired += "; it was replaced"
-		}
-		j.out.Notes = append(j.out.Notes, j.out.Repaired)
-	}
-	return j.publishBuilt(ctx, built, layer, channels, current, found, again)
+	return j.publishChanged(ctx, out, channels, was)
 }
 
-// publishBuilt signs and tags an artifact of the branch. One that is only signed again has its tags already.
-func (j *job) publishBuilt(ctx context.Context, built pack.Built, layer pack.Layer, channels following, current pack.Artifact, found,
-	again bool) error {
-	digest := built.Artifact().Descriptor.Digest
-	j.out.Digest = digest
-	state := tag.State{}
-	if found {
-		state[channels.first()] = current.Descriptor.Digest
+// publishChanged builds, signs and tags what the branch has. Where the artifact that was there is what this repository published, that one
+// is signed again, and has its tags already.
+func (j *job) publishChanged(ctx context.Context, out PublishedComponent, channels following, was compared) (PublishedComponent, error) {
+	c, warnings, err := j.pass(ctx)
+	out.Warnings, out.Repaired = warnings, was.repaired
+	if err != nil {
+		return out, err
 	}
-	ours := found && current.ContentDigest() != ""
-	s := signing{built: &built, layer: &layer, ours: ours, tags: append(channels.names(), j.commitTag()), ref: j.run.ref.git()}
-	s.plan = func(ctx context.Context) (tag.Plan, bool, error) {
-		return j.planBranch(ctx, state, channels, digest, ours)
+	built, err := j.newArtifact(c)
+	if err != nil {
+		return out, err
 	}
-	if again {
-		s.plan = func(context.Context) (tag.Plan, bool, error) { return nil, true, nil }
+	again := false
+	if was.repaired != "" {
+		var same pack.Built
+		if same, again = j.rebuilt(ctx, was.artifact, c); again {
+			built = same
+			out.Repaired += "; it is what this repository published, so it was signed again"
+		} else {
+			out.Repaired += "; it was replaced"
+		}
+		out.Notes = append(out.Notes, out.Repaired)
 	}
-	if j.run.DryRun {
-		return j.dryRun(ctx, s.plan)
+	s := j.stage(built, c)
+	out.Digest = s.artifact.Descriptor.Digest
+	s.ours = was.found && was.artifact.ContentDigest() != ""
+	s.tags, s.ref = append(channels.names(), j.commitTag()), j.run.ref.git()
+	if s.plan = tagged; !again {
+		s.plan = func(ctx context.Context) (tag.Plan, bool, error) {
+			return j.planBranch(ctx, was, channels, out.Digest, s.ours)
+		}
 	}
-	return j.release(ctx, s)
+	return j.finish(ctx, out, s)
 }
 
 // refuseOlder keeps a channel from following an older commit. Only an artifact that the gate accepts can say how new it is.
-func (j *job) refuseOlder(ctx context.Context, current pack.Artifact, channel string) error {
+func (j *job) refuseOlder(ctx context.Context, current pack.Artifact, channel string) (notes, error) {
 	how, err := j.older(ctx, current)
 	if how == "" || err != nil {
-		return err
+		return nil, err
 	}
-	v := j.Gate.Judge(ctx, j.question(current, channel))
+	v := j.gate.Judge(ctx, j.question(current, channel))
 	switch {
 	case v.Answer == trust.Accepted:
-		return fmt.Errorf("%w: %s:%s is of %s, and %s; to go back on purpose, say --allow-older", ErrOlder,
+		return nil, fmt.Errorf("%w: %s:%s is of %s, and %s; to go back on purpose, say --allow-older", ErrOlder,
 			j.component.Repository, channel, current.Revision(), how)
 	case !trust.IsUnsigned(v.Err):
-		return v.Err
+		return nil, v.Err
 	}
-	j.out.Notes = append(j.out.Notes, fmt.Sprintf("%s pointed to %s, which is refused: %v", channel, current.Descriptor.Digest, v.Err))
-	return nil
+	return notes{fmt.Sprintf("%s pointed to %s, which is refused: %v", channel, current.Descriptor.Digest, v.Err)}, nil
 }
 
 // following is the channels that a branch moves.
@@ -150,7 +153,7 @@ func (j *job) comparedTag(channels following) string {
 	return j.commitTag()
 }
 
-// commitTag is the immutable tag of this commit. What a dirty work tree holds is not the commit's content, so it gets a
+// commitTag is the immutable tag of this commit. What a dirty work tree has is not the commit's content, so it gets a
 // tag of its own.
 func (j *job) commitTag() string {
 	t := tag.Commit(j.run.ref.Branch, j.run.commit.Hash)
@@ -167,15 +170,15 @@ func (j *job) older(ctx context.Context, current pack.Artifact) (string, error) 
 	if ref != j.run.ref.Branch || hash == j.run.commit.Hash {
 		return "", nil
 	}
-	has, err := j.Checkout.HasCommit(ctx, hash)
+	has, err := j.service.Checkout.HasCommit(ctx, hash)
 	if err != nil {
 		return "", err
 	}
 	if has {
-		if older, err := j.Checkout.IsAncestor(ctx, j.run.commit.Hash, hash); older || err != nil {
+		if older, err := j.service.Checkout.IsAncestor(ctx, j.run.commit.Hash, hash); older || err != nil {
 			return fmt.Sprintf("%s is an ancestor of that commit", short(j.run.commit.Hash)), err
 		}
-		if newer, err := j.Checkout.IsAncestor(ctx, hash, j.run.commit.Hash); newer || err != nil || !j.Checkout.Shallow() {
+		if newer, err := j.service.Checkout.IsAncestor(ctx, hash, j.run.commit.Hash); newer || err != nil || !j.service.Checkout.Shallow() {
 			return "", err
 		}
 	}
@@ -183,17 +186,21 @@ func (j *job) older(ctx context.Context, current pack.Artifact) (string, error) 
 		return "", nil
 	}
 	why := "this clone does not have that commit, so that only the times of the two commits tell: git fetch"
-	if j.Checkout.Shallow() {
+	if j.service.Checkout.Shallow() {
 		why = "this clone is shallow, so that only the times of the two commits tell: fetch the whole history with git fetch --unshallow (fetch-depth: 0 in actions/checkout)"
 	}
 	return fmt.Sprintf("%s was committed before that commit; %s", short(j.run.commit.Hash), why), nil
 }
 
-// planBranch moves the commit's tag and the channels. What is not ours yet needs a listing of the tags: it tells whether
+// planBranch moves the commit's tag and the channels. What is not ours yet needs a listing of the tags: it shows whether
 // the repository is new, which saves the look-ups of signatures. shared says that the commit's tag is there: then others may be
 // signing the artifact, too.
-func (j *job) planBranch(ctx context.Context, state tag.State, channels following, to digest.Digest, ours bool) (_ tag.Plan, shared bool,
+func (j *job) planBranch(ctx context.Context, was compared, channels following, to digest.Digest, ours bool) (_ tag.Plan, shared bool,
 	err error) {
+	state := tag.State{}
+	if was.found {
+		state[channels.first()] = was.artifact.Descriptor.Digest
+	}
 	commit := j.commitTag()
 	known, err := j.exists(ctx, commit, ours)
 	if err != nil {
@@ -227,25 +234,25 @@ func (j *job) exists(ctx context.Context, name string, ours bool) (digest.Digest
 }
 
 // unchanged has nothing to do but, with Resign, to sign what is there: what the gate accepts, and whose layer is the content.
-func (j *job) unchanged(ctx context.Context, current pack.Artifact, v trust.Verdict, compared string) error {
-	j.out.Status, j.out.Digest = StatusUnchanged, current.Descriptor.Digest
+func (j *job) unchanged(ctx context.Context, out PublishedComponent, was compared, v trust.Verdict) (PublishedComponent, error) {
+	out.Status, out.Digest = StatusUnchanged, was.artifact.Descriptor.Digest
 	if !j.run.Resign || j.run.DryRun {
-		return nil
+		return out, nil
 	}
-	if err := j.contentOf(ctx, current); err != nil {
-		return err
+	if err := j.contentOf(ctx, was.artifact); err != nil {
+		return out, err
 	}
 	pass, err := v.Pass()
 	if err != nil {
-		return err
+		return out, err
 	}
-	_, err = j.addSignature(ctx, pass, j.question(current, compared))
-	return err
+	signed, _, err := j.addSignature(ctx, pass, j.question(was.artifact, was.tag))
+	return out.signedBy(signed), err
 }
 
 // contentOf demands that the layer which the registry gives is the content of the checkout.
 func (j *job) contentOf(ctx context.Context, a pack.Artifact) error {
-	got, err := j.Gate.Content(ctx, j.component, a)
+	got, err := j.gate.Content(ctx, j.component, a)
 	if err == nil && got != j.tree.ContentDigest {
 		err = fmt.Errorf("%w: %s has the content %s, and the checkout %s", trust.ErrForeign, a.Descriptor.Digest, got, j.tree.ContentDigest)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/exit"
 )
 
 func TestUnified(t *testing.T) {
@@ -230,10 +231,10 @@ func TestDiffersIsAnAnswer(t *testing.T) {
 	if err := (&DiffResult{Equal: true}).Err(); err != nil {
 		t.Error(err)
 	}
-	if err := (&DiffResult{}).Err(); !IsNo(err) || Code(err) != "differs" {
-		t.Errorf("%v: %s", err, Code(err))
+	if err := (&DiffResult{}).Err(); Faults().Find(err).Exit != exit.No || code(err) != "differs" {
+		t.Errorf("%v: %s", err, code(err))
 	}
-	if err := knowVariants(component.Component{Name: "a"}, []string{"x"}); err == nil || Code(err) != "unknown" {
+	if err := knowVariants(component.Component{Name: "a"}, []string{"x"}); err == nil || code(err) != "unknown" {
 		t.Error(err)
 	}
 }

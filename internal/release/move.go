@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/exit"
 	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
@@ -17,8 +21,14 @@ import (
 // ErrExpect reports a channel that does not name what --expect says.
 var ErrExpect = errors.New("unexpected digest")
 
-// MoveItem is one component to move. An empty Version is where a rollback goes by itself.
-type MoveItem struct{ Component, Version string }
+// ErrChannel reports a channel that follows a branch, where one that follows versions is needed.
+var ErrChannel = errors.New("not a channel of versions")
+
+// MoveItem is one component to move. Without a Version, a rollback finds by itself where it goes.
+type MoveItem struct {
+	Component string
+	Version   *semver.Version
+}
 
 // MoveRequest says which components move, and why.
 type MoveRequest struct {
@@ -109,22 +119,42 @@ func (s *Service) Rollback(ctx context.Context, req MoveRequest) (*MoveResult, e
 	return s.move(ctx, tag.ActionRollback, req)
 }
 
+// moving is how far a move has come, and why it ended before.
+type moving struct {
+	*move
+	outcome
+	changes []*DiffResult
+	err     error
+}
+
 func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) (*MoveResult, error) {
-	movers, err := s.movers(action, req)
+	moves, err := s.moves(action, req)
 	if err != nil {
 		return nil, err
 	}
-	s.Log.Info(string(action), "components", len(movers), "registry", s.Workspace.Registry)
-	s.sideBySide(len(movers), func(i int) { movers[i].prepare(ctx) })
+	s.Log.Info(string(action), "components", len(moves), "registry", s.Workspace.Registry)
+	all := make([]moving, len(moves))
+	s.sideBySide(len(moves), func(i int) {
+		all[i].move = moves[i]
+		all[i].planned, all[i].err = moves[i].prepare(ctx)
+	})
 	switch {
-	case anyFailed(movers):
+	case anyFailed(all):
 	case req.DryRun:
-		s.sideBySide(len(movers), func(i int) { movers[i].compare(ctx) })
+		s.sideBySide(len(all), func(i int) { all[i].changes = s.changesOf(ctx, moves[i].component, &all[i].planned) })
 	default:
-		s.actTogether(ctx, movers)
-		s.sideBySide(len(movers), func(i int) { movers[i].keep(ctx) })
+		s.actTogether(ctx, all)
+		s.sideBySide(len(all), func(i int) {
+			if all[i].err == nil {
+				moves[i].keep(ctx, &all[i].outcome)
+			}
+		})
 	}
-	res := s.moveResult(action, movers, req.DryRun)
+	done := make([]MovedComponent, len(all))
+	for i, m := range all {
+		done[i] = m.result()
+	}
+	res := s.moveResult(action, done)
 	if req.Sizes {
 		res.sizes(ctx, s)
 	}
@@ -132,26 +162,75 @@ func (s *Service) move(ctx context.Context, action tag.Action, req MoveRequest) 
 }
 
 // actTogether signs all records before the first one is written: what cannot be signed leaves nothing moved.
-func (s *Service) actTogether(ctx context.Context, movers []*mover) {
-	s.sideBySide(len(movers), func(i int) {
-		if m := movers[i]; m.step.Writes() {
-			if err := m.sign(ctx); err != nil {
-				m.fail(err)
-			}
+func (s *Service) actTogether(ctx context.Context, all []moving) {
+	s.sideBySide(len(all), func(i int) {
+		m := &all[i]
+		if !m.step.Writes() {
+			return
+		}
+		if m.signedMove, m.err = m.sign(ctx, m.planned); m.err != nil {
+			m.logFailure(m.err)
 		}
 	})
-	if anyFailed(movers) {
+	if anyFailed(all) {
 		return
 	}
-	s.sideBySide(len(movers), func(i int) {
-		if movers[i].step.Writes() {
-			movers[i].act(ctx)
+	s.sideBySide(len(all), func(i int) {
+		if m := &all[i]; m.step.Writes() {
+			m.outcome, m.err = m.act(ctx, m.signedMove)
 		}
 	})
 }
 
-func (s *Service) movers(action tag.Action, req MoveRequest) ([]*mover, error) {
-	var list []*mover
+// keep puts the newest record into the anchor, where there is one and the journal is what it says.
+func (m *move) keep(ctx context.Context, out *outcome) {
+	if m.Anchor == nil {
+		return
+	}
+	if out.entry != nil && out.record == out.entry.Tag {
+		m.Anchor.KeepSigned(m.journal, *out.entry)
+		return
+	}
+	if err := m.Anchor.Keep(ctx, m.journal, out.view.Journal); err != nil {
+		out.failed.add("the newest record of %s could not be put into the anchor: %v", m.channel.Name, err)
+	}
+}
+
+// result is the component's part of the result.
+func (m moving) result() MovedComponent {
+	out := m.part()
+	out.From, out.FromVersion, out.To, out.Version = m.view.Digest, m.view.Version, m.target.Digest, m.target.Version
+	out.Notes, out.Signatures, out.Held = slices.Concat(m.notes, m.failed), m.verdict.signatures(), m.step.NotMoved
+	out.Record, out.Signer, out.Changes = m.record, m.signer, m.changes
+	switch {
+	case m.acted:
+		out.Status = m.status()
+	case !m.step.Writes():
+		out.Status = StatusUnchanged
+	case m.DryRun:
+		out.Status = StatusPlanned
+	case m.err == nil:
+		out.Status = StatusHeld
+		out.Notes = append(out.Notes, "not moved, because another component may not move")
+	}
+	return out.with(m.err)
+}
+
+// part is the component's part of the result, before anything is known.
+func (m *move) part() MovedComponent {
+	return MovedComponent{Name: m.component.Name, Repository: m.component.Repository.String(), Channel: m.channel.Name}
+}
+
+// with is the part with why the component failed.
+func (c MovedComponent) with(err error) MovedComponent {
+	if err != nil {
+		c.Status, c.Error, c.err = StatusFailed, problem(err), err
+	}
+	return c
+}
+
+func (s *Service) moves(action tag.Action, req MoveRequest) ([]*move, error) {
+	var list []*move
 	seen := map[string]bool{}
 	for _, item := range req.Items {
 		c, err := s.Workspace.Components.Find(item.Component)
@@ -159,20 +238,14 @@ func (s *Service) movers(action tag.Action, req MoveRequest) ([]*mover, error) {
 			return nil, err
 		}
 		if seen[c.Name] {
-			return nil, fmt.Errorf("%w: %s is named twice", ErrRef, c.Name)
+			return nil, fmt.Errorf("%w: %s is listed twice", exit.ErrUsage, c.Name)
 		}
 		seen[c.Name] = true
 		ch, err := movable(c, req.Channel)
 		if err != nil {
 			return nil, err
 		}
-		if item.Version != "" {
-			if _, err := tag.ParseVersion(item.Version); err != nil {
-				return nil, err
-			}
-		}
-		list = append(list, &mover{Service: s, MoveRequest: req, action: action, component: c, channel: ch, version: item.Version,
-			repo: s.Open(c.Repository), out: MovedComponent{Name: c.Name, Repository: c.Repository.String(), Channel: ch.Name}})
+		list = append(list, s.newMove(action, req, c, ch, item.Version))
 	}
 	return list, nil
 }
@@ -188,26 +261,19 @@ func movable(c component.Component, name string) (component.Channel, error) {
 		return ch, err
 	}
 	if ch.From != component.FromVersion {
-		return ch, fmt.Errorf("%w: channel %s follows branch %s and is moved by publish alone", ErrRef, ch.Name, ch.Branch)
+		return ch, fmt.Errorf("%w: %s follows branch %s and has no journal: publish alone moves it", ErrChannel, ch.Name, ch.Branch)
 	}
 	return ch, nil
 }
 
-func anyFailed(movers []*mover) bool {
-	for _, m := range movers {
-		if m.out.err != nil {
-			return true
-		}
-	}
-	return false
+func anyFailed(all []moving) bool {
+	return slices.ContainsFunc(all, func(m moving) bool { return m.err != nil })
 }
 
-func (s *Service) moveResult(action tag.Action, movers []*mover, dryRun bool) *MoveResult {
-	res := &MoveResult{Registry: s.Workspace.Registry, Action: action, Components: make([]MovedComponent, len(movers))}
-	for i, m := range movers {
-		m.settleStatus(dryRun)
-		res.Components[i] = m.out
-		switch m.out.Status {
+func (s *Service) moveResult(action tag.Action, done []MovedComponent) *MoveResult {
+	res := &MoveResult{Registry: s.Workspace.Registry, Action: action, Components: done}
+	for _, c := range done {
+		switch c.Status {
 		case StatusMoved:
 			res.Summary.Moved++
 		case StatusUnchanged:
@@ -223,4 +289,34 @@ func (s *Service) moveResult(action tag.Action, movers []*mover, dryRun bool) *M
 		}
 	}
 	return res
+}
+
+// changesOf shows what the move would change for clusters.
+func (s *Service) changesOf(ctx context.Context, c component.Component, p *planned) []*DiffResult {
+	if !p.step.Move || p.view.Digest == "" {
+		return nil
+	}
+	to := Target{Component: c.Name, Digest: p.target.Digest}
+	req := DiffRequest{Component: c.Name, From: Target{Component: c.Name, Digest: p.view.Digest}, To: &to}
+	var changes []*DiffResult
+	for _, variants := range append([][]string{nil}, singles(c.Variants)...) {
+		req.Variants = variants
+		diff, err := s.diff(ctx, req)
+		if err != nil {
+			p.add("not compared: %v", err)
+			continue
+		}
+		diff.Variant = strings.Join(variants, "")
+		changes = append(changes, diff)
+	}
+	return changes
+}
+
+// singles makes a list of each element: variants are compared one by one, since either side may lack one.
+func singles(list []string) [][]string {
+	out := make([][]string, len(list))
+	for i, s := range list {
+		out[i] = []string{s}
+	}
+	return out
 }

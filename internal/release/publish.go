@@ -13,15 +13,13 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/exit"
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/journal"
 	"github.com/stratio/keos-oci/internal/kustomize"
-	"github.com/stratio/keos-oci/internal/pack"
-	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
-	"github.com/stratio/keos-oci/internal/trust"
 )
 
 // ErrOlder reports a run of an older commit than the channel's: most often an old job that was run again.
@@ -112,6 +110,10 @@ type PublishedComponent struct {
 	Error         *Problem             `json:"error,omitempty"`
 
 	err error
+}
+
+func (c *PublishedComponent) note(format string, args ...any) {
+	(*notes)(&c.Notes).add(format, args...)
 }
 
 // Err joins the components' errors, nil when none failed.
@@ -241,7 +243,7 @@ func (s *Service) missing() []string {
 // changedSince leaves out what did not change in Git: no request is made for it.
 func (s *Service) changedSince(ctx context.Context, run *publication, set component.Set) (component.Set, error) {
 	if run.Version != nil {
-		return nil, fmt.Errorf("%w: --changed-since is for a branch, and this run publishes a version", ErrRef)
+		return nil, fmt.Errorf("%w: --changed-since is for a branch, and this run publishes a version", exit.ErrUsage)
 	}
 	files, err := s.changedFiles(ctx, run)
 	if err != nil {
@@ -283,161 +285,7 @@ func (s *Service) choose(run *publication) (component.Set, error) {
 // Versioned is the components that get a version: those that are named, or the only one there is.
 func Versioned(set component.Set, names []string, version *semver.Version) (component.Set, error) {
 	if len(names) == 0 && len(set) != 1 {
-		return nil, fmt.Errorf("%w: name the components that get --version %s", ErrRef, tag.Version(version))
+		return nil, fmt.Errorf("%w: say which components get --version %s", exit.ErrUsage, tag.Version(version))
 	}
 	return set.Select(names...)
-}
-
-// publishOne publishes c and tells about it.
-func (s *Service) publishOne(ctx context.Context, run *publication, c component.Component) PublishedComponent {
-	out := PublishedComponent{Name: c.Name, Kind: c.Kind, Repository: c.Repository.String(), Tags: []tag.Move{}, Signatures: []sign.Identity{}}
-	err := ctx.Err()
-	if err == nil {
-		err = s.publishInto(ctx, run, c, &out)
-	}
-	if err != nil {
-		out.Status, out.Error, out.err = StatusFailed, problem(err), err
-		s.Log.Error("failed", "component", c.Name, "code", out.Error.Code)
-		return out
-	}
-	s.Log.Debug(out.Status, "component", c.Name, "digest", out.Digest) // the result has it
-	return out
-}
-
-func (s *Service) publishInto(ctx context.Context, run *publication, c component.Component, out *PublishedComponent) error {
-	all, tree, err := s.read(ctx, c)
-	if err != nil {
-		return err
-	}
-	out.ContentDigest, out.RemoteBases = tree.ContentDigest, all.remote
-	for _, base := range all.remote {
-		out.Notes = append(out.Notes, base.String())
-	}
-	job := &job{Service: s, run: run, contents: all, tree: tree, repo: s.Open(c.Repository), out: out}
-	job.dirty = all.dirty(run.changes) || run.configured(s.Workspace, c)
-	if job.dirty {
-		out.Notes = append(out.Notes, job.dirtyNote())
-		s.Log.Warn("dirty work tree", "component", c.Name)
-	}
-	if run.Version != nil {
-		return job.publishVersion(ctx)
-	}
-	return job.publishBranch(ctx)
-}
-
-// job is one component's way through publish.
-type job struct {
-	*Service
-	contents
-	run   *publication
-	tree  *pack.Tree
-	repo  trust.Repository
-	out   *PublishedComponent
-	dirty bool // what is published is not what the commit has
-}
-
-// configured reports whether a config file that is not committed makes another artifact of c than the committed one.
-func (p *publication) configured(w *component.Workspace, c component.Component) bool {
-	if p.committed == nil {
-		return false
-	}
-	was, err := p.committed.Components.Find(c.Name)
-	return err != nil || !was.PacksAs(c) || !p.committed.Config.Artifact.PacksAs(w.Config.Artifact)
-}
-
-func (j *job) dirtyNote() string {
-	note := "files differ from the commit (dirty work tree): the artifact says so in " + pack.AnnotationDirty
-	if names := j.follows().names(); len(names) > 0 && !j.run.AllowDirty {
-		note += fmt.Sprintf("; %s does not move: commit the change, or say --allow-dirty", strings.Join(names, ", "))
-	}
-	return note
-}
-
-// artifact reads what a tag names, false when there is none.
-func (j *job) artifact(ctx context.Context, ref string) (pack.Artifact, bool, error) {
-	return readArtifact(ctx, j.repo, ref)
-}
-
-// readArtifact reads what a tag or digest names, false when there is none.
-func readArtifact(ctx context.Context, repo trust.Repository, ref string) (pack.Artifact, bool, error) {
-	_, raw, err := repo.Manifest(ctx, ref)
-	if errors.Is(err, registry.ErrNotFound) {
-		return pack.Artifact{}, false, nil
-	}
-	if err != nil {
-		return pack.Artifact{}, false, err
-	}
-	a, err := pack.ParseArtifact(raw)
-	return a, err == nil, err
-}
-
-// pass compresses the component and runs the gate over the result.
-func (j *job) pass(ctx context.Context) (pack.Layer, error) {
-	if !j.run.DryRun {
-		j.Gate.Warm()
-	}
-	layer, err := j.tree.Compress(ctx)
-	if err != nil {
-		return layer, err
-	}
-	j.out.Warnings, err = j.gate(ctx, packed{j.contents, j.tree, layer}, j.run.changes, j.run.known)
-	return layer, err
-}
-
-// newArtifact describes the component as this commit has it.
-func (j *job) newArtifact(layer pack.Layer) (pack.Built, error) {
-	ref := j.run.ref.short()
-	if j.run.Version != nil {
-		ref = j.component.GitTagOf(tag.Version(j.run.Version)) // one --version may be given to several components
-	}
-	return j.build(layer, ref, j.run.commit, j.dirty)
-}
-
-func (j *job) build(layer pack.Layer, ref string, commit git.Commit, dirty bool) (pack.Built, error) {
-	var remote []pack.RemoteBase
-	for _, base := range j.remote {
-		remote = append(remote, pack.RemoteBase{URL: base.URL, File: strings.TrimPrefix(base.Path, j.component.Root+"/"), Digest: base.Digest})
-	}
-	return pack.NewArtifact(j.tree, layer, pack.Metadata{
-		Component: j.component.Name, Source: j.run.source, Created: commit.Time,
-		Revision: ref + "@sha1:" + commit.Hash, Dirty: dirty,
-		RemoteBases: remote, Unrendered: j.unrendered,
-	})
-}
-
-// rebuilt makes an artifact of the registry again, byte for byte, where the checkout can tell what it was: of a commit that led
-// here, on a branch that a channel follows or under this run's own ref, with the content that the component still has. Then it
-// does not matter what became of its signature.
-func (j *job) rebuilt(ctx context.Context, a pack.Artifact, layer pack.Layer) (pack.Built, bool) {
-	ref, hash, ok := strings.Cut(a.Revision(), "@sha1:")
-	if !ok || j.dirty || !j.mayHaveBuilt(ref) {
-		return pack.Built{}, false
-	}
-	commit, err := j.Checkout.Resolve(ctx, hash)
-	if err != nil || commit.Hash != hash {
-		return pack.Built{}, false
-	}
-	last, err := j.Checkout.LastCommit(ctx, j.run.commit.Hash, j.paths()...)
-	if err != nil {
-		return pack.Built{}, false // a shallow clone cannot tell
-	}
-	for _, pair := range [][2]string{{hash, j.run.commit.Hash}, {last.Hash, hash}} {
-		if led, err := j.Checkout.IsAncestor(ctx, pair[0], pair[1]); err != nil || !led {
-			return pack.Built{}, false
-		}
-	}
-	b, err := j.build(layer, ref, commit, false)
-	return b, err == nil && b.Artifact().Descriptor.Digest == a.Descriptor.Digest
-}
-
-func (j *job) mayHaveBuilt(ref string) bool {
-	if ref == j.run.ref.short() || j.run.Version != nil && ref == j.component.GitTagOf(tag.Version(j.run.Version)) {
-		return true
-	}
-	return slices.ContainsFunc(j.component.Channels.From(component.FromBranch), func(c component.Channel) bool { return c.Branch == ref })
-}
-
-// question asks whether an artifact may have tags of this run.
-func (j *job) question(a pack.Artifact, tags ...string) trust.Question {
-	return trust.Question{Component: j.component, Tags: tags, Artifact: a}
 }

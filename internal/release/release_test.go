@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stratio/keos-oci/internal/exit"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/tag"
@@ -47,12 +48,13 @@ func TestCodes(t *testing.T) {
 		"backwards":    ErrOlder, "unsigned": sign.ErrUnsigned, "identity": sign.ErrWrongIdentity, "foreign": trust.ErrForeign, "relabelled": trust.ErrRelabelled, "unbound": trust.ErrUnbound,
 		"cannot-tell": sign.ErrCannotCheck, "failed": errors.New("x")} {
 		wrapped := Failures{fmt.Errorf("a: %w", err)}
-		if got := Code(wrapped); got != want {
-			t.Errorf("Code(%v) = %s, want %s", err, got, want)
+		got := Faults().Find(wrapped)
+		if got.Code != want {
+			t.Errorf("the code of %v is %s, want %s", err, got.Code, want)
 		}
 		if no := slices.Contains([]string{"immutable", "backwards", "unsigned", "identity", "foreign", "relabelled", "unbound"},
-			want); IsNo(wrapped) != no {
-			t.Errorf("IsNo(%v) = %v", err, !no)
+			want); (got.Exit == exit.No) != no {
+			t.Errorf("the exit code of %v is %d", err, got.Exit)
 		}
 	}
 }

@@ -190,7 +190,7 @@ func (s *Service) judge(ctx context.Context, c component.Component, out *Channel
 	switch out.Verdict = v.Answer; v.Answer {
 	case trust.Refused:
 		out.odd = true
-		out.State = append(out.State, fmt.Sprintf("%s (%s)", v.Answer, Code(v.Err)))
+		out.State = append(out.State, fmt.Sprintf("%s (%s)", v.Answer, code(v.Err)))
 	case trust.CannotTell:
 		out.State = append(out.State, string(v.Answer))
 		out.err = cmp.Or(out.err, fmt.Errorf("%s: %w: %v", out.Name, errCannotTell,
@@ -221,8 +221,8 @@ func (s *Service) standing(ctx context.Context, l *journal.Journal, records jour
 	out.odd = out.odd || standing == tag.Pending || standing == tag.Outside
 	if standing == tag.Pending {
 		out.Notes = append(out.Notes,
-			fmt.Sprintf("a move to %s was begun and not finished (record %s): its command completes it when it is repeated, and keos-oci cancel %s ends it",
-				waiting.Version, waiting.Tag, c.Name))
+			fmt.Sprintf("unfinished move to %s (record %s); %s still points to %s. Finish: repeat its command. Cancel: keos-oci cancel %s",
+				waiting.Version, waiting.Tag, out.Name, cmp.Or(out.Version, orNothing(out.Digest)), c.Name))
 	}
 	for i, e := range j.Entries {
 		if e.Err == nil && e.Moves() && e.To == out.Digest && j.State(i) == tag.StateDone {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/exit"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/kustomize"
 	"github.com/stratio/keos-oci/internal/registry"
@@ -20,9 +21,6 @@ import (
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/trust"
 )
-
-// ErrUsage reports settings that contradict each other, or that a verb cannot use.
-var ErrUsage = errors.New("usage")
 
 // Opener has what all verbs are opened with. AtEnd, Log and Getenv are required; the zero value of the rest is the default.
 type Opener struct {
@@ -116,7 +114,7 @@ func splitNames(names []string) (prefix string, short []string, err error) {
 			continue
 		}
 		if prefix != "" && prefix != name[:at] {
-			return "", nil, fmt.Errorf("%w: %s and %s are in different places of the registry: use one command for each", ErrUsage, prefix,
+			return "", nil, fmt.Errorf("%w: %s and %s are in different places of the registry: use one command for each", exit.ErrUsage, prefix,
 				name[:at])
 		}
 		prefix = name[:at]
@@ -228,7 +226,7 @@ func (o *Opener) scheme(workspace *component.Workspace) (registry.Scheme, error)
 	}
 	asked := map[bool]registry.Scheme{true: registry.HTTP, false: registry.HTTPS}[*o.PlainHTTP]
 	if written != registry.ByHost && written != asked {
-		return "", fmt.Errorf("%w: --plain-http=%t contradicts the registry %s", ErrUsage, *o.PlainHTTP, workspace.Address())
+		return "", fmt.Errorf("%w: --plain-http=%t contradicts the registry %s", exit.ErrUsage, *o.PlainHTTP, workspace.Address())
 	}
 	return asked, nil
 }

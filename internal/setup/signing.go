@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/exit"
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/trust"
@@ -70,7 +71,7 @@ func (o *Opener) sigstore(ctx context.Context, rules *trust.Rules, workspace *co
 // complete fills from the config what the settings leave open.
 func (s *Signing) complete(config component.Signing) error {
 	if (s.TUFMirror == "") != (s.TUFRoot == "") {
-		return fmt.Errorf("%w: --tuf-mirror and --tuf-root go together", ErrUsage)
+		return fmt.Errorf("%w: --tuf-mirror and --tuf-root go together", exit.ErrUsage)
 	}
 	s.configured = s.Key == "" && config.Key != ""
 	s.Key = cmp.Or(s.Key, config.Key)
@@ -79,7 +80,7 @@ func (s *Signing) complete(config component.Signing) error {
 	s.Services.TrustedRoot = cmp.Or(s.Services.TrustedRoot, config.TrustedRoot)
 	s.Format = cmp.Or(s.Format, string(config.Format))
 	if s.Format != string(component.FormatBundle) && s.Format != string(component.FormatBoth) {
-		return fmt.Errorf("%w: --signature-format %s is neither bundle nor both", ErrUsage, s.Format)
+		return fmt.Errorf("%w: --signature-format %s is neither bundle nor both", exit.ErrUsage, s.Format)
 	}
 	return nil
 }
@@ -188,8 +189,8 @@ func (s *Signing) publicHalf() (string, error) {
 		return public, nil
 	}
 	if s.configured {
-		return "", fmt.Errorf("%w: signing.key is a private key, and there is no %s beside it: verify with --key and the public one", ErrUsage,
+		return "", fmt.Errorf("%w: signing.key is a private key, and there is no %s beside it: verify with --key and the public one", exit.ErrUsage,
 			filepath.Base(public))
 	}
-	return "", fmt.Errorf("%w: %s is a private key; verify with the public one", ErrUsage, s.Key)
+	return "", fmt.Errorf("%w: %s is a private key; verify with the public one", exit.ErrUsage, s.Key)
 }

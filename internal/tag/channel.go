@@ -142,6 +142,11 @@ func (v View) Previous() ([]Target, error) {
 	return past, nil
 }
 
+// sayVersion is what helps where the journal does not know where a rollback goes.
+func (v View) sayVersion() string {
+	return "say which version: keos-oci rollback " + v.Component + " VERSION"
+}
+
 // ErrClosed is ErrConflict for a command whose own move somebody closed.
 var ErrClosed = fmt.Errorf("%w: the move was closed", ErrConflict)
 
@@ -250,7 +255,7 @@ func (v View) off(t Target) string {
 	}
 	for _, e := range v.Journal.Unfinished() {
 		if e.Request != v.Request && higher(e.Version, t.Version) {
-			return fmt.Sprintf("a move to %s was begun and not finished (record %s)", e.Version, e.Tag)
+			return fmt.Sprintf("the move to %s is unfinished (record %s)", e.Version, e.Tag)
 		}
 	}
 	last := v.Journal.floor()
@@ -290,7 +295,7 @@ func (v View) step(action Action, t Target) Step {
 		if e.To == t.Digest && e.Request == v.Request {
 			notes = append(notes, "completes the pending move "+e.Tag)
 		} else {
-			notes = append(notes, fmt.Sprintf("the move to %s that was begun and not finished (%s) is closed", orDigest(e.Version, e.To), e.Tag))
+			notes = append(notes, fmt.Sprintf("the unfinished move to %s (%s) is closed", orDigest(e.Version, e.To), e.Tag))
 		}
 	}
 	standing, _ := v.Journal.Agreement()
