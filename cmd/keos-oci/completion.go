@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/flux"
+	"github.com/stratio/keos-oci/internal/migrate"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/tag"
 	"github.com/stratio/keos-oci/internal/terminal"
@@ -150,7 +151,7 @@ func (a *app) completeChannels(cmd *cobra.Command, _ []string, _ string) ([]stri
 
 // completeClusters offers the clusters of the fleet that the checkout is.
 func (a *app) completeClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	fleet, err := a.openFleet(cmd.Context())
+	fleet, err := migrate.OpenFleet(cmd.Context(), a.global.directory, a.atEnd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

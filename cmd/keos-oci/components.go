@@ -60,7 +60,7 @@ it is in the artifact or not. -o matrix prints a matrix for jobs of GitHub Actio
 		if a.global.output == formatMatrix {
 			return render.Line(a.out, release.NewMatrix(set, shards))
 		}
-		return a.print(render.Components{ComponentsResult: release.NewComponents(svc.Workspace, set)})
+		return a.print(render.Components{List: svc.Workspace.List(set)})
 	}
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/cluster"
 	"github.com/stratio/keos-oci/internal/exit"
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/migrate"
 	"github.com/stratio/keos-oci/internal/release"
@@ -45,7 +46,8 @@ func faults() exit.Table {
 		{Err: flux.ErrName, Code: "name", Exit: exit.Usage},
 		{Err: flux.ErrVariant, Code: "no-variant", Exit: exit.Usage},
 		{Err: flux.ErrInput, Code: "input", Exit: exit.Usage},
-		{Err: flux.ErrTaken, Code: "taken", Exit: exit.No},
+		{Err: fileset.ErrTaken, Code: "taken", Exit: exit.No},
+		{Err: fileset.ErrDiffers, Code: "differs", Exit: exit.No},
 		{Err: scaffold.ErrLayout, Code: "layout", Exit: exit.Usage},
 		{Err: scaffold.ErrInput, Code: "input", Exit: exit.Usage},
 		{Err: scaffold.ErrLacks, Code: "lacks", Exit: exit.No},

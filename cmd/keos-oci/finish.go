@@ -36,38 +36,37 @@ func formatsOf(cmd *cobra.Command) []string {
 }
 
 // finish prints a result and returns the error that it has: people learn what succeeded even if something failed.
-func (a *app) finish(result any, failed error) error {
+func (a *app) finish(r render.Result, failed error) error {
 	a.closeProgress()
-	r := a.viewOf(result)
-	return errors.Join(failed, a.print(result), a.report(r), a.forActions(r))
+	return errors.Join(failed, a.print(r), a.report(r), a.forActions(r))
 }
 
 // print writes a result to stdout in the format of --output.
-func (a *app) print(result any) error {
+func (a *app) print(r render.Result) error {
 	a.answered = true
 	out := bufio.NewWriter(a.out)
-	err := a.format(out, result)
+	err := a.format(out, r)
 	return errors.Join(err, out.Flush())
 }
 
-func (a *app) format(out io.Writer, result any) error {
+func (a *app) format(out io.Writer, r render.Result) error {
 	switch a.global.output {
 	case "json":
-		return render.JSON(out, result)
+		return render.JSON(out, r)
 	case "yaml":
-		return render.YAML(out, result)
+		return render.YAML(out, r)
 	case formatSARIF:
-		if r, ok := result.(interface{ SARIF(string) *finding.SARIF }); ok {
+		if r, ok := r.(interface{ SARIF(string) *finding.SARIF }); ok {
 			return render.JSON(out, r.SARIF(version()))
 		}
 	}
-	a.viewOf(result).Text(a.page(out))
+	r.Text(a.page(out))
 	return nil
 }
 
 // page is what text for people is written on.
 func (a *app) page(w io.Writer) *terminal.Page {
-	p := &terminal.Page{W: w, CI: a.inActions(), Now: time.Now(), Zone: time.Local}
+	p := &terminal.Page{W: w, Aside: a.err, CI: a.inActions(), Now: time.Now(), Zone: time.Local}
 	if a.now != nil {
 		p.Now = a.now()
 	}

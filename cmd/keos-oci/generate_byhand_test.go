@@ -117,7 +117,7 @@ func staysAsItIs(t *testing.T, s *sandbox, args []string, file, text string) {
 // lostIn is what the result says of one file.
 func lostIn(t *testing.T, s *sandbox, args []string, file string) []string {
 	t.Helper()
-	var res generateResult
+	var res fileset.Result
 	r := s.run(append([]string{"-o", "json", "generate"}, args...)...)
 	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
 		t.Fatalf("%v: %v", err, r)

@@ -1,22 +1,14 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-
 	"github.com/spf13/cobra"
 
-	"github.com/stratio/keos-oci/internal/component"
-	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/flux"
 )
 
 func (a *app) generatePairsCmd() *cobra.Command {
-	var g generateFlags
-	var p flux.Pairs
-	var into string
-	var substitute []string
+	var r flux.PairsRequest
+	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "ocirepository [COMPONENT…]",
 		Short: "Write OCIRepository and Kustomization pairs, without Flux Operator",
@@ -41,9 +33,9 @@ cluster to another version, and back.`,
   keos-oci generate ocirepository frontend --channel latest --source-only`,
 		ValidArgsFunction: a.completeComponents,
 	}
-	g.bindTenants(cmd.Flags())
-	g.output.bind(cmd.Flags(), "folder for <component>.yaml")
-	f := cmd.Flags()
+	bindTenants(cmd.Flags(), &r.Request, &signing)
+	bindOutput(cmd.Flags(), &r.Output, "folder for <component>.yaml")
+	f, p := cmd.Flags(), &r.Pairs
 	f.StringVar(&p.Channel, "channel", "", "channel to follow (required)")
 	f.StringVar(&p.Environment, "environment", "", "variant to apply; for a fleet: the cluster or its folder (required without --source-only)")
 	f.BoolVar(&p.SourceOnly, "source-only", false, "write only OCIRepositories")
@@ -51,12 +43,12 @@ cluster to another version, and back.`,
 	f.StringVar(&p.TargetNamespace, "target-namespace", "", "namespace for objects without a namespace")
 	f.StringVar(&p.KustomizeAs, "kustomize-as", "", "ServiceAccount that applies the content")
 	f.StringVar(&p.SubstituteFrom, "substitute-from", "", "ConfigMap with the values of the content's ${VARIABLES}")
-	f.StringArrayVar(&substitute, "substitute", nil, "KEY=VALUE: the value of a ${KEY} in the content")
-	f.StringArrayVar(&g.health, "health-check", nil,
+	f.StringArrayVar(&r.Values, "substitute", nil, "KEY=VALUE: the value of a ${KEY} in the content")
+	f.StringArrayVar(&r.Health, "health-check", nil,
 		"COMPONENT=APIVERSION/KIND/NAMESPACE/NAME: this object decides whether the component is ready, instead of all its objects")
 	f.BoolVar(&p.Redirect, "redirect-sources", false,
 		"Kustomizations in the content use the OCIRepository as their source instead of their Git repository")
-	f.StringVar(&into, "into", "", "edit the OCIRepositories in this file instead of writing new objects")
+	f.StringVar(&r.Into, "into", "", "edit the OCIRepositories in this file instead of writing new objects")
 	_ = cmd.MarkFlagRequired("channel")
 	cmd.MarkFlagsOneRequired("environment", "source-only")
 	for _, name := range []string{"target-namespace", "kustomize-as", "substitute-from", "substitute", "health-check",
@@ -65,46 +57,8 @@ cluster to another version, and back.`,
 	}
 	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		follow, err := a.follow(cmd.Context(), &g, args, component.Infra, component.App, component.Fleet)
-		if err != nil {
-			return err
-		}
-		if len(follow) == 0 {
-			return fmt.Errorf("%w: no component of the kind infra, app or fleet", component.ErrNoComponents)
-		}
-		p.Follow, p.Access, p.Trust, p.Interval = follow, g.access, g.trust, g.interval
-		if p.Substitute, err = settings("substitute", substitute); err != nil {
-			return err
-		}
-		if p.Decryption, err = g.key(); err != nil {
-			return err
-		}
-		if into != "" {
-			return a.repin(p, into, g.output)
-		}
-		if p.Values, err = findValues(g.output.dir, p.SubstituteFrom, p.Namespace); err != nil {
-			return err
-		}
-		files, err := p.Files()
-		if err != nil {
-			return err
-		}
-		g.output.notes = append(g.output.notes, p.Notes()...)
-		return a.finishFiles(g.output, files, nil)
+		r.Names = args
+		return a.generate(cmd.Context(), &r, &r.Request, &signing)
 	}
 	return cmd
-}
-
-// repin changes where the OCIRepositories in a file point.
-func (a *app) repin(p flux.Pairs, file string, o outputFlags) error {
-	before, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	after, changed, err := p.Repin(file, before)
-	if err != nil {
-		return err
-	}
-	o.dir, o.edits = filepath.Dir(file), true
-	return a.finishFiles(o, []flux.File{{Path: filepath.Base(file), Content: fileset.Edit(before, after)}}, &flux.Change{Updated: changed})
 }

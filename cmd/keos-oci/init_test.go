@@ -9,6 +9,10 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/stratio/keos-oci/internal/fileset"
+	"github.com/stratio/keos-oci/internal/render"
+	"github.com/stratio/keos-oci/internal/scaffold"
 )
 
 // TestInit_realRepositories: what zero config serves needs no config file, and no workflow of theirs is written over.
@@ -31,7 +35,7 @@ func TestInit_realRepositories(t *testing.T) {
 			}
 			res = s.initialised(t, "init", "-o", "json", "--write", "--registry", standard, "--workflows", "github", "--action-ref",
 				strings.Repeat("a", 40))
-			if len(res.Files) != 6 || res.Files[0].Status != fileCreated {
+			if len(res.Files) != 6 || res.Files[0].Status != fileset.StatusCreated {
 				t.Errorf("%+v", res.Files)
 			}
 			if r := s.run("init", "--by", "app", "--write"); r.code != exitUsage || r.stdout != "" ||
@@ -46,10 +50,10 @@ func TestInit_realRepositories(t *testing.T) {
 }
 
 // initialised runs the command and reads its result.
-func (s *sandbox) initialised(t *testing.T, args ...string) initResult {
+func (s *sandbox) initialised(t *testing.T, args ...string) scaffold.Result {
 	t.Helper()
 	r := s.run(args...)
-	var res initResult
+	var res scaffold.Result
 	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil || r.code != 0 {
 		t.Fatalf("%v: %v", err, r)
 	}
@@ -59,13 +63,13 @@ func (s *sandbox) initialised(t *testing.T, args ...string) initResult {
 func TestBuiltFrom(t *testing.T) {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	for name, tc := range map[string]struct {
-		build versionResult
+		build render.Version
 		want  string
 	}{
-		"release":               {versionResult{Version: "v1.2.3", Commit: commit}, commit},
-		"modified":              {versionResult{Version: "v1.2.3", Commit: commit, Modified: true}, ""},
-		"between releases":      {versionResult{Version: "v1.2.4-0.20260101000000-0123456789ab", Commit: commit}, ""},
-		"a module of the proxy": {versionResult{Version: "v1.2.3"}, ""},
+		"release":               {render.Version{Version: "v1.2.3", Commit: commit}, commit},
+		"modified":              {render.Version{Version: "v1.2.3", Commit: commit, Modified: true}, ""},
+		"between releases":      {render.Version{Version: "v1.2.4-0.20260101000000-0123456789ab", Commit: commit}, ""},
+		"a module of the proxy": {render.Version{Version: "v1.2.3"}, ""},
 	} {
 		if got := builtFrom(&tc.build); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/stratio/keos-oci/internal/migrate"
-	"github.com/stratio/keos-oci/internal/release"
+	"github.com/stratio/keos-oci/internal/render"
 )
 
 func (a *app) migrateCmd() *cobra.Command {
@@ -30,35 +32,56 @@ phase that runs again does not repeat what is done.`,
 	return cmd
 }
 
-// migrateFlags are what the phases share.
-type migrateFlags struct {
-	channels []string // BRANCH=CHANNEL
-	generate generateFlags
-	dryRun   bool
-	check    bool
-	clusters contextFlags
-
-	fluxVersion string
-	services    map[string]*release.Service // by workspace
-	notes       []string
-}
-
-func (g *migrateFlags) bind(f *pflag.FlagSet) {
-	f.StringArrayVar(&g.generate.workspaces, "workspace", nil,
+// bindMigration is for what all phases share.
+func bindMigration(f *pflag.FlagSet, o *migrate.Options) {
+	f.StringArrayVar(&o.Flux.Workspaces, "workspace", nil,
 		"checkout with components, also the fleet's own; can be repeated (required)")
-	f.StringArrayVar(&g.channels, "channel", nil, "BRANCH=CHANNEL: the channel that a cluster follows instead of the branch")
-	f.StringVar(&g.fluxVersion, "flux-version", "",
+	f.StringArrayVar(&o.Channels, "channel", nil, "BRANCH=CHANNEL: the channel that a cluster follows instead of the branch")
+	f.StringVar(&o.FluxVersion, "flux-version", "",
 		"version of Flux that clusters will run, such as 2.8 (default from the FluxInstance or gotk-components.yaml)")
 	_ = cobra.MarkFlagRequired(f, "workspace")
 }
 
-func (g *migrateFlags) bindEdits(f *pflag.FlagSet) {
-	f.BoolVar(&g.dryRun, "dry-run", false, "print what would change, and change nothing")
-	f.BoolVar(&g.check, "check", false, "change nothing; exit with 3 if something is left to do")
+// bindEdits is for phases that change files.
+func bindEdits(f *pflag.FlagSet, o *migrate.Options) {
+	f.BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
+	f.BoolVar(&o.Check, "check", false, "change nothing; exit with 3 if something is left to do")
+}
+
+// bindContexts is for what looks at clusters.
+func bindContexts(f *pflag.FlagSet, c *migrate.Contexts) {
+	f.StringVar(&c.Kubeconfig, "kubeconfig", "",
+		"kubeconfig file to reach the cluster (default the same as kubectl)")
+	f.StringArrayVar(&c.Contexts, "context", nil,
+		"[CLUSTER=]CONTEXT: context of the kubeconfig to reach the cluster; can be repeated with CLUSTER=")
+}
+
+// migration adds to the options of a phase what the arguments, the global flags and those of signing say.
+func (a *app) migration(o *migrate.Options, signing *signFlags, clusters []string) {
+	o.Clusters, o.AtEnd = clusters, a.atEnd
+	o.Flux.Directory, o.Flux.OneWorkspace = a.global.directory, a.global.registry != "" || a.global.config != ""
+	o.Flux.Key, o.Flux.Asked = signing.Key, signing.Expected
+	o.Open = func(ctx context.Context, dir string) (migrate.Checkout, error) {
+		session, err := a.opener().Service(ctx, dir, false, signing.settings())
+		if err != nil {
+			return nil, err
+		}
+		o.Flux.Key = signing.Key // where the config has it, too
+		return a.opened(session, nil)
+	}
+}
+
+// finishPhase prints what a phase did.
+func (a *app) finishPhase(res *migrate.PhaseResult, err error) error {
+	if res == nil {
+		return err
+	}
+	return a.finish(render.MigrationPhase{PhaseResult: res}, err)
 }
 
 func (a *app) migratePlanCmd() *cobra.Command {
-	var g migrateFlags
+	var o migrate.Options
+	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "plan [CLUSTER…]",
 		Short: "Show what clusters follow today, what they can follow, and what stops them",
@@ -77,24 +100,22 @@ The exit code is 3 if something is in the way. Each stop has its place and says 
   keos-oci migrate plan staging --workspace ../apps --key cosign.pub`,
 	}
 	f := cmd.Flags()
-	g.bind(f)
-	g.generate.signing.bindVerifier(f)
+	bindMigration(f, &o)
+	signing.bindVerifier(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req, err := a.migration(cmd.Context(), &g, args)
-		if err != nil {
+		a.migration(&o, &signing, args)
+		plan, err := o.Plan(cmd.Context())
+		if plan == nil {
 			return err
 		}
-		plan, err := migrate.Make(cmd.Context(), req)
-		if err != nil {
-			return err
-		}
-		return a.finish(plan, plan.Err())
+		return a.finish(render.MigrationPlan{Plan: plan}, err)
 	}
 	return cmd
 }
 
 func (a *app) migratePrepareCmd() *cobra.Command {
-	var g migrateFlags
+	var o migrate.Options
+	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "prepare [CLUSTER…]",
 		Short: "Add the sources that clusters will follow; nothing switches yet",
@@ -114,45 +135,22 @@ read.`,
       --context staging-viewer`,
 	}
 	f := cmd.Flags()
-	g.bind(f)
-	g.bindEdits(f)
-	g.generate.bindAccess(f)
-	g.generate.signing.VerifyOnly = true
-	f.StringVar(&g.generate.interval, "interval", "", "how often clusters check the tag (default 5m)")
-	g.clusters.bind(f)
+	bindMigration(f, &o)
+	bindEdits(f, &o)
+	bindAccess(f, &o.Flux, &signing)
+	signing.VerifyOnly = true
+	f.StringVar(&o.Flux.Interval, "interval", "", "how often clusters check the tag (default 5m)")
+	bindContexts(f, &o.Contexts)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req, err := a.migration(cmd.Context(), &g, args)
-		if err != nil {
-			return err
-		}
-		live, err := g.openClusters(req, g.check, "with --check")
-		if err != nil {
-			return err
-		}
-		sources, err := a.migrationSources(cmd.Context(), &g)
-		if err != nil {
-			return err
-		}
-		plan, changes, err := migrate.Prepare(cmd.Context(), req, sources)
-		if err != nil {
-			return err
-		}
-		if len(changes) == 0 {
-			if err := g.requireSources(cmd.Context(), live, plan, nil); err != nil {
-				return err
-			}
-		}
-		next := "when committed, look at each cluster: kubectl get ocirepositories -A must show all as Ready; where some are missing, " +
-			"Flux built their folder before the settings came: flux reconcile kustomization NAME, for what applies them"
-		return a.finishPhase(&g, req.Fleet, plan, changes, next)
+		a.migration(&o, &signing, args)
+		return a.finishPhase(o.Prepare(cmd.Context()))
 	}
 	return cmd
 }
 
 func (a *app) migrateSwitchCmd() *cobra.Command {
-	var g migrateFlags
-	var components []string
-	var back, accept bool
+	var o migrate.SwitchOptions
+	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "switch CLUSTER",
 		Short: "Move a cluster from Git to artifacts, or back to Git",
@@ -172,46 +170,23 @@ ocirepositories and kustomizations.`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
-	g.bind(f)
-	g.bindEdits(f)
-	g.generate.signing.bindVerifier(f)
-	f.StringArrayVar(&components, "component", nil, "only this component; can be repeated")
-	f.BoolVar(&back, "back", false, "go back to Git")
-	f.BoolVar(&accept, "accept", false, "continue even if objects differ")
-	g.clusters.bind(f)
+	bindMigration(f, &o.Options)
+	bindEdits(f, &o.Options)
+	signing.bindVerifier(f)
+	f.StringArrayVar(&o.Components, "component", nil, "only this component; can be repeated")
+	f.BoolVar(&o.Back, "back", false, "go back to Git")
+	f.BoolVar(&o.Accept, "accept", false, "continue even if objects differ")
+	bindContexts(f, &o.Contexts)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req, err := a.migration(cmd.Context(), &g, args)
-		if err != nil {
-			return err
-		}
-		live, err := g.openClusters(req, !back, "without --back; afterwards keos-oci migrate status looks at the cluster")
-		if err != nil {
-			return err
-		}
-		if back {
-			changes, behind, err := migrate.Back(cmd.Context(), req, components)
-			if err != nil {
-				return err
-			}
-			g.notes = behind
-			return a.finishPhase(&g, req.Fleet, &migrate.Plan{}, changes,
-				"when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
-		}
-		plan, changes, err := migrate.Switch(cmd.Context(), req, components, accept)
-		if err != nil {
-			return err
-		}
-		if err := g.lookAtSwitch(cmd.Context(), live, plan, components, len(changes) > 0); err != nil {
-			return err
-		}
-		return a.finishPhase(&g, req.Fleet, plan, changes,
-			"when committed, look at the cluster: kubectl get kustomizations -A must show all as Ready")
+		a.migration(&o.Options, &signing, args)
+		return a.finishPhase(o.Switch(cmd.Context()))
 	}
 	return cmd
 }
 
 func (a *app) migrateStatusCmd() *cobra.Command {
-	var g migrateFlags
+	var o migrate.Options
+	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "status [CLUSTER…]",
 		Short: "Show how far each Kustomization of each cluster is",
@@ -226,30 +201,16 @@ last? The user of the kubeconfig needs to list kustomizations.`,
   keos-oci migrate status --context staging=viewer --context prod=prod-viewer`,
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&g.generate.workspaces, "workspace", nil, "checkout with components; can be repeated")
-	g.generate.signing.bindVerifier(f)
-	g.clusters.bind(f)
+	f.StringArrayVar(&o.Flux.Workspaces, "workspace", nil, "checkout with components; can be repeated")
+	signing.bindVerifier(f)
+	bindContexts(f, &o.Contexts)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req, err := a.migration(cmd.Context(), &g, args)
+		a.migration(&o, &signing, args)
+		res, err := o.Progress(cmd.Context())
 		if err != nil {
 			return err
 		}
-		states, err := migrate.Progress(cmd.Context(), req)
-		if err != nil {
-			return err
-		}
-		res, err := g.clusters.liveProgress(cmd.Context(), req, states)
-		if err != nil {
-			return err
-		}
-		return a.finish(res, nil)
+		return a.finish(render.MigrationProgress{ProgressResult: res}, nil)
 	}
 	return cmd
-}
-
-// progressResult is how far a migration is.
-type progressResult struct {
-	Kustomizations []migrate.LiveState `json:"kustomizations"`
-
-	looked bool // at the clusters
 }

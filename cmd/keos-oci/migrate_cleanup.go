@@ -7,7 +7,8 @@ import (
 )
 
 func (a *app) migrateCleanupCmd() *cobra.Command {
-	var g migrateFlags
+	var o migrate.Options
+	var signing signFlags
 	cmd := &cobra.Command{
 		Use:   "cleanup [CLUSTER…]",
 		Short: "Remove what clusters needed to follow Git",
@@ -23,21 +24,12 @@ there is no other way.`,
   keos-oci migrate cleanup staging prod-eu --workspace ../apps --dry-run`,
 	}
 	f := cmd.Flags()
-	g.bind(f)
-	g.bindEdits(f)
-	g.generate.signing.bindVerifier(f)
+	bindMigration(f, &o)
+	bindEdits(f, &o)
+	signing.bindVerifier(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req, err := a.migration(cmd.Context(), &g, args)
-		if err != nil {
-			return err
-		}
-		plan, changes, notes, err := migrate.Cleanup(cmd.Context(), req)
-		if err != nil {
-			return err
-		}
-		g.notes = notes
-		return a.finishPhase(&g, req.Fleet, plan, changes,
-			"commit, publish the fleet if clusters follow its artifact, and push; Flux then removes the GitRepositories")
+		a.migration(&o, &signing, args)
+		return a.finishPhase(o.Cleanup(cmd.Context()))
 	}
 	return cmd
 }

@@ -45,7 +45,7 @@ func TestMigrateSingleRepository(t *testing.T) {
 			}
 			s.commit("prepare")
 			run("switch", c.cluster)
-			var status progressResult
+			var status migrate.ProgressResult
 			s.check(json.Unmarshal([]byte(run("status", c.cluster, "-o", "json")), &status))
 			for _, k := range status.Kustomizations {
 				if k.State.State != migrate.StateSwitched {

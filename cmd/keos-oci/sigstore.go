@@ -70,12 +70,6 @@ func (s *signFlags) settings() *setup.Signing {
 	return &s.Signing
 }
 
-func fill(flag *string, config string) {
-	if *flag == "" {
-		*flag = config
-	}
-}
-
 // password opens a private key: COSIGN_PASSWORD, else the person at the terminal.
 func (a *app) password() ([]byte, error) {
 	if p, ok := os.LookupEnv("COSIGN_PASSWORD"); ok {

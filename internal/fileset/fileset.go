@@ -1,6 +1,5 @@
-// Package fileset decides whether a generated file may be written over. It promises that what a person wrote, or changed in
-// a generated file, is not lost, and says what writing over it would lose. Where files are, and what is in them, belongs to
-// others.
+// Package fileset writes generated files. It promises that what a person wrote, or changed in a generated file, is not lost, and
+// says what writing over it would lose. Files appear whole or not at all. What is in the files belongs to others.
 package fileset
 
 import (
@@ -12,6 +11,12 @@ import (
 
 // marker begins the first line of a generated file. The hash of what follows comes after it.
 const marker = "# keos-oci: "
+
+// File is one generated file.
+type File struct {
+	Path    string // slash-separated, relative to the folder that files are written into
+	Content []byte
+}
 
 // State is what a file is to what would be generated in its place.
 type State int

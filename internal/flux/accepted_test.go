@@ -13,6 +13,7 @@ import (
 	kubernetes "sigs.k8s.io/yaml"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/flux/fluxtest"
 	"github.com/stratio/keos-oci/internal/sign"
 )
@@ -142,91 +143,91 @@ func subjectOf(o map[string]any) any {
 // OCIRepository demands one anchored identity or a key.
 func TestTenantsAreAccepted(t *testing.T) {
 	v := fluxtest.CRDs(t)
-	infra := func(name string) Follow {
+	infra := func(name string) Followed {
 		return follow(t, component.Infra, name, "configs/production", "configs/staging", "controllers/production", "controllers/staging")
 	}
-	two := []Follow{app(t, "frontend"), app(t, "backend")}
-	with := func(f Follow, change func(*Follow)) Follow { change(&f); return f }
+	two := []Followed{app(t, "frontend"), app(t, "backend")}
+	with := func(f Followed, change func(*Followed)) Followed { change(&f); return f }
 	for what, c := range map[string]struct {
 		tenants Tenants
 		objects int
 		refused string
 	}{
-		"apps": {Tenants{Kind: component.App, Follow: two, Access: Access{PullSecret: "ghcr-auth"},
+		"apps": {Tenants{Kind: component.App, Components: two, Access: Access{PullSecret: "ghcr-auth"},
 			DependsOn: []string{"resourceset/infra"}}, 14, ""},
-		"without a login": {Tenants{Kind: component.App, Follow: two}, 12, ""},
-		"infra": {Tenants{Kind: component.Infra, Follow: []Follow{infra("ingress"), infra("dns")}, Access: Access{PullSecret: "x"},
+		"without a login": {Tenants{Kind: component.App, Components: two}, 12, ""},
+		"infra": {Tenants{Kind: component.Infra, Components: []Followed{infra("ingress"), infra("dns")}, Access: Access{PullSecret: "x"},
 			DependsOn: []string{"kustomization/dns/infra-configs"}}, 16, ""},
-		"infra as one": {Tenants{Kind: component.Infra, Follow: []Follow{follow(t, component.Infra, "ingress", "production", "staging")}}, 6, ""},
-		"phases that differ": {Tenants{Kind: component.Infra, Follow: []Follow{infra("ingress"),
+		"infra as one": {Tenants{Kind: component.Infra, Components: []Followed{follow(t, component.Infra, "ingress", "production", "staging")}}, 6, ""},
+		"phases that differ": {Tenants{Kind: component.Infra, Components: []Followed{infra("ingress"),
 			follow(t, component.Infra, "crds", "controllers/production", "controllers/staging"), follow(t, component.Infra, "dns", "production",
 				"staging")}}, 19, ""},
 		"phases that differ, and dependencies": {Tenants{Kind: component.Infra,
-			Follow: []Follow{with(infra("ingress"), func(f *Follow) { f.DependsOn = []string{"dns"} }),
+			Components: []Followed{with(infra("ingress"), func(f *Followed) { f.DependsOn = []string{"dns"} }),
 				follow(t, component.Infra, "dns", "configs/production", "configs/staging")}}, 13, ""},
-		"signers of each component":               {Tenants{Kind: component.App, Follow: two, Signer: SignerComponent}, 12, ""},
-		"names that are no texts":                 {Tenants{Kind: component.App, Follow: []Follow{app(t, "1e3"), app(t, "on"), app(t, "007")}}, 18, ""},
-		"names that are no texts, with providers": {Tenants{Kind: component.App, Follow: []Follow{app(t, "1e3"), app(t, "on")}, Providers: true}, 12, ""},
-		"pins": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Tag = "v1.2.3" }),
-			with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"),
-				func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) }), app(t, "d")}}, 24, ""},
+		"signers of each component":               {Tenants{Kind: component.App, Components: two, Signer: SignerComponent}, 12, ""},
+		"names that are no texts":                 {Tenants{Kind: component.App, Components: []Followed{app(t, "1e3"), app(t, "on"), app(t, "007")}}, 18, ""},
+		"names that are no texts, with providers": {Tenants{Kind: component.App, Components: []Followed{app(t, "1e3"), app(t, "on")}, Providers: true}, 12, ""},
+		"pins": {Tenants{Kind: component.App, Components: []Followed{with(app(t, "a"), func(f *Followed) { f.Pin.Tag = "v1.2.3" }),
+			with(app(t, "b"), func(f *Followed) { f.Pin.Semver = ">=1.0.0 <2.0.0" }), with(app(t, "c"),
+				func(f *Followed) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) }), app(t, "d")}}, 24, ""},
 		"pins with signers of each": {Tenants{Kind: component.App, Signer: SignerComponent,
-			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Tag = "latest" }),
-				with(app(t, "b"), func(f *Follow) { f.Pin.Semver = "1.x" }), app(t, "d")}}, 18, ""},
-		"pins of clusters":                      {Tenants{Kind: component.App, Follow: two, ClusterPins: true}, 12, ""},
-		"pins of clusters with signers of each": {Tenants{Kind: component.App, Follow: two, ClusterPins: true, Signer: SignerComponent}, 12, ""},
+			Components: []Followed{with(app(t, "a"), func(f *Followed) { f.Pin.Tag = "latest" }),
+				with(app(t, "b"), func(f *Followed) { f.Pin.Semver = "1.x" }), app(t, "d")}}, 18, ""},
+		"pins of clusters":                      {Tenants{Kind: component.App, Components: two, ClusterPins: true}, 12, ""},
+		"pins of clusters with signers of each": {Tenants{Kind: component.App, Components: two, ClusterPins: true, Signer: SignerComponent}, 12, ""},
 		"dependencies and literal content": {Tenants{Kind: component.App,
-			Follow: []Follow{with(app(t, "frontend"), func(f *Follow) { f.DependsOn = []string{"backend"} }),
-				with(app(t, "backend"), func(f *Follow) { f.NoSubstitute = true })}}, 12, ""},
-		"providers": {Tenants{Kind: component.App, Follow: two, Providers: true,
+			Components: []Followed{with(app(t, "frontend"), func(f *Followed) { f.DependsOn = []string{"backend"} }),
+				with(app(t, "backend"), func(f *Followed) { f.NoSubstitute = true })}}, 12, ""},
+		"providers": {Tenants{Kind: component.App, Components: two, Providers: true,
 			Access: Access{PullSecret: "login", CertSecret: "ca"}}, 16, ""},
-		"providers with signers": {Tenants{Kind: component.App, Follow: two, Providers: true, Signer: SignerComponent}, 12, ""},
-		"providers of a cloud": {Tenants{Kind: component.App, Follow: two, Providers: true,
+		"providers with signers": {Tenants{Kind: component.App, Components: two, Providers: true, Signer: SignerComponent}, 12, ""},
+		"providers of a cloud": {Tenants{Kind: component.App, Components: two, Providers: true,
 			Access: Access{Provider: "aws", ServiceAccount: "ecr"}}, 12, ""},
 		"providers with ranges": {Tenants{Kind: component.App,
-			Follow: []Follow{with(app(t, "b"), func(f *Follow) { f.Pin.Semver = ">=1.0.0 <2.0.0" }),
-				with(app(t, "c"), func(f *Follow) { f.Pin.Tag = "v1.0.0" })}, Providers: true}, 12, ""},
-		"a private registry": {Tenants{Kind: component.App, Follow: two,
+			Components: []Followed{with(app(t, "b"), func(f *Followed) { f.Pin.Semver = ">=1.0.0 <2.0.0" }),
+				with(app(t, "c"), func(f *Followed) { f.Pin.Tag = "v1.0.0" })}, Providers: true}, 12, ""},
+		"a private registry": {Tenants{Kind: component.App, Components: two,
 			Access: Access{Registry: "registry.example.com:11443/keos/apps", PullSecret: "p", CertSecret: "c", Insecure: true},
-			Trust:  Trust{Root: "sigstore"}}, 18, ""},
-		"a registry of each cluster": {Tenants{Kind: component.App, Follow: two, Access: Access{Registry: "${CLUSTER_DOMAIN}:5000/apps"}}, 12, ""},
-		"two registries": {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), with(app(t, "b"), func(f *Follow) {
+			Trust:  TrustSecrets{Root: "sigstore"}}, 18, ""},
+		"a registry of each cluster": {Tenants{Kind: component.App, Components: two, Access: Access{Registry: "${CLUSTER_DOMAIN}:5000/apps"}}, 12, ""},
+		"two registries": {Tenants{Kind: component.App, Components: []Followed{app(t, "a"), with(app(t, "b"), func(f *Followed) {
 			f.Component.Repository = name.MustParseReference("registry.example.com:5000/other/b").Context()
 		})}}, 12, ""},
-		"a cloud":         {Tenants{Kind: component.App, Follow: two, Access: Access{Provider: "azure"}}, 12, ""},
-		"one environment": {Tenants{Kind: component.App, Follow: two, Environment: "staging"}, 12, ""},
+		"a cloud":         {Tenants{Kind: component.App, Components: two, Access: Access{Provider: "azure"}}, 12, ""},
+		"one environment": {Tenants{Kind: component.App, Components: two, Environment: "staging"}, 12, ""},
 		"folders of another depth": {Tenants{Kind: component.App,
-			Follow: []Follow{follow(t, component.App, "pod", "apps/production/pod", "apps/staging/pod"), follow(t, component.App, "flat", ".")}}, 12, ""},
+			Components: []Followed{follow(t, component.App, "pod", "apps/production/pod", "apps/staging/pod"), follow(t, component.App, "flat", ".")}}, 12, ""},
 		"one app of an environment": {Tenants{Kind: component.App,
-			Follow: []Follow{with(follow(t, component.App, "pod", "staging/pod"), func(f *Follow) { f.Component.Dir = "apps/base/pod" })}}, 6, ""},
-		"folders of no pattern": {Tenants{Kind: component.App, Follow: []Follow{follow(t, component.App, "pod", "a/b", "c/d")}}, 0,
+			Components: []Followed{with(follow(t, component.App, "pod", "staging/pod"), func(f *Followed) { f.Component.Dir = "apps/base/pod" })}}, 6, ""},
+		"folders of no pattern": {Tenants{Kind: component.App, Components: []Followed{follow(t, component.App, "pod", "a/b", "c/d")}}, 0,
 			"cannot tell which part of its variants (a/b, c/d)"},
-		"a name that is too long": {Tenants{Kind: component.App, Follow: []Follow{app(t, strings.Repeat("a", 64))}}, 0, "at most 63"},
+		"a name that is too long": {Tenants{Kind: component.App, Components: []Followed{app(t, strings.Repeat("a", 64))}}, 0, "at most 63"},
 		"a key pair without a Secret": {Tenants{Kind: component.App,
-			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "--key-secret"},
-		"a Secret without a key pair": {Tenants{Kind: component.App, Follow: two, Trust: Trust{Key: "k"}}, 0, "keyless"},
-		"a key and certificates": {Tenants{Kind: component.App, Trust: Trust{Key: "k"},
-			Follow: []Follow{app(t, "b"), with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "keyless"},
+			Components: []Followed{with(app(t, "a"), func(f *Followed) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "--key-secret"},
+		"a Secret without a key pair": {Tenants{Kind: component.App, Components: two, Trust: TrustSecrets{Key: "k"}}, 0, "keyless"},
+		"a key and certificates": {Tenants{Kind: component.App, Trust: TrustSecrets{Key: "k"},
+			Components: []Followed{app(t, "b"), with(app(t, "a"), func(f *Followed) { f.Policies = Policies{"latest": {Key: "k"}} })}}, 0, "keyless"},
 		"encrypted content": {Tenants{Kind: component.App, Decryption: "sops-age",
-			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Encrypted = "x.yaml" }),
-				with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 14, ""},
-		"content of which some is encrypted": {Tenants{Kind: component.App, Decryption: "sops-age", Follow: []Follow{app(t, "a"),
-			with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 13, ""},
+			Components: []Followed{with(app(t, "a"), func(f *Followed) { f.Encrypted = "x.yaml" }),
+				with(app(t, "b"), func(f *Followed) { f.Encrypted = "y.yaml" })}}, 14, ""},
+		"content of which some is encrypted": {Tenants{Kind: component.App, Decryption: "sops-age", Components: []Followed{app(t, "a"),
+			with(app(t, "b"), func(f *Followed) { f.Encrypted = "y.yaml" })}}, 13, ""},
 		"encrypted content without a key": {Tenants{Kind: component.App,
-			Follow: []Follow{app(t, "a"), with(app(t, "b"), func(f *Follow) { f.Encrypted = "y.yaml" })}}, 0,
+			Components: []Followed{app(t, "a"), with(app(t, "b"), func(f *Followed) { f.Encrypted = "y.yaml" })}}, 0,
 			"component b has the file y.yaml, which SOPS encrypted"},
-		"a key pair": {Tenants{Kind: component.App, Trust: Trust{Key: "cosign"},
-			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Key: "k"}, "latest-stable": {Key: "k"}} })}}, 7, ""},
-		"twice the same name": {Tenants{Kind: component.App, Follow: []Follow{app(t, "a"), app(t, "a")}}, 0,
+		"a key pair": {Tenants{Kind: component.App, Trust: TrustSecrets{Key: "cosign"},
+			Components: []Followed{with(app(t, "a"), func(f *Followed) { f.Policies = Policies{"latest": {Key: "k"}, "latest-stable": {Key: "k"}} })}}, 7, ""},
+		"twice the same name": {Tenants{Kind: component.App, Components: []Followed{app(t, "a"), app(t, "a")}}, 0,
 			"two components are named a"},
 		"a digest that is looked up": {Tenants{Kind: component.App, Providers: true,
-			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) })}}, 0, "cannot find"},
-		"no such environment":         {Tenants{Kind: component.App, Follow: two, Environment: "test"}, 0, "has no test"},
-		"an environment that is none": {Tenants{Kind: component.App, Follow: two, Environment: "on"}, 0, "does not read it as a text"},
+			Components: []Followed{with(app(t, "a"), func(f *Followed) { f.Pin.Digest = "sha256:" + strings.Repeat("b", 64) })}}, 0, "cannot find"},
+		"no such environment":         {Tenants{Kind: component.App, Components: two, Environment: "test"}, 0, "has no test"},
+		"an environment that is none": {Tenants{Kind: component.App, Components: two, Environment: "on"}, 0, "does not read it as a text"},
 		"not GitHub, by the cluster": {Tenants{Kind: component.App, Signer: SignerCluster,
-			Follow: []Follow{with(app(t, "a"), func(f *Follow) { f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b"}} })}}, 0,
+			Components: []Followed{with(app(t, "a"), func(f *Followed) { f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b"}} })}}, 0,
 			"workflows of one GitHub repository"},
-		"one identity for all": {Tenants{Kind: component.App, Follow: []Follow{with(app(t, "a"), func(f *Follow) {
+		"one identity for all": {Tenants{Kind: component.App, Components: []Followed{with(app(t, "a"), func(f *Followed) {
 			f.Policies = Policies{"latest": {Issuer: "https://a", Subject: "b+c@d.e"}, "latest-stable": {Issuer: "https://a", Subject: "b+c@d.e"}}
 		})}}, 6, ""},
 	} {
@@ -279,7 +280,7 @@ func TestSignersAndPins(t *testing.T) {
 	frontend, backend := app(t, "frontend"), app(t, "backend")
 	digest := "sha256:" + strings.Repeat("c", 64)
 	pinned := cluster(t, "staging", "latest")
-	pinned.Follow = []Follow{frontend, backend}
+	pinned.Components = []Followed{frontend, backend}
 	for pin, want := range map[string]struct {
 		pin           Pin
 		key, followed string
@@ -289,7 +290,7 @@ func TestSignersAndPins(t *testing.T) {
 	} {
 		for _, signer := range []Signer{SignerCluster, SignerComponent} {
 			t.Run(fmt.Sprint(pin, " ", signer), func(t *testing.T) {
-				file, err := Tenants{Kind: component.App, Follow: pinned.Follow, ClusterPins: true, Signer: signer}.File()
+				file, err := Tenants{Kind: component.App, Components: pinned.Components, ClusterPins: true, Signer: signer}.File()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -314,7 +315,7 @@ func TestSignersAndPins(t *testing.T) {
 		}
 	}
 	production := settingsOf(t, cluster(t, "production", "latest-stable"))
-	own, err := Tenants{Kind: component.App, Follow: pinned.Follow, Signer: SignerComponent}.File()
+	own, err := Tenants{Kind: component.App, Components: pinned.Components, Signer: SignerComponent}.File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +328,7 @@ func TestSignersAndPins(t *testing.T) {
 
 // TestTemplatesFailClosed: an input without a signer is an error, and not a pattern that accepts everybody.
 func TestTemplatesFailClosed(t *testing.T) {
-	file, err := Tenants{Kind: component.App, Follow: []Follow{app(t, "frontend")}, Signer: SignerComponent}.File()
+	file, err := Tenants{Kind: component.App, Components: []Followed{app(t, "frontend")}, Signer: SignerComponent}.File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +349,7 @@ func TestClustersAreAccepted(t *testing.T) {
 	full := cluster(t, "production", "latest-stable")
 	full.Access = Access{PullSecret: "login", CertSecret: "ca", Insecure: true, Provider: "aws", ServiceAccount: "sa",
 		Registry: "registry.example.com:5000/x"}
-	full.Trust = Trust{Root: "sigstore"}
+	full.Trust = TrustSecrets{Root: "sigstore"}
 	full.Settings = []Setting{{"CONTAINER_REGISTRY_URL", "registry.example.com:11443"}, {"STRATIO_SIZE", "S"}, {"EMPTY", ""}, {"NUMBER", "7"}}
 	full.Flux = Distribution{Chart: "oci://registry.example.com/charts/flux-operator", ChartSecret: "c", PullSecret: "f", Type: "aws",
 		Size: "large"}
@@ -377,9 +378,9 @@ func TestClustersAreAccepted(t *testing.T) {
 }
 
 // synced applies the FluxInstance's patch to the OCIRepository that Flux Operator makes of its sync.
-func synced(t testing.TB, v *fluxtest.Validator, c Cluster, files []File) {
+func synced(t testing.TB, v *fluxtest.Validator, c Cluster, files []fileset.File) {
 	t.Helper()
-	i := slices.IndexFunc(files, func(f File) bool { return strings.HasSuffix(f.Path, "flux-instance.yaml") })
+	i := slices.IndexFunc(files, func(f fileset.File) bool { return strings.HasSuffix(f.Path, "flux-instance.yaml") })
 	instance := documents(t, files[i].Content)[0]
 	patch, _ := at(instance, "spec", "kustomize", "patches", 0, "patch").(string)
 	spec := map[string]any{"interval": "1m", "url": at(instance, "spec", "sync", "url"),
@@ -408,9 +409,9 @@ func TestPairsAreAccepted(t *testing.T) {
 	infra := follow(t, component.Infra, "ingress", "configs/production", "controllers/production")
 	frontend := app(t, "frontend")
 	frontend.DependsOn, frontend.Pin = []string{"ingress"}, Pin{Semver: ">=1.0.0"}
-	files, err := Pairs{Follow: []Follow{infra, frontend}, Channel: "latest-stable", Environment: "production", TargetNamespace: "web",
+	files, err := Pairs{Components: []Followed{infra, frontend}, Channel: "latest-stable", Environment: "production", TargetNamespace: "web",
 		KustomizeAs:    "flux",
-		SubstituteFrom: "settings", Access: Access{PullSecret: "p", CertSecret: "c", Provider: "generic"}, Trust: Trust{Root: "r"}}.Files()
+		SubstituteFrom: "settings", Access: Access{PullSecret: "p", CertSecret: "c", Provider: "generic"}, Trust: TrustSecrets{Root: "r"}}.Files()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +434,7 @@ func TestFleetPairIsAccepted(t *testing.T) {
 		looked = folder
 		return "clusters/prod/default/secret.yaml", nil
 	}
-	pairs := Pairs{Follow: []Follow{fleet}, Channel: "latest-stable", Environment: "prod", SubstituteFrom: "settings"}
+	pairs := Pairs{Components: []Followed{fleet}, Channel: "latest-stable", Environment: "prod", SubstituteFrom: "settings"}
 	if _, err := pairs.Files(); !errors.Is(err, ErrInput) || looked != "clusters/prod/default" {
 		t.Errorf("%v, looked in %s", err, looked)
 	}
@@ -487,7 +488,7 @@ func TestDecryption(t *testing.T) {
 	v := fluxtest.CRDs(t)
 	encrypted := app(t, "b")
 	encrypted.Encrypted = "y.yaml"
-	file, err := Tenants{Kind: component.App, Decryption: "sops-age", Follow: []Follow{app(t, "a"), encrypted}}.File()
+	file, err := Tenants{Kind: component.App, Decryption: "sops-age", Components: []Followed{app(t, "a"), encrypted}}.File()
 	if err != nil {
 		t.Fatal(err)
 	}

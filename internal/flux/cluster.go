@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // Cluster describes all that a new cluster needs in the fleet.
@@ -18,14 +19,14 @@ type Cluster struct {
 	Environment string
 	Channel     string
 	Domain      string
-	Fleet       Follow
-	Follow      []Follow // components that it will run, to check that they have the environment, and for pins
+	Fleet       Followed
+	Components  []Followed // components that it will run, to check that they have the environment, and for pins
 	Settings    []Setting
 	Pins        []ComponentPin
 	Workflow    string // regular expression of the workflow that signs, without its ending; any where empty
 	GitRef      string // regular expression of the Git ref it runs on; by the channel where empty
 	Access      Access
-	Trust       Trust
+	Trust       TrustSecrets
 	Flux        Distribution
 	Decryption  string // Secret with the key of files that SOPS encrypted
 	Encrypted   Encrypted
@@ -75,7 +76,7 @@ func (d Distribution) withDefaults() Distribution {
 }
 
 // Files returns the cluster's files, below clusters/<name>.
-func (c Cluster) Files() ([]File, error) {
+func (c Cluster) Files() ([]fileset.File, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (c Cluster) Files() ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []File
+	var files []fileset.File
 	for _, f := range []struct {
 		name string
 		data any
@@ -104,7 +105,7 @@ func (c Cluster) Files() ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, File{path.Join("clusters", c.Name, f.name), content})
+		files = append(files, fileset.File{Path: path.Join("clusters", c.Name, f.name), Content: content})
 	}
 	return files, nil
 }
@@ -139,7 +140,7 @@ func (c Cluster) key() string {
 func (c Cluster) validate() error {
 	faults := []error{c.Access.validate(), checkTenantsFolder(c.TenantsFolder)}
 	for _, file := range []string{c.Encrypted.Cluster, c.Encrypted.Tenants} {
-		faults = append(faults, demandKey(Follow{Component: c.Fleet.Component, Encrypted: file}, c.Decryption, systemNamespace))
+		faults = append(faults, demandKey(Followed{Component: c.Fleet.Component, Encrypted: file}, c.Decryption, systemNamespace))
 	}
 	if err := checkLabel(c.Name); err != nil {
 		faults = append(faults, fmt.Errorf("cluster: %w", err))
@@ -156,7 +157,7 @@ func (c Cluster) validate() error {
 	if _, err := c.Fleet.Component.Channels.Find(c.Channel); err != nil {
 		faults = append(faults, err)
 	}
-	for _, f := range c.Follow {
+	for _, f := range c.Components {
 		if _, err := f.Component.Channels.Find(c.Channel); err != nil {
 			faults = append(faults, fmt.Errorf("component %s: %w", f.Component.Name, err))
 		}
@@ -166,7 +167,7 @@ func (c Cluster) validate() error {
 			faults = append(faults, checkObjectName(name))
 		}
 	}
-	return errors.Join(append(faults, Selects(c.Follow, c.Environment))...)
+	return errors.Join(append(faults, selects(c.Components, c.Environment))...)
 }
 
 // verify is what the cluster demands of the fleet itself, as the text of a patch.

@@ -14,8 +14,8 @@ type Values struct {
 	Known map[string]string
 }
 
-// ParseDecryption reads sops=SECRET, and returns the Secret with the key.
-func ParseDecryption(text string) (secret string, err error) {
+// parseDecryption reads sops=SECRET, and returns the Secret with the key.
+func parseDecryption(text string) (secret string, err error) {
 	secret, ok := strings.CutPrefix(text, "sops=")
 	if !ok {
 		return "", fmt.Errorf("%w: decryption %q: want sops=SECRET", ErrInput, text)
@@ -27,7 +27,7 @@ func ParseDecryption(text string) (secret string, err error) {
 func decrypt(secret string) *decryption { return &decryption{"sops", reference{secret}} }
 
 // demandKey refuses what Flux could not apply: to it, encrypted values are either a fault or the values themselves.
-func demandKey(f Follow, secret, namespace string) error {
+func demandKey(f Followed, secret, namespace string) error {
 	if f.Encrypted == "" || secret != "" {
 		return nil
 	}
@@ -36,7 +36,7 @@ func demandKey(f Follow, secret, namespace string) error {
 }
 
 // usesOf is what a build of a folder uses: all of the content where it is not known which folder that is, nil where nobody looked.
-func (f Follow) usesOf(folder string) *substitution.Uses {
+func (f Followed) usesOf(folder string) *substitution.Uses {
 	if uses := f.Uses[strings.TrimPrefix(folder, "./")]; uses != nil {
 		return uses
 	}
@@ -101,7 +101,7 @@ func (p Pairs) Notes() []string {
 	}
 	var notes []string
 	used := map[string]bool{}
-	for _, f := range p.Follow {
+	for _, f := range p.Components {
 		for _, phase := range phasesOf(f.Component) {
 			folder, err := p.folder(f, phase)
 			uses := f.usesOf(folder)
@@ -147,12 +147,12 @@ func (p Pairs) hasValue(name string) bool {
 }
 
 // Notes says what the clusters of a fleet would replace by nothing. Each builds the variant that its settings select.
-func (t Tenants) Notes(clusters []Known) []string {
+func (t Tenants) Notes(clusters []KnownCluster) []string {
 	anyHas := func(name string) bool {
-		return slices.ContainsFunc(clusters, func(c Known) bool { _, ok := c.Settings[name]; return ok })
+		return slices.ContainsFunc(clusters, func(c KnownCluster) bool { _, ok := c.Settings[name]; return ok })
 	}
 	var notes []string
-	for _, f := range t.Follow {
+	for _, f := range t.Components {
 		if f.NoSubstitute {
 			continue
 		}
@@ -167,7 +167,7 @@ func (t Tenants) Notes(clusters []Known) []string {
 }
 
 // environment is what a literal environment, or the ${VARIABLE} that chooses it, is on a cluster.
-func (k Known) environment(asked string) string {
+func (k KnownCluster) environment(asked string) string {
 	if asked == "" {
 		asked = "${ENVIRONMENT}"
 	}
@@ -189,13 +189,13 @@ func (c Cluster) Notes() []string {
 		known[s.Key] = s.Value
 	}
 	var notes []string
-	for _, f := range c.Follow {
+	for _, f := range c.Components {
 		notes = append(notes, missingOn(c.Name, f, c.Environment, known)...)
 	}
 	return unique(notes)
 }
 
-func missingOn(cluster string, f Follow, environment string, settings map[string]string) []string {
+func missingOn(cluster string, f Followed, environment string, settings map[string]string) []string {
 	var notes []string
 	for _, phase := range phasesOf(f.Component) {
 		folder, err := phasePath(f.Component, phase, environment)

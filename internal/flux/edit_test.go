@@ -13,7 +13,7 @@ import (
 )
 
 // follow makes a component of a workspace in GitHub's org/apps, as discovery and the default policies would.
-func follow(t testing.TB, kind component.Kind, componentName string, variants ...string) Follow {
+func follow(t testing.TB, kind component.Kind, componentName string, variants ...string) Followed {
 	t.Helper()
 	repository, err := name.NewRepository("ghcr.io/org/apps/" + componentName)
 	if err != nil {
@@ -31,10 +31,10 @@ func follow(t testing.TB, kind component.Kind, componentName string, variants ..
 			c.Phases = append(c.Phases, phase)
 		}
 	}
-	return Follow{Component: c, Policies: Policies{"latest": github("refs/heads/main"), "latest-stable": release, AnyVersion: release}}
+	return Followed{Component: c, Policies: Policies{"latest": github("refs/heads/main"), "latest-stable": release, AnyVersion: release}}
 }
 
-func app(t testing.TB, name string) Follow {
+func app(t testing.TB, name string) Followed {
 	return follow(t, component.App, name, "production", "staging")
 }
 
@@ -42,7 +42,7 @@ func app(t testing.TB, name string) Follow {
 func apps(t testing.TB, names ...string) Edit {
 	e := Edit{File: "apps.yaml", Tenants: Tenants{Kind: component.App}}
 	for _, n := range names {
-		e.Follow = append(e.Follow, app(t, n))
+		e.Components = append(e.Components, app(t, n))
 	}
 	return e
 }
@@ -175,7 +175,7 @@ func TestEditPrunesOnlyWhenAsked(t *testing.T) {
 	if err != nil || string(got.Content) != want || !slices.Equal(got.Removed, []string{"b", "c"}) {
 		t.Fatalf("%v %v\n%s", err, got.Removed, got.Content)
 	}
-	e.Follow = e.Follow[:0]
+	e.Components = e.Components[:0]
 	if _, err := e.Apply([]byte(before)); !errors.Is(err, ErrInput) {
 		t.Errorf("a ResourceSet without inputs: %v", err)
 	}
@@ -188,7 +188,7 @@ func TestEditPinsInPlace(t *testing.T) {
 	e := apps(t, "a")
 	pin := func(text, on string) (string, error) {
 		var err error
-		if e.Follow[0].Pin, err = ParsePin(e.Follow[0].Component, text); err != nil {
+		if e.Components[0].Pin, err = ParsePin(e.Components[0].Component, text); err != nil {
 			t.Fatal(err)
 		}
 		change, err := e.Apply([]byte(on))

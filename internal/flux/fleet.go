@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // maxSettings bounds what is read of a cluster's settings.
@@ -35,19 +38,35 @@ func tenantsFile(folder, name string) string {
 	return path.Join(cmp.Or(folder, TenantsFolder), name+".yaml")
 }
 
-// TenantsFiles lists the files that are generated in the folder of the tenants.
-func TenantsFiles(folder string) []string {
+// tenantsFiles lists the files that are generated in the folder of the tenants.
+func tenantsFiles(folder string) []string {
 	return []string{tenantsFile(folder, "apps"), tenantsFile(folder, "infra"), tenantsFile(folder, "policies")}
 }
 
-// Known is a cluster that a fleet has already.
-type Known struct {
+// KnownCluster is a cluster that a fleet has already.
+type KnownCluster struct {
 	Name     string            // of its folder
 	Settings map[string]string // of its runtime-info; nil where it has none that can be read
 }
 
-// Clusters lists the clusters of a fleet, and none where there is no folder clusters.
-func Clusters(fleet fs.FS) ([]Known, error) {
+// clustersIn lists the clusters of the fleet in a folder, and none where there is no such folder.
+func clustersIn(dir string) ([]KnownCluster, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return knownClusters(root.FS())
+}
+
+// knownClusters lists the clusters of a fleet, and none where there is no folder clusters.
+func knownClusters(fleet fs.FS) ([]KnownCluster, error) {
 	folders, err := fs.ReadDir(fleet, "clusters")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -55,7 +74,7 @@ func Clusters(fleet fs.FS) ([]Known, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read clusters: %w", err)
 	}
-	var all []Known
+	var all []KnownCluster
 	for _, folder := range folders {
 		if !folder.IsDir() || strings.HasPrefix(folder.Name(), "_") || strings.HasPrefix(folder.Name(), ".") {
 			continue
@@ -64,13 +83,13 @@ func Clusters(fleet fs.FS) ([]Known, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Known{folder.Name(), settings})
+		all = append(all, KnownCluster{folder.Name(), settings})
 	}
 	return all, nil
 }
 
 // clusterFolder is what a cluster builds of the fleet, as Flux wants it: the folder that is given, or the one of the cluster of that name.
-func clusterFolder(f Follow, cluster string) (string, error) {
+func clusterFolder(f Followed, cluster string) (string, error) {
 	c := f.Component
 	given := strings.TrimPrefix(path.Clean("/"+cluster), "/") // as Flux reads paths, nothing is above the fleet
 	folder := given
@@ -136,12 +155,12 @@ func readSettings(fleet fs.FS, file string) (map[string]string, error) {
 	return configMap.Data, nil
 }
 
-// SelectedBy checks that each component has what each cluster selects, with environment being a literal one or the
+// selectedBy checks that each component has what each cluster selects, with environment being a literal one or the
 // ${VARIABLE} of the clusters' settings that chooses it.
-func SelectedBy(follow []Follow, environment string, clusters []Known) error {
+func selectedBy(follow []Followed, environment string, clusters []KnownCluster) error {
 	name, isVariable := strings.CutPrefix(environment, "${")
 	if !isVariable {
-		return Selects(follow, environment)
+		return selects(follow, environment)
 	}
 	name = strings.TrimSuffix(name, "}")
 	var faults []error
@@ -152,19 +171,19 @@ func SelectedBy(follow []Follow, environment string, clusters []Known) error {
 			continue
 		}
 		seen = append(seen, value)
-		if err := Selects(follow, value); err != nil {
+		if err := selects(follow, value); err != nil {
 			faults = append(faults, fmt.Errorf("cluster %s: %w", c.Name, err))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// CheckNew demands that no cluster of the fleet has the name, nor the display name or domain, of c.
-func (c Cluster) CheckNew(known []Known) error {
+// checkNew demands that no cluster of the fleet has the name, nor the display name or domain, of c.
+func (c Cluster) checkNew(known []KnownCluster) error {
 	for _, k := range known {
 		for key, value := range map[string]string{"CLUSTER_NAME": c.displayName(), "CLUSTER_DOMAIN": c.Domain} {
 			if k.Name != c.Name && k.Settings[key] == value {
-				return fmt.Errorf("%w: cluster %s has the %s %s already", ErrTaken, k.Name, key, value)
+				return fmt.Errorf("%w: cluster %s has the %s %s already", fileset.ErrTaken, k.Name, key, value)
 			}
 		}
 	}

@@ -25,7 +25,6 @@ var (
 	ErrName    = errors.New("not a Kubernetes name")
 	ErrVariant = errors.New("no such variant")
 	ErrInput   = errors.New("invalid input")
-	ErrTaken   = errors.New("taken")
 )
 
 // Where the objects of Flux itself live, and the ConfigMap with a cluster's settings.
@@ -34,14 +33,8 @@ const (
 	runtimeInfo     = "flux-runtime-info"
 )
 
-// File is one generated file.
-type File struct {
-	Path    string // slash-separated, relative to the fleet's top folder
-	Content []byte
-}
-
-// Follow is a component as clusters follow it.
-type Follow struct {
+// Followed is a component as clusters follow it.
+type Followed struct {
 	Component    component.Component
 	Policies     Policies
 	Pin          Pin
@@ -62,7 +55,7 @@ type Follow struct {
 }
 
 // PinTo holds the component to what a pin says. A version gets a policy of its own, which accepts no other version's signer.
-func (f *Follow) PinTo(text string) (err error) {
+func (f *Followed) PinTo(text string) (err error) {
 	if f.Pin, err = ParsePin(f.Component, text); err != nil || f.Versions == nil {
 		return err
 	}
@@ -76,8 +69,8 @@ func (f *Follow) PinTo(text string) (err error) {
 // Health is an object whose state Flux watches.
 type Health struct{ APIVersion, Kind, Namespace, Name string }
 
-// ParseHealth reads APIVERSION/KIND/NAMESPACE/NAME, such as apps/v1/Deployment/web/frontend.
-func ParseHealth(text string) (Health, error) {
+// parseHealth reads APIVERSION/KIND/NAMESPACE/NAME, such as apps/v1/Deployment/web/frontend.
+func parseHealth(text string) (Health, error) {
 	parts := strings.Split(text, "/")
 	if n := len(parts); n == 4 || n == 5 {
 		h := Health{strings.Join(parts[:n-3], "/"), parts[n-3], parts[n-2], parts[n-1]}
@@ -217,8 +210,8 @@ func noVariant(c component.Component, phase, environment string, fit []string) e
 		strings.Join(c.Variants, ", "))
 }
 
-// Selects checks that a cluster of an environment finds what it would build of each component.
-func Selects(follow []Follow, environment string) error {
+// selects checks that a cluster of an environment finds what it would build of each component.
+func selects(follow []Followed, environment string) error {
 	var faults []error
 	for _, f := range follow {
 		for _, phase := range phasesOf(f.Component) {

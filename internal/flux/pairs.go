@@ -9,13 +9,14 @@ import (
 	"slices"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/substitution"
 )
 
 // Pairs describes objects for clusters without Flux Operator: of each component one OCIRepository and a Kustomization, or
 // one Kustomization for each of its phases. Of a fleet, the Kustomization applies the folder of one cluster.
 type Pairs struct {
-	Follow          []Follow
+	Components      []Followed
 	Channel         string
 	Environment     string    // the variant that is applied; of a fleet the cluster
 	SourceOnly      bool      // write no Kustomizations
@@ -29,17 +30,17 @@ type Pairs struct {
 	Redirect        bool      // Kustomizations within the content take the OCIRepository for their source
 	Interval        string    // how often the tag is looked at; 5m where empty
 	Access          Access
-	Trust           Trust
+	Trust           TrustSecrets
 }
 
 // Files returns one file for each component, named after it.
-func (p Pairs) Files() ([]File, error) {
+func (p Pairs) Files() ([]fileset.File, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	var files []File
+	var files []fileset.File
 	var faults []error
-	for _, f := range p.Follow {
+	for _, f := range p.Components {
 		documents, err := p.of(f)
 		if err != nil {
 			faults = append(faults, err)
@@ -49,7 +50,7 @@ func (p Pairs) Files() ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, File{f.Component.Name + ".yaml", content})
+		files = append(files, fileset.File{Path: f.Component.Name + ".yaml", Content: content})
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -69,17 +70,17 @@ func (p Pairs) validate() error {
 			faults = append(faults, checkObjectName(name))
 		}
 	}
-	for _, f := range p.Follow {
+	for _, f := range p.Components {
 		if err := checkComponent(f.Component); err != nil {
 			faults = append(faults, err)
 		}
 	}
 	faults = append(faults, addSettings(&[]Setting{}, p.Substitute))
-	return errors.Join(append(faults, checkDependencies(p.Follow))...)
+	return errors.Join(append(faults, checkDependencies(p.Components))...)
 }
 
 // of is the objects of one component.
-func (p Pairs) of(f Follow) ([]any, error) {
+func (p Pairs) of(f Followed) ([]any, error) {
 	c := f.Component
 	if f.Pin.ref() == (ociRef{}) {
 		if _, err := c.Channels.Find(p.Channel); err != nil {
@@ -103,7 +104,7 @@ func (p Pairs) of(f Follow) ([]any, error) {
 }
 
 // kustomizations are those of one component, one for each of its phases.
-func (p Pairs) kustomizations(f Follow) (documents []any, err error) {
+func (p Pairs) kustomizations(f Followed) (documents []any, err error) {
 	if f, err = p.encrypted(f); err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (p Pairs) kustomizations(f Follow) (documents []any, err error) {
 }
 
 // encrypted is f with what of a fleet has to be decrypted on the cluster.
-func (p Pairs) encrypted(f Follow) (Follow, error) {
+func (p Pairs) encrypted(f Followed) (Followed, error) {
 	if f.Component.Kind != component.Fleet || f.EncryptedIn == nil {
 		return f, nil
 	}
@@ -133,14 +134,14 @@ func (p Pairs) encrypted(f Follow) (Follow, error) {
 }
 
 // folder is what the cluster builds of a component, as Flux wants it.
-func (p Pairs) folder(f Follow, phase string) (string, error) {
+func (p Pairs) folder(f Followed, phase string) (string, error) {
 	if f.Component.Kind == component.Fleet {
 		return clusterFolder(f, p.Environment)
 	}
 	return phasePath(f.Component, phase, p.Environment)
 }
 
-func (p Pairs) source(f Follow, verify *verification) ociRepository {
+func (p Pairs) source(f Followed, verify *verification) ociRepository {
 	a := p.Access
 	ref := f.Pin.ref()
 	if ref == (ociRef{}) {
@@ -158,7 +159,7 @@ func (p Pairs) source(f Follow, verify *verification) ociRepository {
 
 // kustomization is the one of a phase, "" for a component without phases. It waits for the phase before it, and the first
 // one for the components that it depends on.
-func (p Pairs) kustomization(f Follow, phase, previous string) (kustomization, error) {
+func (p Pairs) kustomization(f Followed, phase, previous string) (kustomization, error) {
 	folder, err := p.folder(f, phase)
 	if err != nil {
 		return kustomization{}, err
@@ -240,13 +241,13 @@ func redirect(source string) patch {
 	}
 }
 
-func (p Pairs) after(f Follow, previous string) []dependency {
+func (p Pairs) after(f Followed, previous string) []dependency {
 	if previous != "" {
 		return []dependency{{Name: previous}}
 	}
 	var after []dependency
 	for _, name := range f.DependsOn {
-		after = append(after, dependency{Name: lastPhase(p.Follow, name)})
+		after = append(after, dependency{Name: lastPhase(p.Components, name)})
 	}
 	return after
 }
@@ -256,7 +257,7 @@ func (p Pairs) metadata(name string) metadata {
 }
 
 // lastPhase names the Kustomization after which a component is ready.
-func lastPhase(follow []Follow, name string) string {
+func lastPhase(follow []Followed, name string) string {
 	for _, f := range follow {
 		if f.Component.Name == name {
 			phases := phasesOf(f.Component)
@@ -274,8 +275,8 @@ func phaseName(name, phase string) string {
 }
 
 // checkDependencies demands that what components wait for is delivered too, and that nothing waits for itself.
-func checkDependencies(follow []Follow) error {
-	byName := map[string]Follow{}
+func checkDependencies(follow []Followed) error {
+	byName := map[string]Followed{}
 	var set component.Set
 	for _, f := range follow {
 		byName[f.Component.Name] = f
@@ -295,7 +296,7 @@ func checkDependencies(follow []Follow) error {
 	return errors.Join(faults...)
 }
 
-func reaches(byName map[string]Follow, from, to string, seen map[string]bool) bool {
+func reaches(byName map[string]Followed, from, to string, seen map[string]bool) bool {
 	for _, next := range byName[from].DependsOn {
 		if next == to {
 			return true

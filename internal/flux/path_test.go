@@ -38,7 +38,7 @@ func TestPaths(t *testing.T) {
 func TestClusterFolder(t *testing.T) {
 	variants := []string{"clusters/eos/default", "clusters/one", "clusters/one/apps", "clusters/two/a", "clusters/two/a/x",
 		"clusters/two/b", "other/x"}
-	f := Follow{Component: component.Component{Name: "fleet", Kind: component.Fleet, Dir: ".", Variants: variants},
+	f := Followed{Component: component.Component{Name: "fleet", Kind: component.Fleet, Dir: ".", Variants: variants},
 		Clusters: []string{"clusters/eos", "clusters/new", "clusters/one", "clusters/two"}}
 	for cluster, want := range map[string]string{
 		"one": "./clusters/one", "clusters/one": "./clusters/one", "./clusters/one/": "./clusters/one",

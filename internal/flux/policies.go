@@ -3,6 +3,8 @@ package flux
 import (
 	"fmt"
 	"strings"
+
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // Allowlist describes the admission policy that keeps tenants to known sources.
@@ -12,12 +14,12 @@ type Allowlist struct {
 }
 
 // File returns tenants/policies.yaml.
-func (a Allowlist) File() (File, error) {
+func (a Allowlist) File() (fileset.File, error) {
 	if err := a.validate(); err != nil {
-		return File{}, err
+		return fileset.File{}, err
 	}
 	content, err := fillIn("policies.yaml", a)
-	return File{tenantsFile(a.Folder, "policies"), content}, err
+	return fileset.File{Path: tenantsFile(a.Folder, "policies"), Content: content}, err
 }
 
 // validate refuses what would let others in, and what would keep everybody out: the policy demands that exactly one source

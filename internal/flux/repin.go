@@ -8,9 +8,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Repin returns the content of a file with the OCIRepositories of the components pointing where Pairs has them point, and
+// repin returns the content of a file with the OCIRepositories of the components pointing where Pairs has them point, and
 // verifying what that takes. Only the lines of ref and verify change. The names are those of the components that changed.
-func (p Pairs) Repin(file string, content []byte) ([]byte, []string, error) {
+func (p Pairs) repin(file string, content []byte) ([]byte, []string, error) {
 	if err := p.validate(); err != nil {
 		return nil, nil, err
 	}
@@ -19,7 +19,7 @@ func (p Pairs) Repin(file string, content []byte) ([]byte, []string, error) {
 		return nil, nil, fmt.Errorf("%w: %s: %w", ErrInput, file, err)
 	}
 	var changed []string
-	for _, f := range p.Follow {
+	for _, f := range p.Components {
 		i := p.sourceOf(f, documents)
 		if i < 0 {
 			return nil, nil, fmt.Errorf("%w: %s holds no OCIRepository of oci://%s", ErrInput, file, p.Access.repository(f.Component))
@@ -39,7 +39,7 @@ func (p Pairs) Repin(file string, content []byte) ([]byte, []string, error) {
 }
 
 // sourceOf finds the OCIRepository of a component by its address, -1 where there is none.
-func (p Pairs) sourceOf(f Follow, documents []*yaml.Node) int {
+func (p Pairs) sourceOf(f Followed, documents []*yaml.Node) int {
 	for i, d := range documents {
 		if text(lookup(d, "kind")) == "OCIRepository" && text(lookup(lookup(d, "spec"), "url")) == "oci://"+p.Access.repository(f.Component) {
 			return i
@@ -49,7 +49,7 @@ func (p Pairs) sourceOf(f Follow, documents []*yaml.Node) int {
 }
 
 // repinOne changes one OCIRepository; nil means that it is as it should be.
-func (p Pairs) repinOne(file string, content []byte, f Follow, at int, document *yaml.Node) ([]byte, error) {
+func (p Pairs) repinOne(file string, content []byte, f Followed, at int, document *yaml.Node) ([]byte, error) {
 	objects, err := p.of(f)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 func infrastructure(t testing.TB, pin Pin) Pairs {
 	f := follow(t, component.Infra, "infrastructure", "infrastructure")
 	f.Pin = pin
-	return Pairs{Follow: []Follow{f}, Channel: "latest-stable", Environment: "infrastructure", Redirect: true,
+	return Pairs{Components: []Followed{f}, Channel: "latest-stable", Environment: "infrastructure", Redirect: true,
 		Substitute: []Setting{{"meta_cluster_name", "demo"}, {"meta_productive", "true"}, {"empty", ""}}}
 }
 
@@ -36,20 +36,20 @@ func TestRepinMovesOneCluster(t *testing.T) {
 	mine := strings.Replace(string(files[0].Content), "    tag: v0.1.0\n", "    tag: v0.1.0 # approved in CHG-1\n", 1)
 	mine = "# Everything for the demo cluster.\n" + strings.Replace(mine, "  interval: 5m\n", "  interval: 1m   # hurry\n\n", 1)
 
-	after, changed, err := infrastructure(t, Pin{Tag: "v0.2.0"}).Repin("infrastructure.yaml", []byte(mine))
+	after, changed, err := infrastructure(t, Pin{Tag: "v0.2.0"}).repin("infrastructure.yaml", []byte(mine))
 	if want := strings.Replace(mine, "    tag: v0.1.0 # approved in CHG-1\n", "    tag: v0.2.0\n", 1); err != nil || string(after) != want ||
 		len(changed) != 1 {
 		t.Fatalf("%v %v\n%s", err, changed, after)
 	}
-	again, changed, err := infrastructure(t, Pin{Tag: "v0.2.0"}).Repin("infrastructure.yaml", after)
+	again, changed, err := infrastructure(t, Pin{Tag: "v0.2.0"}).repin("infrastructure.yaml", after)
 	if err != nil || string(again) != string(after) || len(changed) > 0 {
 		t.Errorf("the second time: %v %v\n%s", err, changed, again)
 	}
-	back, _, err := infrastructure(t, Pin{Tag: "v0.1.0"}).Repin("infrastructure.yaml", after)
+	back, _, err := infrastructure(t, Pin{Tag: "v0.1.0"}).repin("infrastructure.yaml", after)
 	if err != nil || !strings.Contains(string(back), "    tag: v0.1.0\n") {
 		t.Errorf("back: %v\n%s", err, back)
 	}
-	branch, _, err := infrastructure(t, Pin{Tag: "latest"}).Repin("infrastructure.yaml", after)
+	branch, _, err := infrastructure(t, Pin{Tag: "latest"}).repin("infrastructure.yaml", after)
 	if err != nil || !strings.Contains(string(branch), "    tag: latest\n") || !strings.Contains(string(branch), "@refs/heads/main$") ||
 		strings.Contains(string(branch), "refs/tags") {
 		t.Errorf("a cluster for tests, whose signer is another: %v\n%s", err, branch)
@@ -67,7 +67,7 @@ func TestRepinRefuses(t *testing.T) {
 		"kind: OCIRepository\nspec: {url: oci://other}\n":                                                 "holds no OCIRepository",
 		"kind: OCIRepository\nspec: {url: 'oci://ghcr.io/org/apps/infrastructure', ref: {tag: v0.1.0}}\n": "infrastructure.yaml:2: spec is not written as a block",
 	} {
-		if _, _, err := p.Repin("infrastructure.yaml", []byte(content)); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), want) {
+		if _, _, err := p.repin("infrastructure.yaml", []byte(content)); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", content, err, want)
 		}
 	}
@@ -76,18 +76,18 @@ func TestRepinRefuses(t *testing.T) {
 // TestLayers: one layer waits for the other, and is ready when the objects are that it was told to watch.
 func TestLayers(t *testing.T) {
 	v := fluxtest.CRDs(t)
-	layer := func(name string, after ...string) Follow {
+	layer := func(name string, after ...string) Followed {
 		f := follow(t, component.Infra, name, "production", "staging")
 		f.DependsOn = after
 		return f
 	}
 	infra := layer("infra")
-	check, err := ParseHealth("apps/v1/Deployment/ingress/nginx")
+	check, err := parseHealth("apps/v1/Deployment/ingress/nginx")
 	if err != nil {
 		t.Fatal(err)
 	}
 	infra.Health = []Health{check}
-	files, err := Pairs{Follow: []Follow{infra, layer("system", "infra"), layer("apps", "system"), layer("3rd", "system")}, Channel: "latest",
+	files, err := Pairs{Components: []Followed{infra, layer("system", "infra"), layer("apps", "system"), layer("3rd", "system")}, Channel: "latest",
 		Environment: "production"}.Files()
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestLayers(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"Deployment/x", "apps/v1/Deployment/X_Y/nginx", "a/b/c/d/e/f"} {
-		if _, err := ParseHealth(bad); err == nil {
+		if _, err := parseHealth(bad); err == nil {
 			t.Errorf("%s is taken for an object", bad)
 		}
 	}

@@ -222,7 +222,7 @@ func (p *tenantsPlan) postBuild() any {
 }
 
 // input is what the resources are told of one component.
-func (p *tenantsPlan) input(f Follow) fields {
+func (p *tenantsPlan) input(f Followed) fields {
 	c := f.Component
 	in := fields{{"tenant", quoted(c.Name)}, {"tag", quoted(p.tag(f))}, {"environment", quoted(p.Environment)}}
 	if p.signing.cluster {
@@ -242,7 +242,7 @@ func (p *tenantsPlan) input(f Follow) fields {
 }
 
 // rareInput is what most ResourceSets do without.
-func (p *tenantsPlan) rareInput(f Follow) fields {
+func (p *tenantsPlan) rareInput(f Followed) fields {
 	c := f.Component
 	var in fields
 	switch {
@@ -275,7 +275,7 @@ func (p *tenantsPlan) rareInput(f Follow) fields {
 
 // lastPhase names the Kustomization after which a tenant is ready.
 func (p *tenantsPlan) lastPhase(name string) string {
-	for _, f := range p.Follow {
+	for _, f := range p.Components {
 		if f.Component.Name == name && len(f.Component.Phases) > 0 {
 			return phaseName(p.Name(), f.Component.Phases[len(f.Component.Phases)-1])
 		}
@@ -283,7 +283,7 @@ func (p *tenantsPlan) lastPhase(name string) string {
 	return p.Name()
 }
 
-func (p *tenantsPlan) tag(f Follow) string {
+func (p *tenantsPlan) tag(f Followed) string {
 	switch {
 	case f.Pin.Tag != "":
 		return f.Pin.Tag
@@ -294,7 +294,7 @@ func (p *tenantsPlan) tag(f Follow) string {
 }
 
 // gitRef is where the workflow ran that signed what is followed: a pin's own, else the cluster's.
-func (p *tenantsPlan) gitRef(f Follow) string {
+func (p *tenantsPlan) gitRef(f Followed) string {
 	if f.Pin.ref() != (ociRef{}) {
 		if ref, err := withoutBackslash(p.signing.refs[f.Component.Name]); err == nil && ref != "" {
 			return ref
@@ -318,7 +318,7 @@ func setting(name, what string) string {
 }
 
 // provider lets Flux Operator look the tag up, so that the OCIRepository is given a digest.
-func (p *tenantsPlan) provider(f Follow) inputProvider {
+func (p *tenantsPlan) provider(f Followed) inputProvider {
 	a := p.Access
 	spec := inputProviderSpec{
 		Type: "OCIArtifactTag", URL: quoted("oci://" + a.repository(f.Component)), Insecure: a.Insecure,

@@ -12,17 +12,17 @@ import (
 // are variables of their settings. A cluster without them does not get the source, so that what waits for all it applies does not wait for
 // an artifact in vain. Should it come there all the same it fetches nothing: the tag is then "unset", and no subject matches.
 type Shared struct {
-	Follow   []Follow
-	Interval string // how often the tag is looked at; 5m where empty
-	Access   Access
-	Trust    Trust
+	Components []Followed
+	Interval   string // how often the tag is looked at; 5m where empty
+	Access     Access
+	Trust      TrustSecrets
 }
 
 // ofComponent is in the place of a component's name in the setting of the Git ref. Flux's envsubst replaces it.
 const ofComponent = "COMPONENT"
 
 // Source is the OCIRepository of a component in a namespace.
-func (s Shared) Source(f Follow, namespace string) ([]byte, error) {
+func (s Shared) Source(f Followed, namespace string) ([]byte, error) {
 	if err := s.Access.validate(); err != nil {
 		return nil, err
 	}
@@ -44,8 +44,8 @@ func (s Shared) Source(f Follow, namespace string) ([]byte, error) {
 }
 
 // Own is the OCIRepository of a component, in a file of one cluster: it follows the channel or version that it is pinned to.
-func (s Shared) Own(f Follow, namespace string) ([]byte, error) {
-	p := Pairs{Follow: []Follow{f}, SourceOnly: true, Namespace: namespace, Interval: s.Interval, Access: s.Access, Trust: s.Trust}
+func (s Shared) Own(f Followed, namespace string) ([]byte, error) {
+	p := Pairs{Components: []Followed{f}, SourceOnly: true, Namespace: namespace, Interval: s.Interval, Access: s.Access, Trust: s.Trust}
 	files, err := p.Files()
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (s Shared) Own(f Follow, namespace string) ([]byte, error) {
 }
 
 // verify accepts a key, or the workflow and Git ref of the cluster's settings.
-func (s Shared) verify(f Follow) (*verification, error) {
+func (s Shared) verify(f Followed) (*verification, error) {
 	for _, policy := range f.Policies {
 		if policy.Key != "" {
 			return s.Trust.byKey()
@@ -73,7 +73,7 @@ func (s Shared) verify(f Follow) (*verification, error) {
 func (s Shared) Settings(channel string) ([]Setting, error) {
 	settings := []Setting{{settingTag, channel}}
 	var file, ref string
-	for _, f := range s.Follow {
+	for _, f := range s.Components {
 		if _, err := f.Component.Channels.Find(channel); err != nil {
 			return nil, fmt.Errorf("component %s: %w", f.Component.Name, err)
 		}
@@ -117,7 +117,7 @@ type Sync struct {
 }
 
 // Sync is for a fleet that follows a channel, or the version that it is pinned to.
-func (s Shared) Sync(f Follow, channel string) (Sync, error) {
+func (s Shared) Sync(f Followed, channel string) (Sync, error) {
 	policy, err := f.Policies.of(f.Pin.policyKey(channel))
 	if err != nil {
 		return Sync{}, fmt.Errorf("component %s: %w", f.Component.Name, err)
@@ -149,7 +149,7 @@ type operation struct {
 }
 
 // OwnAs is Own for an OCIRepository of another name than the component's.
-func (s Shared) OwnAs(f Follow, name, namespace string) ([]byte, error) {
+func (s Shared) OwnAs(f Followed, name, namespace string) ([]byte, error) {
 	f.Component.Name = name
 	return s.Own(f, namespace)
 }

@@ -25,7 +25,7 @@ func valueAt(object map[string]any, keys ...string) any {
 // accepts exactly who signs for it; without settings, nothing.
 func TestShared(t *testing.T) {
 	cart, shop := app(t, "cart"), app(t, "shop")
-	s := Shared{Follow: []Follow{cart, shop}, Access: Access{PullSecret: "login"}}
+	s := Shared{Components: []Followed{cart, shop}, Access: Access{PullSecret: "login"}}
 	content, err := s.Source(shop, "apps")
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestSharedKey(t *testing.T) {
 	for channel := range f.Policies {
 		f.Policies[channel] = sign.Policy{Key: "cosign.pub"}
 	}
-	s := Shared{Follow: []Follow{f}, Trust: Trust{Key: "cosign-key"}}
+	s := Shared{Components: []Followed{f}, Trust: TrustSecrets{Key: "cosign-key"}}
 	if settings, err := s.Settings("latest"); err != nil || len(settings) != 1 || settings[0] != (Setting{"ARTIFACT_TAG", "latest"}) {
 		t.Error(settings, err)
 	}
@@ -99,16 +99,16 @@ func TestSharedKey(t *testing.T) {
 func TestSharedRefuses(t *testing.T) {
 	odd := app(t, "odd")
 	odd.Policies["latest"] = sign.Policy{Issuer: "https://example.com", Subject: "someone@example.com"}
-	if _, err := (Shared{Follow: []Follow{odd}}).Settings("latest"); !errors.Is(err, ErrInput) {
+	if _, err := (Shared{Components: []Followed{odd}}).Settings("latest"); !errors.Is(err, ErrInput) {
 		t.Error(err)
 	}
 	other := app(t, "other")
 	other.Policies["latest"] = sign.Policy{Issuer: "https://token.actions.githubusercontent.com",
 		SubjectPattern: `https://github\.com/org/apps/\.github/workflows/other\.yaml@refs/heads/main`}
-	if _, err := (Shared{Follow: []Follow{app(t, "shop"), other}}).Settings("latest"); !errors.Is(err, ErrInput) {
+	if _, err := (Shared{Components: []Followed{app(t, "shop"), other}}).Settings("latest"); !errors.Is(err, ErrInput) {
 		t.Error(err)
 	}
-	if _, err := (Shared{Follow: []Follow{app(t, "shop")}}).Settings("nosuch"); !errors.Is(err, component.ErrUnknown) {
+	if _, err := (Shared{Components: []Followed{app(t, "shop")}}).Settings("nosuch"); !errors.Is(err, component.ErrUnknown) {
 		t.Error(err)
 	}
 }

@@ -58,7 +58,7 @@ func (t Tenants) signing() (signing, error) {
 func (t Tenants) verifications() (map[string]map[string]verification, error) {
 	all := map[string]map[string]verification{}
 	var faults []error
-	for _, f := range t.Follow {
+	for _, f := range t.Components {
 		all[f.Component.Name] = map[string]verification{}
 		for _, channel := range slices.Sorted(maps.Keys(f.Policies)) {
 			v, err := t.Trust.verify(f.Policies[channel])
@@ -91,7 +91,7 @@ func sameForAll(all map[string]map[string]verification) (same bool, first verifi
 func (t Tenants) byCluster() (signing, bool) {
 	s := signing{cluster: true, refs: map[string]string{}}
 	var repository, issuer string
-	for _, f := range t.Follow {
+	for _, f := range t.Components {
 		for channel, policy := range f.Policies {
 			w, ok := asWorkflow(policy)
 			by := whole(policy.Issuer, policy.IssuerPattern)
@@ -114,7 +114,7 @@ func (t Tenants) byCluster() (signing, bool) {
 
 // extension is how the files of workflows end: as in D2, unless a workspace has others.
 func (t Tenants) extension() string {
-	if slices.ContainsFunc(t.Follow, func(f Follow) bool { return f.YML }) {
+	if slices.ContainsFunc(t.Components, func(f Followed) bool { return f.YML }) {
 		return `\.ya?ml`
 	}
 	return `\.yaml`
@@ -123,7 +123,7 @@ func (t Tenants) extension() string {
 // byComponent puts the policies into the inputs, where the tag chooses: whatever is not a channel is a version.
 func (t Tenants) byComponent(all map[string]map[string]verification) (signing, error) {
 	s := signing{component: true, inputs: map[string]signers{}}
-	for _, f := range t.Follow {
+	for _, f := range t.Components {
 		own := signers{}
 		versions := all[f.Component.Name][AnyVersion]
 		for channel, v := range all[f.Component.Name] {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // Signer says how the ResourceSet knows whose signature is expected.
@@ -24,12 +25,12 @@ const (
 // Tenants describes a ResourceSet that delivers the components of one kind, in the shape of the D2 reference architecture.
 type Tenants struct {
 	Kind        component.Kind // Infra or App
-	Follow      []Follow
+	Components  []Followed
 	Environment string   // what selects the variant; ${ENVIRONMENT} of the cluster's settings where empty
 	DependsOn   []string // what must be ready before: resourceset/NAME or kustomization/NAMESPACE/NAME
 	Interval    string
 	Access      Access
-	Trust       Trust
+	Trust       TrustSecrets
 	Signer      Signer
 	ClusterPins bool   // a cluster's settings may pin components
 	Decryption  string // Secret with the key of files that SOPS encrypted
@@ -47,14 +48,14 @@ func (t Tenants) Name() string {
 }
 
 // File returns tenants/<name>.yaml.
-func (t Tenants) File() (File, error) {
+func (t Tenants) File() (fileset.File, error) {
 	plan, err := t.plan()
 	if err != nil {
-		return File{}, err
+		return fileset.File{}, err
 	}
-	for _, f := range t.Follow {
+	for _, f := range t.Components {
 		if err := demandKey(f, t.Decryption, systemNamespace); err != nil {
-			return File{}, err
+			return fileset.File{}, err
 		}
 	}
 	set := resourceSet{
@@ -63,17 +64,17 @@ func (t Tenants) File() (File, error) {
 	}
 	var documents []any
 	if t.Providers {
-		for _, f := range t.Follow {
+		for _, f := range t.Components {
 			documents = append(documents, plan.provider(f))
 		}
 		set.Spec.InputsFrom = []inputSource{{operatorAPI, "ResourceSetInputProvider", selector{plan.labels()}}}
 	} else {
-		for _, f := range t.Follow {
+		for _, f := range t.Components {
 			set.Spec.Inputs = append(set.Spec.Inputs, plan.input(f))
 		}
 	}
 	content, err := encode(append(documents, set)...)
-	return File{tenantsFile(t.Folder, t.Name()), content}, err
+	return fileset.File{Path: tenantsFile(t.Folder, t.Name()), Content: content}, err
 }
 
 // Inputs returns the ResourceSet's inputs alone, one for each component in the order given.
@@ -82,15 +83,15 @@ func (t Tenants) inputs() ([]fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]fields, len(t.Follow))
-	for i, f := range t.Follow {
+	all := make([]fields, len(t.Components))
+	for i, f := range t.Components {
 		all[i] = plan.input(f)
 	}
 	return all, nil
 }
 
-// InputList is the list of inputs as YAML.
-func (t Tenants) InputList() ([]byte, error) {
+// inputList is the list of inputs as YAML.
+func (t Tenants) inputList() ([]byte, error) {
 	inputs, err := t.inputs()
 	if err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ type tenantsPlan struct {
 func (t Tenants) plan() (*tenantsPlan, error) {
 	t.Environment = cmp.Or(t.Environment, "${ENVIRONMENT}")
 	p := &tenantsPlan{Tenants: t, pins: t.ClusterPins}
-	faults := []error{t.validate(), checkDependencies(t.Follow)}
+	faults := []error{t.validate(), checkDependencies(t.Components)}
 	var err error
 	if p.waitFor, err = waitForAll(t.DependsOn); err != nil {
 		faults = append(faults, err)
@@ -131,11 +132,11 @@ func (t Tenants) plan() (*tenantsPlan, error) {
 	if p.signing, err = t.signing(); err != nil {
 		faults = append(faults, err)
 	}
-	for _, f := range t.Follow {
+	for _, f := range t.Components {
 		faults = append(faults, p.consider(f))
 	}
 	for _, phase := range []string{"controllers", "configs"} {
-		if slices.ContainsFunc(t.Follow, func(f Follow) bool { return slices.Contains(f.Component.Phases, phase) }) {
+		if slices.ContainsFunc(t.Components, func(f Followed) bool { return slices.Contains(f.Component.Phases, phase) }) {
 			p.phases = append(p.phases, phase)
 		}
 	}
@@ -147,7 +148,7 @@ func (t Tenants) validate() error {
 	if t.Kind != component.Infra && t.Kind != component.App {
 		faults = append(faults, fmt.Errorf("%w: tenants are of the kinds infra and app, not %s", ErrInput, t.Kind))
 	}
-	if len(t.Follow) == 0 {
+	if len(t.Components) == 0 {
 		faults = append(faults, fmt.Errorf("%w: no component of the kind %s", ErrInput, t.Kind))
 	}
 	for _, name := range []string{t.Decryption, t.Trust.Key, t.Trust.Root} {
@@ -156,7 +157,7 @@ func (t Tenants) validate() error {
 		}
 	}
 	seen := map[string]bool{}
-	for _, f := range t.Follow {
+	for _, f := range t.Components {
 		if seen[f.Component.Name] {
 			faults = append(faults, fmt.Errorf("%w: two components are named %s, and a tenant's name is its namespace", ErrInput, f.Component.Name))
 		}
@@ -173,13 +174,13 @@ func notText(what, value string) error {
 }
 
 // consider notes how a component differs from the others.
-func (p *tenantsPlan) consider(f Follow) error {
+func (p *tenantsPlan) consider(f Followed) error {
 	c := f.Component
 	if err := checkComponent(c); err != nil {
 		return err
 	}
 	if !variable(p.Environment) {
-		if err := Selects([]Follow{f}, p.Environment); err != nil {
+		if err := selects([]Followed{f}, p.Environment); err != nil {
 			return err
 		}
 	}
@@ -190,14 +191,14 @@ func (p *tenantsPlan) consider(f Follow) error {
 	p.plain = p.plain || f.Encrypted == ""
 	p.pins = p.pins || f.Pin.Semver+f.Pin.Digest != ""
 	p.quote = p.quote || !isText(c.Name)
-	p.mixed = p.mixed || !slices.Equal(c.Phases, p.Follow[0].Component.Phases)
+	p.mixed = p.mixed || !slices.Equal(c.Phases, p.Components[0].Component.Phases)
 	if p.Providers && f.Pin.Digest != "" {
 		return fmt.Errorf("%w: %s is pinned to a digest, which a ResourceSetInputProvider cannot find", ErrInput, c.Name)
 	}
 	return p.considerPath(f)
 }
 
-func (p *tenantsPlan) considerPath(f Follow) error {
+func (p *tenantsPlan) considerPath(f Followed) error {
 	pattern, err := pathPattern(f.Component, p.Environment)
 	if err != nil {
 		return err
@@ -270,7 +271,7 @@ func noPattern(c component.Component) error {
 
 // prefix is what the repositories of most components start with.
 func (p *tenantsPlan) prefix() string {
-	first := p.Follow[0].Component
+	first := p.Components[0].Component
 	return strings.TrimSuffix(p.Access.repository(first), "/"+first.Name)
 }
 

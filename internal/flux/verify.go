@@ -8,9 +8,9 @@ import (
 	"github.com/stratio/keos-oci/internal/sign"
 )
 
-// Trust names the Secrets in flux-system that signatures are checked with, where they are not those of the public
+// TrustSecrets names the Secrets in flux-system that signatures are checked with, where they are not those of the public
 // Sigstore.
-type Trust struct {
+type TrustSecrets struct {
 	Key  string // with entries ending in .pub, for artifacts signed with a key pair
 	Root string // with trusted_root.json, for an own Sigstore
 }
@@ -42,7 +42,7 @@ func refer(name string) *reference {
 
 // verify is what a policy demands. Flux takes several identities for Sigstore bundles only as an error, so that there is
 // always exactly one.
-func (t Trust) verify(p sign.Policy) (*verification, error) {
+func (t TrustSecrets) verify(p sign.Policy) (*verification, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
@@ -52,14 +52,14 @@ func (t Trust) verify(p sign.Policy) (*verification, error) {
 	return t.byIdentity(certifying{Issuer: whole(p.Issuer, p.IssuerPattern), Subject: whole(p.Subject, p.SubjectPattern)})
 }
 
-func (t Trust) byKey() (*verification, error) {
+func (t TrustSecrets) byKey() (*verification, error) {
 	if t.Key == "" {
 		return nil, fmt.Errorf("%w: artifacts are signed with a key: name the Secret in flux-system that holds its public half, with an entry that ends in .pub (--key-secret)", ErrInput)
 	}
 	return &verification{Provider: "cosign", SecretRef: refer(t.Key), TrustedRootSecretRef: refer(t.Root)}, nil
 }
 
-func (t Trust) byIdentity(c certifying) (*verification, error) {
+func (t TrustSecrets) byIdentity(c certifying) (*verification, error) {
 	if t.Key != "" {
 		return nil, fmt.Errorf("%w: a Secret with a key was named, but artifacts are signed keyless by %s", ErrInput, c.Subject)
 	}

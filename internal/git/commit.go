@@ -84,6 +84,18 @@ func (c *Checkout) Resolve(ctx context.Context, rev string) (Commit, error) {
 	return commit, nil
 }
 
+// MainBranch is master where that exists and main does not, here or at the origin. Else it is main.
+func (c *Checkout) MainBranch(ctx context.Context) string {
+	for _, branch := range []string{"main", "master"} {
+		for _, ref := range []string{"refs/heads/", "refs/remotes/origin/"} {
+			if _, err := c.Resolve(ctx, ref+branch); err == nil {
+				return branch
+			}
+		}
+	}
+	return "main"
+}
+
 // LastCommit returns the newest commit up to rev that touched one of paths, which are relative to the top folder; with
 // none of them, rev's own. It follows first parents only: a component that came by a merge was published from the
 // merge, not from a commit of the branch that was merged.

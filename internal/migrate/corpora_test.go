@@ -90,7 +90,7 @@ func keos(t *testing.T, channels map[string]string) Request {
 // TestPlanOfRealRepositories: each Kustomization of each cluster of KEOS that follows a branch gets a component, its variant and a channel,
 // with the same objects.
 func TestPlanOfRealRepositories(t *testing.T) {
-	plan, err := Make(t.Context(), keos(t, map[string]string{"main": "latest"}))
+	plan, err := NewPlan(t.Context(), keos(t, map[string]string{"main": "latest"}))
 	if err != nil || len(plan.Stops) > 0 {
 		t.Fatal(err, plan.Stops)
 	}
@@ -117,7 +117,7 @@ func TestPlanOfRealRepositories(t *testing.T) {
 
 // TestPlanStopsAtBranches: a branch without a channel stops the cluster, where it is written.
 func TestPlanStopsAtBranches(t *testing.T) {
-	plan, err := Make(t.Context(), keos(t, map[string]string{"production": "latest-stable"}))
+	plan, err := NewPlan(t.Context(), keos(t, map[string]string{"production": "latest-stable"}))
 	if err != nil || len(plan.Stops) == 0 {
 		t.Fatal(err, plan)
 	}
@@ -198,7 +198,7 @@ func TestPhasesOfRealRepositories(t *testing.T) {
 
 // TestPlanOfArtifacts: clusters that follow artifacts already have nothing to move, and stop nothing.
 func TestPlanOfArtifacts(t *testing.T) {
-	plan, err := Make(t.Context(), Request{Fleet: fleetOf(t, filepath.Join(corpora(t), "d2-fleet"))})
+	plan, err := NewPlan(t.Context(), Request{Fleet: fleetOf(t, filepath.Join(corpora(t), "d2-fleet"))})
 	if err != nil || len(plan.Stops) > 0 || len(plan.Clusters) != 4 {
 		t.Fatalf("%v, %+v", err, plan)
 	}

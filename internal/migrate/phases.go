@@ -32,7 +32,7 @@ type Sources struct {
 // Prepare adds to each cluster's settings the channel and who signs, and an OCIRepository beside each Kustomization that is to move.
 // Nothing switches.
 func Prepare(ctx context.Context, req Request, with Sources) (*Plan, []Change, error) {
-	plan, err := Make(ctx, req)
+	plan, err := NewPlan(ctx, req)
 	if err != nil || len(plan.Stops) > 0 {
 		return plan, nil, err
 	}

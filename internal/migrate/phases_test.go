@@ -293,7 +293,7 @@ func TestStops(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			req := request(t, "d1", nil)
 			break_(t, &req)
-			plan, err := Make(t.Context(), req)
+			plan, err := NewPlan(t.Context(), req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -332,7 +332,7 @@ func TestBackSaysWhatIsBehind(t *testing.T) {
 // TestInstance: a cluster whose entry is a FluxInstance is followed as one with gotk-sync.yaml, with the patches that give it its settings.
 func TestInstance(t *testing.T) {
 	req := request(t, "d1", nil)
-	before, err := Make(t.Context(), Request{Fleet: req.Fleet, Workspaces: req.Workspaces, Clusters: []string{"staging"}})
+	before, err := NewPlan(t.Context(), Request{Fleet: req.Fleet, Workspaces: req.Workspaces, Clusters: []string{"staging"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func TestInstance(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	after, err := Make(t.Context(), Request{Fleet: fleetOf(t, req.Fleet.Dir), Workspaces: req.Workspaces, Clusters: []string{"staging"}})
+	after, err := NewPlan(t.Context(), Request{Fleet: fleetOf(t, req.Fleet.Dir), Workspaces: req.Workspaces, Clusters: []string{"staging"}})
 	if err != nil || len(after.Stops) > 0 {
 		t.Fatal(err, after)
 	}

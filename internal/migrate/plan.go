@@ -120,8 +120,8 @@ func (p *Plan) Err() error {
 	return fmt.Errorf("%w: %d stops", ErrStops, len(p.Stops))
 }
 
-// Make plans the clusters of a fleet, one after the other.
-func Make(ctx context.Context, req Request) (*Plan, error) {
+// NewPlan plans the clusters of a fleet, one after the other.
+func NewPlan(ctx context.Context, req Request) (*Plan, error) {
 	folders, err := req.folders()
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 // Switch lets Kustomizations of one cluster take their files from artifacts, by patches in that cluster's own files. It stops unless all
 // objects are the same before and after; accept takes differences of the content, which the plan shows.
 func Switch(ctx context.Context, req Request, components []string, accept bool) (*Plan, []Change, error) {
-	plan, err := Make(ctx, req)
+	plan, err := NewPlan(ctx, req)
 	if err != nil {
 		return plan, nil, err
 	}
@@ -173,7 +173,7 @@ func (r Request) behind(ctx context.Context, changes []Change, of map[string]boo
 	}
 	defer remove()
 	r.Fleet = copied
-	plan, err := Make(ctx, r)
+	plan, err := NewPlan(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func TestTraps(t *testing.T) {
 			req := request(t, "d1", nil)
 			c.trap(t, req.Fleet.Dir)
 			req.Fleet, req.Clusters = fleetOf(t, req.Fleet.Dir), []string{"staging"}
-			plan, err := Make(t.Context(), req)
+			plan, err := NewPlan(t.Context(), req)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 
 // Blobs is where blobs are uploaded to.
 type Blobs interface {
+	// PushBlob uploads a blob unless the repository has it.
 	PushBlob(ctx context.Context, desc ocispec.Descriptor, data []byte) error
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/finding"
 )
 
@@ -43,8 +45,30 @@ type BaselineResult struct {
 // Err joins what cannot be known: faults of components that cannot be packed at all.
 func (r *BaselineResult) Err() error { return r.errs.orNil() }
 
-// NewBaseline takes the errors of all components as known. What is known already counts as well. The file is for the caller to write.
-func (s *Service) NewBaseline(ctx context.Context, file string) (*BaselineResult, error) {
+// WriteBaseline takes the errors of all components as known, and writes them to a file of the checkout.
+func (s *Service) WriteBaseline(ctx context.Context, file string) (*BaselineResult, error) {
+	root, err := os.OpenRoot(s.Checkout.Top())
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	name, err := fileset.Place(root, "write-baseline", file)
+	if err != nil {
+		return nil, err
+	}
+	res, err := s.newBaseline(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := res.Baseline.YAML()
+	if err != nil {
+		return nil, err
+	}
+	return res, fileset.Replace(root, name, raw)
+}
+
+// newBaseline takes the errors of all components as known. What is known already counts as well.
+func (s *Service) newBaseline(ctx context.Context, file string) (*BaselineResult, error) {
 	checked, err := s.check(ctx, s.Workspace.Components, nil)
 	if err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func registryFaults() exit.Table {
 		{Err: registry.ErrReadOnly, Code: "read-only", Exit: exit.Failed},
 		{Err: registry.ErrUploadAddress, Code: "upload-address", Exit: exit.Failed},
 		{Err: registry.ErrUnavailable, Code: "unavailable", Exit: exit.Failed, Hint: hintAgain},
-		{Err: ErrPin, Code: "pin", Exit: exit.No},
+		{Err: tag.ErrPin, Code: "pin", Exit: exit.No},
 		{Err: registry.ErrNotFound, Code: "not-found", Exit: exit.Failed},
 		{Err: component.ErrUnknown, Code: "unknown", Exit: exit.Usage},
 		{Err: tag.ErrVersion, Code: "version", Exit: exit.Usage},

@@ -15,63 +15,59 @@ import (
 	"github.com/stratio/keos-oci/internal/substitution"
 )
 
-// Needs is what the files of a component's artifact ask of the Kustomizations that apply them.
-type Needs struct {
-	Encrypted string                        // the first file that SOPS encrypted, as the checkout calls it; empty where there is none
-	Uses      map[string]*substitution.Uses // by folder that a cluster may build, relative to the artifact's root; "" is all of the artifact
-}
-
-// Needs reads the tracked files of a component. It asks no registry and fetches no remote base.
-func (s *Service) Needs(ctx context.Context, c component.Component) (Needs, error) {
+// Needs is what the tracked files of a component ask of the Kustomizations that apply them: the first file that SOPS encrypted, as the
+// checkout calls it and empty where there is none, and the ${VARIABLES} by folder that a cluster may build, relative to the artifact's
+// root; "" is all of the artifact. It asks no registry and fetches no remote base.
+func (s *Service) Needs(ctx context.Context, c component.Component) (encrypted string, uses map[string]*substitution.Uses, err error) {
 	all, err := s.contents(ctx, c)
 	if err != nil {
-		return Needs{}, err
+		return "", nil, err
 	}
 	files, err := all.regular()
 	if err != nil {
-		return Needs{}, err
+		return "", nil, err
 	}
 	read := kustomize.InFolder(s.FS)
-	needs := Needs{Uses: map[string]*substitution.Uses{}}
-	for _, file := range files {
-		data, err := read(file)
-		if err != nil {
-			return Needs{}, err
-		}
-		if secret.HasEncrypted(data) {
-			needs.Encrypted = file
-			break
-		}
+	if encrypted, err = firstEncrypted(files, read); err != nil {
+		return "", nil, err
 	}
-	if needs.Uses[""], err = substitution.Scan(files, read); err != nil {
-		return Needs{}, err
+	uses = map[string]*substitution.Uses{}
+	if uses[""], err = substitution.Scan(files, read); err != nil {
+		return "", nil, err
 	}
 	tree := s.tree(all)
 	for _, variant := range c.Variants {
 		reached, err := tree.Walk(ctx, path.Join(c.Root, variant))
 		if err != nil {
-			return Needs{}, fmt.Errorf("follow references: %w", err)
+			return "", nil, fmt.Errorf("follow references: %w", err)
 		}
-		if needs.Uses[variant], err = substitution.Scan(slices.Sorted(maps.Keys(reached.Files)), read); err != nil {
-			return Needs{}, err
+		if uses[variant], err = substitution.Scan(slices.Sorted(maps.Keys(reached.Files)), read); err != nil {
+			return "", nil, err
 		}
 	}
-	return needs, nil
+	return encrypted, uses, nil
 }
 
 // EncryptedIn is the first tracked file in a folder that SOPS encrypted, empty where there is none.
 func (s *Service) EncryptedIn(folder string) (string, error) {
-	read := kustomize.InFolder(s.FS)
+	var files []string
 	for _, f := range s.below(folder) {
-		if f.Mode != git.Regular && f.Mode != git.Executable {
-			continue
+		if f.Mode == git.Regular || f.Mode == git.Executable {
+			files = append(files, f.Path)
 		}
-		data, err := read(f.Path)
+	}
+	return firstEncrypted(files, kustomize.InFolder(s.FS))
+}
+
+// firstEncrypted is the first of the files that SOPS encrypted, empty where there is none.
+func firstEncrypted(files []string, read func(string) ([]byte, error)) (string, error) {
+	for _, file := range files {
+		data, err := read(file)
 		if err != nil {
 			return "", err
 		}
 		if secret.HasEncrypted(data) {
-			return f.Path, nil
+			return file, nil
 		}
 	}
 	return "", nil

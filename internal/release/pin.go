@@ -13,10 +13,7 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
-// ErrPin says that a registry does not have what clusters are to be pinned to.
-var ErrPin = errors.New("nothing to pin to")
-
-// Published returns an ErrPin if the registry has no manifest of a version or digest of a component. Any other error means
+// Published returns a tag.ErrPin if the registry has no manifest of a version or digest of a component. Any other error means
 // that it could not be asked.
 func (s *Service) Published(ctx context.Context, c component.Component, reference string) error {
 	repo := s.Open(c.Repository)
@@ -29,13 +26,13 @@ func (s *Service) Published(ctx context.Context, c component.Component, referenc
 	}
 	v, err := tag.ParseVersion(reference)
 	if err != nil {
-		return fmt.Errorf("%w: %s%s%s: %w", ErrPin, c.Repository, sep, reference, registry.ErrNotFound)
+		return fmt.Errorf("%w: %s%s%s: %w", tag.ErrPin, c.Repository, sep, reference, registry.ErrNotFound)
 	}
 	list, err := listTags(ctx, repo)
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrPin, notPublished(c, v, list.versions))
+	return fmt.Errorf("%w: %w", tag.ErrPin, notPublished(c, v, list.versions))
 }
 
 // PublishedIn lists the versions of a component in a range, as Flux reads it.

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
@@ -161,4 +162,17 @@ func listFiles(dir string) (map[string]bool, error) {
 		return err
 	})
 	return files, err
+}
+
+// Git is the checkout.
+func (s *Service) Git() *git.Checkout { return s.Checkout }
+
+// Unpack pulls what a tag of a component points to into a new folder.
+func (s *Service) Unpack(ctx context.Context, component, tag string) (folder string, err error) {
+	into, err := os.MkdirTemp(s.TempDir, "artifact-")
+	if err != nil {
+		return "", err
+	}
+	_, err = s.Pull(ctx, PullRequest{Target: Target{Component: component, Tag: tag}, Dir: into})
+	return into, err
 }

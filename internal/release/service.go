@@ -39,6 +39,18 @@ type Service struct {
 	Finishing   func(context.Context) (end func()) // is called when a part begins that is finished although the context ends; may be nil
 }
 
+// Loaded is the config and the components of the checkout.
+func (s *Service) Loaded() *component.Workspace { return s.Workspace }
+
+// Tracked lists the files of the checkout that Git tracks.
+func (s *Service) Tracked() []string {
+	files := make([]string, len(s.Files))
+	for i, f := range s.Files {
+		files[i] = f.Path
+	}
+	return files
+}
+
 func (s *Service) finishing(ctx context.Context) func() {
 	if s.Finishing == nil {
 		return func() {}

@@ -159,8 +159,10 @@ func (t Target) reference(c component.Component) string {
 }
 
 // ClusterPolicy says whose signature clusters are to be told to check of an artifact of c under a tag: what promote checks. A former
-// name of the repository is accepted as long as what a channel points to, or would be rolled back to, needs it.
-func (s *Service) ClusterPolicy(ctx context.Context, c component.Component, t string) (sign.Policy, error) {
+// name of the repository is accepted as long as what a channel points to, or would be rolled back to, needs it. The policy that is asked
+// for, unless it is zero, counts more than what the config says.
+func (s *Service) ClusterPolicy(ctx context.Context, c component.Component, t string, asked sign.Policy) (sign.Policy, error) {
+	s.Gate.FromFlags = asked
 	return s.Gate.ForClusters(c, t, s.needsFormer(ctx, c, t))
 }
 

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/stratio/keos-oci/internal/component"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/terminal"
 )
 
 // Components is the answer of `keos-oci components`.
 type Components struct {
-	*release.ComponentsResult
+	*component.List
 	textAlone
 }
 

@@ -101,13 +101,3 @@ func bullets(lines []string) string {
 	}
 	return "\n- " + strings.Join(lines, "\n- ") + "\n\n"
 }
-
-// FilesReport is what a command did with files, in Markdown: of each file its path, its status and its components.
-func FilesReport(verb string, rows [][3]string) string {
-	var t table
-	t.row("file", "status", "components")
-	for _, r := range rows {
-		t.row(code(r[0]), escape(r[1]), escape(r[2]))
-	}
-	return "### keos-oci " + verb + "\n\n" + t.String() + "\n"
-}

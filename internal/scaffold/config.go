@@ -20,7 +20,7 @@ type config struct {
 	Branch     string             // of the channel latest, where it is not main
 	Signing    *signing           // nil for what GitHub needs, which is the default
 
-	by       By
+	by       Grouping
 	envFirst []envFirst // the folders whose apps are, or could be, components
 	whyLayer string     // the last one, which is not said again
 	found    []found

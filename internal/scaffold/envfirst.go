@@ -9,17 +9,17 @@ import (
 	"github.com/stratio/keos-oci/internal/component"
 )
 
-// By is what of a layer is released together.
-type By string
+// Grouping is what of a layer is released together.
+type Grouping string
 
 // Both ways to release a layer of environments.
 const (
-	ByLayer By = "layer" // as a whole
-	ByApp   By = "app"   // each app of it
+	ByLayer Grouping = "layer" // as a whole
+	ByApp   Grouping = "app"   // each app of it
 )
 
-// Bys are the values of Ask.By.
-func Bys() []string { return []string{string(ByLayer), string(ByApp)} }
+// Groupings are the values of Request.By.
+func Groupings() []string { return []string{string(ByLayer), string(ByApp)} }
 
 // envFirst is a folder laid out as <folder>/<environment>/<app>.
 type envFirst struct {
@@ -188,7 +188,7 @@ func (c config) ByApp() bool { return c.by == ByApp && len(c.envFirst) > 0 }
 func (c config) Closure() bool { return c.ByApp() && len(c.Open) == 0 }
 
 // splitBy completes a reading that has apps in environments.
-func (r *Reading) splitBy(s *component.Survey, by By) {
+func (r *Reading) splitBy(s *component.Survey, by Grouping) {
 	r.By = ByLayer
 	if by != ByApp {
 		return

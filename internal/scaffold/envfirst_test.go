@@ -123,7 +123,7 @@ func TestPropose_byApp(t *testing.T) {
 			[]string{closed, "remoteBases: allow"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := Propose(tc.files.checkout(t, onGitHub), Ask{By: ByApp})
+			p, err := Propose(tc.files.checkout(t, onGitHub), Request{By: ByApp})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func TestPropose_flux2GitOps(t *testing.T) {
 	}
 	repository.with("3rd/base/emojivoto/kustomization.yaml", "resources: ['https://github.com/o/emojivoto//deployment?ref=main']\n").
 		cluster("production", "./infra/production", "./system/production", "./apps/production", "./3rd/production")
-	for by, config := range map[By]string{
+	for by, config := range map[Grouping]string{
 		ByLayer: `
 discover: [{layout: layer, path: infra}, {layout: layer, path: system}, {layout: layer, path: apps}, {layout: layer, path: 3rd}]
 artifact: {remoteBases: allow}
@@ -171,7 +171,7 @@ artifact: {mode: closure, external: include, remoteBases: allow}
 `,
 	} {
 		o := repository.checkout(t, onGitHub)
-		p, err := Propose(o, Ask{By: by})
+		p, err := Propose(o, Request{By: by})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +190,7 @@ artifact: {mode: closure, external: include, remoteBases: allow}
 func TestPropose_offersApps(t *testing.T) {
 	for name, tc := range map[string]struct {
 		files files
-		by    By // of the reading
+		by    Grouping // of the reading
 		want  string
 	}{
 		"layers": {envFirstLayers(), ByLayer,
@@ -209,7 +209,7 @@ func TestPropose_offersApps(t *testing.T) {
 		"no folder of app": {kustomizations("apps/base/x").with("apps/staging/kustomization.yaml", "resources: [../base/x]\n"), "", "-"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := Propose(tc.files.checkout(t, onGitHub), Ask{})
+			p, err := Propose(tc.files.checkout(t, onGitHub), Request{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -236,24 +236,24 @@ func TestPropose_byAppRefused(t *testing.T) {
 	three := files{}.apps("a", map[string]string{"dev": "x"}).apps("b", map[string]string{"dev": "x"}).apps("c", map[string]string{"dev": "x"})
 	for name, tc := range map[string]struct {
 		files files
-		ask   Ask
+		ask   Request
 		is    error
 		text  string
 	}{
-		"neither of both": {envFirstLayers(), Ask{By: "env"}, ErrInput, `by "env": want layer or app`},
-		"components": {kustomizations("components/a/staging"), Ask{By: ByApp}, ErrLayout,
+		"neither of both": {envFirstLayers(), Request{By: "env"}, ErrInput, `by "env": want layer or app`},
+		"components": {kustomizations("components/a/staging"), Request{By: ByApp}, ErrLayout,
 			"looked for <layer>/<environment>/<app> with a kustomization"},
-		"found components": {kustomizations("components/a/staging"), Ask{By: ByApp}, ErrLayout, "found: components/ holds 1 component"},
-		"other folders": {kustomizations("apps/a", "apps/b", "lone", "old/base/x").with("infra/staging/kustomization.yaml", ""), Ask{By: ByApp},
+		"found components": {kustomizations("components/a/staging"), Request{By: ByApp}, ErrLayout, "found: components/ holds 1 component"},
+		"other folders": {kustomizations("apps/a", "apps/b", "lone", "old/base/x").with("infra/staging/kustomization.yaml", ""), Request{By: ByApp},
 			ErrLayout,
 			"found: apps/ holds a and b, no environments; infra/ has staging without folders of apps; lone/ holds a kustomization of its own; old/ holds base and no environment with apps"},
-		"a fleet": {files{}.cluster("a"), Ask{By: ByApp}, ErrLayout, "no folder with a kustomization at the top"},
-		"an operator's": {envFirstLayers().with("clusters/a/x.yaml", fluxInstance), Ask{By: ByApp}, ErrLayout,
+		"a fleet": {files{}.cluster("a"), Request{By: ByApp}, ErrLayout, "no folder with a kustomization at the top"},
+		"an operator's": {envFirstLayers().with("clusters/a/x.yaml", fluxInstance), Request{By: ByApp}, ErrLayout,
 			"one artifact with the apps of apps and infra"},
-		"as a fleet": {envFirstLayers().cluster("a", "apps/staging", "infra/staging"), Ask{By: ByApp, Layout: LayoutFleet}, ErrLayout,
+		"as a fleet": {envFirstLayers().cluster("a", "apps/staging", "infra/staging"), Request{By: ByApp, Layout: LayoutFleet}, ErrLayout,
 			`"fleet": this checkout can be read as layer`},
-		"three of a name": {three, Ask{By: ByApp}, component.ErrConfig, "both named x"},
-		"nothing here":    {files{"README.md": ""}, Ask{By: ByApp}, component.ErrNoComponents, "no kustomization that Git tracks"},
+		"three of a name": {three, Request{By: ByApp}, component.ErrConfig, "both named x"},
+		"nothing here":    {files{"README.md": ""}, Request{By: ByApp}, component.ErrNoComponents, "no kustomization that Git tracks"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Propose(tc.files.checkout(t, onGitHub), tc.ask)
@@ -267,13 +267,13 @@ func TestPropose_byAppRefused(t *testing.T) {
 // TestPropose_byAppAmbiguous: other folders that can be read in two ways still can.
 func TestPropose_byAppAmbiguous(t *testing.T) {
 	o := envFirstLayers().with("tools/a/kustomization.yaml", "").with("tools/b/kustomization.yaml", "").checkout(t, onGitHub)
-	p, err := Propose(o, Ask{By: ByApp})
+	p, err := Propose(o, Request{By: ByApp})
 	if err != nil || len(p.Readings) != 2 || p.Chosen() != nil {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	for layout, names := range map[Layout][]string{LayoutLayer: {"cni", "podinfo", "redis", "tools"},
 		LayoutComponents: {"a", "b", "cni", "podinfo", "redis"}} {
-		p, err := Propose(o, Ask{By: ByApp, Layout: layout})
+		p, err := Propose(o, Request{By: ByApp, Layout: layout})
 		if err != nil || !slices.Equal(p.Chosen().Workspace.Components.Names(), names) {
 			t.Errorf("%s: %+v, %v", layout, p, err)
 		}
@@ -283,21 +283,21 @@ func TestPropose_byAppAmbiguous(t *testing.T) {
 // TestPropose_byAppExisting: a config that is by app is compared with one by app, unless it was changed.
 func TestPropose_byAppExisting(t *testing.T) {
 	f := envFirstLayers()
-	p, err := Propose(f.checkout(t, onGitHub), Ask{By: ByApp})
+	p, err := Propose(f.checkout(t, onGitHub), Request{By: ByApp})
 	if err != nil {
 		t.Fatal(err)
 	}
 	own := string(p.Chosen().Config)
-	p, err = Propose(f.with(component.ConfigFile, own).checkout(t, onGitHub), Ask{})
+	p, err = Propose(f.with(component.ConfigFile, own).checkout(t, onGitHub), Request{})
 	if err != nil || p.Chosen().Layout != LayoutConfig || len(p.Files) != 1 || string(p.Files[0].Content) != own {
 		t.Errorf("%+v, %v", p, err)
 	}
-	p, err = Propose(f.with(component.ConfigFile, own+"# mine\n").checkout(t, onGitHub), Ask{})
+	p, err = Propose(f.with(component.ConfigFile, own+"# mine\n").checkout(t, onGitHub), Request{})
 	if err != nil || !strings.Contains(string(p.Files[0].Content), "layout: layer") {
 		t.Errorf("%+v, %v", p, err)
 	}
-	for by, text := range map[By]string{ByLayer: "layout: layer", ByApp: "layout: envFirst"} {
-		p, err = Propose(f.with(component.ConfigFile, own).checkout(t, onGitHub), Ask{By: by})
+	for by, text := range map[Grouping]string{ByLayer: "layout: layer", ByApp: "layout: envFirst"} {
+		p, err = Propose(f.with(component.ConfigFile, own).checkout(t, onGitHub), Request{By: by})
 		if err != nil || p.Chosen().By != by || !strings.Contains(string(p.Files[0].Content), text) {
 			t.Errorf("by %s: %+v, %v", by, p, err)
 		}

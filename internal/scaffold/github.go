@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // The actions of others that workflows use, by their full commits: a tag can be moved by whoever can push there.
@@ -15,7 +16,7 @@ const (
 )
 
 // github is one workflow for each thing that can happen, so that the certificate of a signature names what it was.
-func (w *workflows) github() ([]File, error) {
+func (w *workflows) github() ([]fileset.File, error) {
 	for _, c := range w.set {
 		w.Tags = append(w.Tags, glob(c, ""), glob(c, "-*"))
 	}

@@ -2,7 +2,6 @@ package scaffold
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -21,7 +20,7 @@ const (
 	LayoutConfig     Layout = "config"     // as the config file says
 )
 
-// Layouts are the values of Ask.Layout.
+// Layouts are the values of Request.Layout.
 func Layouts() []string {
 	return []string{string(LayoutComponents), string(LayoutFleet), string(LayoutLayer), string(LayoutSplit)}
 }
@@ -29,7 +28,7 @@ func Layouts() []string {
 // Reading is one way in which a checkout can be published.
 type Reading struct {
 	Layout    Layout
-	By        By       // of a reading with layers of environments: what of them is released together
+	By        Grouping // of a reading with layers of environments: what of them is released together
 	Rule      string   // what it follows from
 	Reasons   []string // what was seen
 	Config    []byte   // the config file it takes; nil where none is needed
@@ -67,7 +66,7 @@ func (p *proposer) readings() ([]Reading, bool, error) {
 }
 
 // read finds the layouts that a survey allows.
-func read(s *component.Survey, repository string, by By) ([]Reading, bool) {
+func read(s *component.Survey, repository string, by Grouping) ([]Reading, bool) {
 	readings, clear := readAny(s, repository, by)
 	for i := range readings {
 		if len(readings[i].config.envFirst) > 0 {
@@ -77,7 +76,7 @@ func read(s *component.Survey, repository string, by By) ([]Reading, bool) {
 	return readings, clear
 }
 
-func readAny(s *component.Survey, repository string, by By) ([]Reading, bool) {
+func readAny(s *component.Survey, repository string, by Grouping) ([]Reading, bool) {
 	if len(s.Clusters) > 0 {
 		return readFleet(s, by)
 	}
@@ -88,7 +87,7 @@ func readAny(s *component.Survey, repository string, by By) ([]Reading, bool) {
 }
 
 // components is zero-config rule 3.
-func components(s *component.Survey, by By) Reading {
+func components(s *component.Survey, by Grouping) Reading {
 	r := Reading{Layout: LayoutComponents, Rule: "each folder of components/ that holds a kustomization is a component (zero-config rule 3)",
 		config: config{by: by}}
 	r.config.name("components", bases(s.Components)...)
@@ -105,14 +104,6 @@ func components(s *component.Survey, by By) Reading {
 	return r
 }
 
-func bases(dirs []string) []string {
-	names := make([]string, len(dirs))
-	for i, dir := range dirs {
-		names[i] = path.Base(dir)
-	}
-	return names
-}
-
 // wholeFleet is zero-config rule 2.
 func wholeFleet(s *component.Survey) Reading {
 	return Reading{Layout: LayoutFleet,
@@ -122,7 +113,7 @@ func wholeFleet(s *component.Survey) Reading {
 
 // readFleet reads a repository with clusters. It is a fleet, unless clusters say that parts of it are versioned apart, or
 // build its layers one by one. Short of that evidence the parts are a second reading.
-func readFleet(s *component.Survey, by By) ([]Reading, bool) {
+func readFleet(s *component.Survey, by Grouping) ([]Reading, bool) {
 	whole := wholeFleet(s)
 	pinned, built := tops(s, false), tops(s, true)
 	layers := environmentFirst(s)
@@ -147,7 +138,7 @@ func readFleet(s *component.Survey, by By) ([]Reading, bool) {
 
 // withApps puts the folders first whose apps are to be components, whoever builds them: a folder that is defined then
 // gets another name than an app, whose place it would take.
-func withApps(s *component.Survey, parts []string, by By) []string {
+func withApps(s *component.Survey, parts []string, by Grouping) []string {
 	if by != ByApp {
 		return parts
 	}
@@ -155,46 +146,8 @@ func withApps(s *component.Survey, parts []string, by By) []string {
 	return append(apps, slices.DeleteFunc(slices.Clone(parts), func(dir string) bool { return slices.Contains(apps, dir) })...)
 }
 
-// tops returns the folders at the top that clusters build, from the source of their own or from another one.
-func tops(s *component.Survey, own bool) []string {
-	var found []string
-	for _, b := range s.Builds {
-		if top, _, _ := strings.Cut(b.Path, "/"); b.Own == own && top != "." && top != "components" {
-			found = append(found, top)
-		}
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
-}
-
-func within(all, of []string) bool {
-	return !slices.ContainsFunc(all, func(s string) bool { return !slices.Contains(of, s) })
-}
-
-func folder(s *component.Survey, dir string) component.Folder {
-	for _, f := range s.Folders {
-		if f.Path == dir {
-			return f
-		}
-	}
-	return component.Folder{Path: dir}
-}
-
-func holdsKustomization(s *component.Survey, dir string) bool { return folder(s, dir).Kustomizations }
-
-// environmentFirst returns the folders laid out as <folder>/<environment>/<app>.
-func environmentFirst(s *component.Survey) []string {
-	var found []string
-	for _, f := range s.Folders {
-		if _, apps := envFirstOf(f); apps || len(f.Environments) > 1 {
-			found = append(found, f.Path)
-		}
-	}
-	return found
-}
-
 // split publishes folders that clusters build apart from the fleet, which keeps the rest.
-func split(s *component.Survey, parts []string, by By) Reading {
+func split(s *component.Survey, parts []string, by Grouping) Reading {
 	r := Reading{Layout: LayoutSplit, Rule: "clusters build " + enumerate(parts) + " as a whole, so it is a component beside the fleet",
 		config: config{by: by}}
 	if len(parts) > 1 {
@@ -219,7 +172,7 @@ func split(s *component.Survey, parts []string, by By) Reading {
 }
 
 // componentsBeside publishes components/ and the parts that clusters build apart from the fleet.
-func componentsBeside(s *component.Survey, parts []string, by By) Reading {
+func componentsBeside(s *component.Survey, parts []string, by Grouping) Reading {
 	r := split(s, parts, by)
 	r.Layout = LayoutComponents
 	r.Rule = "each folder of components/ is a component, beside the fleet"
@@ -229,27 +182,8 @@ func componentsBeside(s *component.Survey, parts []string, by By) Reading {
 	return r
 }
 
-func isPinned(s *component.Survey, dir string) bool { return slices.Contains(tops(s, false), dir) }
-
-// builds says which clusters build these folders, and from where.
-func builds(s *component.Survey, parts []string) []string {
-	var lines []string
-	for _, b := range s.Builds {
-		top, _, _ := strings.Cut(b.Path, "/")
-		if !slices.Contains(parts, top) {
-			continue
-		}
-		line := fmt.Sprintf("%s builds ./%s from %s, its own source.", b.Cluster, b.Path, b.Source)
-		if !b.Own {
-			line = fmt.Sprintf("%s builds ./%s from %s, a source of this repository that it pins apart from its own.", b.Cluster, b.Path, b.Source)
-		}
-		lines = append(lines, line)
-	}
-	return slices.Compact(lines)
-}
-
 // layered makes a component of each layer.
-func layered(s *component.Survey, layers []string, by By) Reading {
+func layered(s *component.Survey, layers []string, by Grouping) Reading {
 	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) +
 		" hold environments of all their apps (<layer>/<environment>/<app>), so each is one component", config: config{by: by}}
 	r.Reasons = builds(s, layers)
@@ -264,7 +198,7 @@ func layered(s *component.Survey, layers []string, by By) Reading {
 }
 
 // readFolders reads a repository that has neither clusters nor components/.
-func readFolders(s *component.Survey, repository string, by By) ([]Reading, bool) {
+func readFolders(s *component.Survey, repository string, by Grouping) ([]Reading, bool) {
 	if len(s.Top.Environments) > 1 {
 		return []Reading{environmentsAtTop(s, repository, by)}, true
 	}
@@ -308,7 +242,7 @@ func readFolders(s *component.Survey, repository string, by By) ([]Reading, bool
 
 // environmentsAtTop makes one component of folders such as base/, staging/ and production/ at the top, or of each app in
 // them.
-func environmentsAtTop(s *component.Survey, repository string, by By) Reading {
+func environmentsAtTop(s *component.Survey, repository string, by Grouping) Reading {
 	r := Reading{Layout: LayoutLayer, Rule: enumerate(s.Top.Environments) +
 		" at the top are environments of all apps, so they are one component", config: config{by: by}}
 	if !r.config.byApp(s.Top) {
@@ -319,47 +253,4 @@ func environmentsAtTop(s *component.Survey, repository string, by By) Reading {
 		r.config.remote(folder(s, dir))
 	}
 	return r
-}
-
-// templates says what is no component because of its name.
-func templates(s *component.Survey) []string {
-	var lines []string
-	for _, dir := range s.Templates {
-		line := dir + " is left out: names that begin with _ or . are templates."
-		if strings.HasPrefix(dir, "components/") {
-			if name := component.ProposeName(path.Base(dir)); name != "" {
-				line += fmt.Sprintf(" To publish it: components: {%s: {paths: [%s]}}", name, dir)
-			}
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-// leftOut says which manifests are in no artifact.
-func leftOut(s *component.Survey) []string {
-	var dirs []string
-	for _, f := range s.Folders {
-		if f.Manifests {
-			dirs = append(dirs, f.Path+"/")
-		}
-	}
-	if len(dirs) == 0 {
-		return nil
-	}
-	return []string{enumerate(dirs) + " is in no artifact: it lies outside components/."}
-}
-
-func enumerate(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

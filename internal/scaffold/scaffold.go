@@ -3,7 +3,7 @@
 //
 // It promises that a config it proposes was loaded and yields the components it claims, and that it decides nothing where
 // a checkout can be read in two ways: it then gives all readings. It looks at the checkout through internal/component
-// alone, speaks to no network and writes nothing; its callers do.
+// alone, and speaks to no network. Init writes what it proposes if that is asked for.
 package scaffold
 
 import (
@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/exit"
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // Errors of what was asked for. All mean that nothing is proposed.
@@ -29,30 +31,27 @@ const (
 	GitLab = "gitlab"
 )
 
-// Systems are the values of Ask.Workflows.
+// Systems are the values of Request.Workflows.
 func Systems() []string { return []string{GitHub, GitLab} }
 
-// File is one proposed file.
-type File struct {
-	Path    string // slash-separated, relative to the workspace
-	Content []byte
-}
-
-// Ask is what is wanted.
-type Ask struct {
-	Layout    Layout // of several that are possible; empty for the one that is clear
-	By        By     // what of a layer of environments is released together; empty for all of it
-	Replace   bool   // propose a config even if there is one already
-	Workflows string // GitHub, GitLab or empty
-	Branch    string // the branch that clusters' first channel follows; "main" where it is empty
-	Action    Action // for GitHub
-	Release   string // version of keos-oci that GitLab's jobs install; empty where only the project's settings say it
+// Request is what is wanted.
+type Request struct {
+	Layout    Layout   // of several that are possible; empty for the one that is clear
+	By        Grouping // what of a layer of environments is released together; empty for all of it
+	Write     bool     // write the files
+	Replace   bool     // propose a config even if there is one already, and write over files that a person wrote or edited
+	Workflows string   // GitHub, GitLab or empty
+	Branch    string   // the branch that clusters' first channel follows; "main" where it is empty
+	ActionRef string   // for GitHub: the commit that workflows pin, as COMMIT or VERSION@COMMIT; BuiltFrom where it is empty
+	BuiltFrom string   // commit of the release that runs, empty where that is not known
+	Action    Action   // what Init makes of these two
+	Release   string   // version of keos-oci that runs, which GitLab's jobs install; empty where only the project's settings say it
 }
 
 // Proposal is the answer: the ways in which the checkout can be read, and the files for the one that was chosen.
 type Proposal struct {
 	Readings []Reading
-	Files    []File
+	Files    []fileset.File
 	Notes    []string
 }
 
@@ -67,7 +66,7 @@ func (p *Proposal) Chosen() *Reading {
 }
 
 // Propose looks at a checkout. Of its options, the registry goes into the config, since publish is to find it there.
-func Propose(o component.Options, ask Ask) (*Proposal, error) {
+func Propose(o component.Options, ask Request) (*Proposal, error) {
 	if err := ask.validate(); err != nil {
 		return nil, err
 	}
@@ -105,12 +104,12 @@ func (p *proposer) fits() error {
 	return nil
 }
 
-func (a *Ask) validate() error {
+func (a *Request) validate() error {
 	if a.Workflows != "" && !slices.Contains(Systems(), a.Workflows) {
 		return fmt.Errorf("%w: workflows %q: want %s", ErrInput, a.Workflows, strings.Join(Systems(), " or "))
 	}
-	if a.By != "" && !slices.Contains(Bys(), string(a.By)) {
-		return fmt.Errorf("%w: by %q: want %s", ErrInput, a.By, strings.Join(Bys(), " or "))
+	if a.By != "" && !slices.Contains(Groupings(), string(a.By)) {
+		return fmt.Errorf("%w: by %q: want %s", ErrInput, a.By, strings.Join(Groupings(), " or "))
 	}
 	if a.Branch == "" {
 		a.Branch = "main"
@@ -124,6 +123,23 @@ func (a *Ask) validate() error {
 	return nil
 }
 
+// resolveAction decides which commit the workflows of GitHub pin.
+func (r *Request) resolveAction() (err error) {
+	switch {
+	case r.Workflows != GitHub && r.ActionRef != "":
+		return fmt.Errorf("%w: --action-ref goes with --workflows github", exit.ErrUsage)
+	case r.Workflows != GitHub:
+	case r.ActionRef != "":
+		r.Action, err = ParseAction(r.ActionRef)
+	case r.BuiltFrom == "":
+		return fmt.Errorf("%w: this keos-oci does not know the commit of a release that it was built from: name the one that workflows shall pin "+
+			"with --action-ref COMMIT, all 40 digits, or VERSION@COMMIT", exit.ErrUsage)
+	default:
+		r.Action = Action{Commit: r.BuiltFrom, Version: r.Release}
+	}
+	return err
+}
+
 // isPlain tells whether a text may stand in conditions and scripts of workflows, where another letter could end it.
 func isPlain(text string) bool {
 	return text != "" && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/") == ""
@@ -132,7 +148,7 @@ func isPlain(text string) bool {
 // proposer is one run.
 type proposer struct {
 	options component.Options
-	ask     Ask
+	ask     Request
 	survey  *component.Survey
 	found   Proposal
 }
@@ -152,7 +168,7 @@ func (p *proposer) fresh() (*Proposal, error) {
 		return &p.found, nil
 	}
 	if chosen.Config != nil {
-		p.found.Files = append(p.found.Files, File{component.ConfigFile, chosen.Config})
+		p.found.Files = append(p.found.Files, fileset.File{Path: component.ConfigFile, Content: chosen.Config})
 	}
 	return p.withWorkflows(chosen.Workspace)
 }
@@ -198,7 +214,7 @@ func (p *proposer) beside(existing []byte) (*Proposal, error) {
 // compare adds what would be proposed without the config file, for the reader to compare with; where that is not clear, the
 // file settles it. Of a config file by app that is still the one proposed, the same is proposed.
 func (p *proposer) compare(ws *component.Workspace, existing []byte) {
-	for _, by := range []By{ByLayer, ByApp} {
+	for _, by := range []Grouping{ByLayer, ByApp} {
 		other := &proposer{options: p.options, ask: p.ask, survey: p.survey}
 		if other.ask.By = by; ws.Named() {
 			other.options.Registry = ws.Address()
@@ -220,7 +236,7 @@ func (p *proposer) withWorkflows(ws *component.Workspace) (*Proposal, error) {
 		return &p.found, fmt.Errorf("%w: the channel %s follows the branch %q: workflows take letters, digits and any of . _ - /", ErrInput,
 			w.Follows, w.Branch)
 	}
-	var files []File
+	var files []fileset.File
 	var err error
 	switch p.ask.Workflows {
 	case GitHub:

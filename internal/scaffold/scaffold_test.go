@@ -145,7 +145,7 @@ func TestPropose_layouts(t *testing.T) {
 			config: []string{"name: my-app-2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := Propose(tc.files.checkout(t, onGitHub), Ask{Layout: tc.layout})
+			p, err := Propose(tc.files.checkout(t, onGitHub), Request{Layout: tc.layout})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,7 +191,7 @@ func wantChosen(t *testing.T, p *Proposal, layout string, want, config []string)
 // TestPropose_fluxDemo compares with the config that people wrote for this layout.
 func TestPropose_fluxDemo(t *testing.T) {
 	o := fluxDemo().checkout(t, onGitHub)
-	p, err := Propose(o, Ask{})
+	p, err := Propose(o, Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestPropose_bootstrap(t *testing.T) {
 	}{"built": {"./clusters/demo", false}, "not built": {"./clusters/demo/apps", true}} {
 		t.Run(name, func(t *testing.T) {
 			p, err := Propose(fluxDemo().with(file, "kind: Namespace\n").with("clusters/demo/flux-system/gotk-sync.yaml",
-				gitRepository("flux-system", "branch: main")+kustomization("x", tc.sync, "flux-system")).checkout(t, onGitHub), Ask{})
+				gitRepository("flux-system", "branch: main")+kustomization("x", tc.sync, "flux-system")).checkout(t, onGitHub), Request{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,25 +242,25 @@ func TestPropose_refusals(t *testing.T) {
 	for name, tc := range map[string]struct {
 		files  files
 		remote string
-		ask    Ask
+		ask    Request
 		is     error
 		text   string
 	}{
-		"nothing here":       {files{"README.md": ""}, onGitHub, Ask{}, component.ErrNoComponents, "no kustomization that Git tracks"},
-		"no such layout":     {apps, onGitHub, Ask{Layout: LayoutFleet}, ErrLayout, "can be read as components"},
-		"no such system":     {apps, onGitHub, Ask{Workflows: "jenkins"}, ErrInput, "github or gitlab"},
-		"branch":             {apps, onGitHub, Ask{Branch: "a'b"}, ErrInput, "branch"},
-		"no action":          {apps, onGitHub, Ask{Workflows: GitHub}, ErrInput, "40 hexadecimal digits"},
-		"GitLab's on GitHub": {apps, onGitHub, Ask{Workflows: GitLab}, ErrInput, "github.com"},
-		"GitHub's on GitLab": {apps, onGitLab, Ask{Workflows: GitHub, Action: action()}, ErrInput, "gitlab.com"},
-		"another file's name": {kustomizations("components/a/x").with("keos-oci.yml", header), onGitHub, Ask{}, component.ErrConfig,
+		"nothing here":       {files{"README.md": ""}, onGitHub, Request{}, component.ErrNoComponents, "no kustomization that Git tracks"},
+		"no such layout":     {apps, onGitHub, Request{Layout: LayoutFleet}, ErrLayout, "can be read as components"},
+		"no such system":     {apps, onGitHub, Request{Workflows: "jenkins"}, ErrInput, "github or gitlab"},
+		"branch":             {apps, onGitHub, Request{Branch: "a'b"}, ErrInput, "branch"},
+		"no action":          {apps, onGitHub, Request{Workflows: GitHub}, ErrInput, "40 hexadecimal digits"},
+		"GitLab's on GitHub": {apps, onGitHub, Request{Workflows: GitLab}, ErrInput, "github.com"},
+		"GitHub's on GitLab": {apps, onGitLab, Request{Workflows: GitHub, Action: action()}, ErrInput, "gitlab.com"},
+		"another file's name": {kustomizations("components/a/x").with("keos-oci.yml", header), onGitHub, Request{}, component.ErrConfig,
 			"to be called keos-oci.yaml"},
-		"no registry": {apps, "https://git.example.com/o/repo", Ask{}, component.ErrConfig, "--registry"},
-		"a config with a mistake": {kustomizations("components/a/x").with(component.ConfigFile, "kind: x\n"), onGitHub, Ask{},
+		"no registry": {apps, "https://git.example.com/o/repo", Request{}, component.ErrConfig, "--registry"},
+		"a config with a mistake": {kustomizations("components/a/x").with(component.ConfigFile, "kind: x\n"), onGitHub, Request{},
 			component.ErrConfig, "keos-oci.yaml:1"},
-		"a name of nothing": {kustomizations("components/++/x"), onGitHub, Ask{}, component.ErrConfig, "++"},
+		"a name of nothing": {kustomizations("components/++/x"), onGitHub, Request{}, component.ErrConfig, "++"},
 		"branch of the config file": {kustomizations("components/b/x").with(component.ConfigFile,
-			header+"channels: {latest: {branch: \"a'b\"}}\n"), onGitHub, Ask{Workflows: GitHub, Action: action()}, ErrInput, "branch"},
+			header+"channels: {latest: {branch: \"a'b\"}}\n"), onGitHub, Request{Workflows: GitHub, Action: action()}, ErrInput, "branch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Propose(tc.files.checkout(t, tc.remote), tc.ask)
@@ -275,19 +275,19 @@ func TestPropose_refusals(t *testing.T) {
 func TestPropose_existing(t *testing.T) {
 	own := header + "discover: []\ncomponents: {all: {paths: [apps, infrastructure]}}\n"
 	o := fluxDemo().with(component.ConfigFile, own).checkout(t, onGitHub)
-	p, err := Propose(o, Ask{})
+	p, err := Propose(o, Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := p.Chosen(); c.Layout != LayoutConfig || !slices.Equal(c.Workspace.Components.Names(), []string{"all"}) || len(p.Files) != 1 {
 		t.Errorf("chosen = %+v, %d files", c, len(p.Files))
 	}
-	for name, ask := range map[string]Ask{"replaced": {Replace: true}, "chosen": {Layout: LayoutSplit}} {
+	for name, ask := range map[string]Request{"replaced": {Replace: true}, "chosen": {Layout: LayoutSplit}} {
 		if p, err = Propose(o, ask); err != nil || p.Chosen().Layout != LayoutSplit {
 			t.Errorf("%s: %v, %v", name, p, err)
 		}
 	}
-	p, err = Propose(o, Ask{Workflows: GitHub, Action: action()})
+	p, err = Propose(o, Request{Workflows: GitHub, Action: action()})
 	if err != nil || len(p.Files) != 6 || !strings.Contains(string(p.Files[3].Content), "- all\n") {
 		t.Errorf("workflows beside a config: %+v, %v", p, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
+	"github.com/stratio/keos-oci/internal/fileset"
 )
 
 // Action is the project's action as workflows refer to it: pinned by its commit, since it runs with a token that signs.
@@ -56,7 +57,7 @@ type variants struct {
 	Variants   []string
 }
 
-func newWorkflows(ws *component.Workspace, ask Ask) *workflows {
+func newWorkflows(ws *component.Workspace, ask Request) *workflows {
 	w := &workflows{Components: ws.Components.Names(), Branch: ask.Branch, Follows: "latest", Action: ask.Action, Release: ask.Release,
 		Key: ws.Config.Signing.Key != "", set: ws.Components}
 	w.Host, _, _ = strings.Cut(ws.Registry, "/")
@@ -81,14 +82,14 @@ func (w *workflows) One() bool { return len(w.Diffs) == 1 }
 func (w *workflows) GHCR() bool { return w.Host == "ghcr.io" }
 
 // files fills in templates, by the path of each file.
-func (w *workflows) files(byPath [][2]string) ([]File, error) {
-	var files []File
+func (w *workflows) files(byPath [][2]string) ([]fileset.File, error) {
+	var files []fileset.File
 	for _, f := range byPath {
 		content, err := fillIn(f[1], w)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, File{f[0], content})
+		files = append(files, fileset.File{Path: f[0], Content: content})
 	}
 	return files, nil
 }

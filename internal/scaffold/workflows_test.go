@@ -47,7 +47,7 @@ func workspaces() map[string]files {
 
 func githubFiles(t *testing.T, f files) map[string]githubWorkflow {
 	t.Helper()
-	p, err := Propose(f.checkout(t, onGitHub), Ask{Workflows: GitHub, Action: action()})
+	p, err := Propose(f.checkout(t, onGitHub), Request{Workflows: GitHub, Action: action()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestGitHub_actionlint(t *testing.T) {
 	}
 	for name, f := range workspaces() {
 		t.Run(name, func(t *testing.T) {
-			p, err := Propose(f.checkout(t, onGitHub), Ask{Workflows: GitHub, Action: action()})
+			p, err := Propose(f.checkout(t, onGitHub), Request{Workflows: GitHub, Action: action()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,7 +273,7 @@ func gitlabJobs(t *testing.T, p *Proposal) map[string]gitlabJob {
 }
 
 func TestGitLab(t *testing.T) {
-	p, err := Propose(workspaces()["apps"].checkout(t, onGitLab), Ask{Workflows: GitLab})
+	p, err := Propose(workspaces()["apps"].checkout(t, onGitLab), Request{Workflows: GitLab})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestGitLab(t *testing.T) {
 
 // TestGitLab_scripts lets the shell of the jobs' image read the scripts, which YAML folds and quotes.
 func TestGitLab_scripts(t *testing.T) {
-	p, err := Propose(fluxDemo().checkout(t, onGitLab), Ask{Workflows: GitLab})
+	p, err := Propose(fluxDemo().checkout(t, onGitLab), Request{Workflows: GitLab})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestGitLab_identities(t *testing.T) {
 			map[string]string{"infrastructure": "v1.2.3", "fleet": "fleet/v1.2.3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := Propose(tc.files.checkout(t, onGitLab), Ask{Workflows: GitLab})
+			p, err := Propose(tc.files.checkout(t, onGitLab), Request{Workflows: GitLab})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -378,7 +378,7 @@ func TestGitLab_identities(t *testing.T) {
 // TestGitLab_existing: a config file is completed by people, not by init; and once it is, the jobs are written.
 func TestGitLab_existing(t *testing.T) {
 	o := workspaces()["apps"].with(component.ConfigFile, header+"registry: registry.gitlab.com/g/p\n").checkout(t, onGitLab)
-	p, err := Propose(o, Ask{Workflows: GitLab})
+	p, err := Propose(o, Request{Workflows: GitLab})
 	if err == nil || !strings.Contains(err.Error(), "007, frontend, on") || len(p.Files) > 0 || len(p.Notes) != 1 {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -387,7 +387,7 @@ func TestGitLab_existing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(o.Dir, component.ConfigFile), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if p, err = Propose(o, Ask{Workflows: GitLab}); err != nil || len(p.Files) != 1 {
+	if p, err = Propose(o, Request{Workflows: GitLab}); err != nil || len(p.Files) != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

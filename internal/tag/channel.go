@@ -142,11 +142,6 @@ func (v View) Previous() ([]Target, error) {
 	return past, nil
 }
 
-// sayVersion is what helps where the journal does not know where a rollback goes.
-func (v View) sayVersion() string {
-	return "say which version: keos-oci rollback " + v.Component + " VERSION"
-}
-
 // ErrClosed is ErrConflict for a command whose own move somebody closed.
 var ErrClosed = fmt.Errorf("%w: the move was closed", ErrConflict)
 

@@ -13,6 +13,9 @@ import (
 // ErrVersion reports a version that cannot be a tag.
 var ErrVersion = errors.New("invalid version")
 
+// ErrPin reports that a registry does not have what clusters are to be pinned to.
+var ErrPin = errors.New("nothing to pin to")
+
 // ParseVersion reads strict semver with a leading v, as in v1.2.3 or v1.3.0-rc.1. Build metadata is legal in semver but
 // "+" is not in a tag (distribution spec, "Pulling manifests"), so it is refused.
 func ParseVersion(s string) (*semver.Version, error) {

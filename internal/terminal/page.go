@@ -10,6 +10,7 @@ import (
 // Page is what a result is written on.
 type Page struct {
 	W        io.Writer
+	Aside    io.Writer      // for remarks where what is on W is for another program; nil is W
 	Width    int            // of the terminal, in columns; 0 is no limit
 	Terminal bool           // somebody looks at it: what is copied as it is must not steer it either
 	Colour   bool           // the page shows colours

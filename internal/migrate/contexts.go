@@ -1,4 +1,4 @@
-package main
+package migrate
 
 import (
 	"context"
@@ -8,34 +8,27 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/cluster"
+	"github.com/stratio/keos-oci/internal/exit"
 )
 
-// contextFlags say how the clusters are reached that a command looks at.
-type contextFlags struct {
-	kubeconfig string
-	contexts   []string // [CLUSTER=]CONTEXT
+// Contexts say how the clusters are reached that a command looks at.
+type Contexts struct {
+	Kubeconfig string
+	Contexts   []string // [CLUSTER=]CONTEXT
 }
 
-func (c *contextFlags) bind(f *pflag.FlagSet) {
-	f.StringVar(&c.kubeconfig, "kubeconfig", "",
-		"kubeconfig file to reach the cluster (default the same as kubectl)")
-	f.StringArrayVar(&c.contexts, "context", nil,
-		"[CLUSTER=]CONTEXT: context of the kubeconfig to reach the cluster; can be repeated with CLUSTER=")
-}
-
-// asked says whether the command is to look at clusters.
-func (c *contextFlags) asked() bool { return c.kubeconfig != "" || len(c.contexts) > 0 }
+// Asked says whether the command is to look at clusters.
+func (c *Contexts) Asked() bool { return c.Kubeconfig != "" || len(c.Contexts) > 0 }
 
 // liveClusters are clusters that can be asked, by name.
 type liveClusters map[string]*cluster.Cluster
 
 // open opens those of the named clusters that have a context. It asks them nothing yet.
-func (c *contextFlags) open(names []string) (liveClusters, error) {
-	if !c.asked() {
+func (c *Contexts) open(names []string) (liveClusters, error) {
+	if !c.Asked() {
 		return nil, nil
 	}
 	contexts, err := c.byName(names)
@@ -44,7 +37,7 @@ func (c *contextFlags) open(names []string) (liveClusters, error) {
 	}
 	opened := liveClusters{}
 	for name, context := range contexts {
-		if opened[name], err = cluster.Open(c.kubeconfig, context); err != nil {
+		if opened[name], err = cluster.Open(c.Kubeconfig, context); err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", name, err)
 		}
 	}
@@ -53,8 +46,8 @@ func (c *contextFlags) open(names []string) (liveClusters, error) {
 
 // byName gives the context of each cluster that has one. A context without a cluster's name, and a kubeconfig without any context, is for
 // the only cluster there is.
-func (c *contextFlags) byName(names []string) (map[string]string, error) {
-	texts, found := c.contexts, map[string]string{}
+func (c *Contexts) byName(names []string) (map[string]string, error) {
+	texts, found := c.Contexts, map[string]string{}
 	if len(texts) == 0 {
 		texts = []string{""} // the current one
 	}
@@ -62,17 +55,17 @@ func (c *contextFlags) byName(names []string) (map[string]string, error) {
 		name, context, named := strings.Cut(text, "=")
 		switch {
 		case !named && len(names) != 1:
-			return nil, fmt.Errorf("%w: say which cluster is meant, of %s: --context CLUSTER=%s", errUsage, strings.Join(names, ", "), text)
+			return nil, fmt.Errorf("%w: say which cluster is meant, of %s: --context CLUSTER=%s", exit.ErrUsage, strings.Join(names, ", "), text)
 		case !named:
 			name, context = names[0], text
 		case !slices.Contains(names, name):
-			return nil, fmt.Errorf("%w: --context %s: %s is none of the clusters of this command: %s", errUsage, text, name,
+			return nil, fmt.Errorf("%w: --context %s: %s is none of the clusters of this command: %s", exit.ErrUsage, text, name,
 				strings.Join(names, ", "))
 		case context == "":
-			return nil, fmt.Errorf("%w: --context %s has no context", errUsage, text)
+			return nil, fmt.Errorf("%w: --context %s has no context", exit.ErrUsage, text)
 		}
 		if _, twice := found[name]; twice {
-			return nil, fmt.Errorf("%w: --context names two contexts for the cluster %s", errUsage, name)
+			return nil, fmt.Errorf("%w: --context names two contexts for the cluster %s", exit.ErrUsage, name)
 		}
 		found[name] = context
 	}
@@ -84,7 +77,7 @@ func (l liveClusters) all(names []string) error {
 	for _, name := range names {
 		if l[name] == nil {
 			return fmt.Errorf("%w: the cluster %s has no context: add --context %s=CONTEXT, or name the clusters that are meant",
-				errUsage, name, name)
+				exit.ErrUsage, name, name)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package flux
 
 import (
 	"cmp"
@@ -10,25 +10,18 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"github.com/stratio/keos-oci/internal/fileset"
-	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
 // maxOwners is how many files of a folder an error names.
 const maxOwners = 5
 
-func bindTenantsFolder(f *pflag.FlagSet, folder *string) {
-	f.StringVar(folder, "tenants-folder", "", `folder at the top of the fleet that generated clusters apply (default "tenants")`)
-}
-
 // checkTenants refuses a folder of tenants that has other files than generate writes. A generated cluster applies the whole folder, so
 // that the objects of a cluster that follows Git would get a second owner. With --overwrite it is only a note.
-func (o *outputFlags) checkTenants(folder string) error {
-	folder = cmp.Or(folder, flux.TenantsFolder)
-	others, err := foreign(o.dir, folder)
+func checkTenants(o *fileset.Request, folder string) error {
+	folder = cmp.Or(folder, TenantsFolder)
+	others, err := foreign(o.Dir, folder)
 	if err != nil || len(others) == 0 {
 		return err
 	}
@@ -36,14 +29,13 @@ func (o *outputFlags) checkTenants(folder string) error {
 	if more := len(others) - maxOwners; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	if o.overwrite {
-		o.notes = append(o.notes, fmt.Sprintf("generated clusters apply all of ./%s, also what no generate command writes: %s",
-			folder, named))
+	if o.Overwrite {
+		o.Note(fmt.Sprintf("generated clusters apply all of ./%s, also what no generate command writes: %s", folder, named))
 		return nil
 	}
 	return fmt.Errorf("%w: %s: no generate command writes these files, and each generated cluster would apply them, since it applies "+
 		"all of ./%s: move them to a folder that no generated cluster applies, or choose another folder with --tenants-folder NAME in each generate command; "+
-		"if clusters are to apply them, say --overwrite", flux.ErrTaken, named, folder)
+		"if clusters are to apply them, say --overwrite", fileset.ErrTaken, named, folder)
 }
 
 // foreign lists the files in a folder of the fleet that clusters would apply and no generate command writes.
@@ -59,7 +51,7 @@ func foreign(fleet, folder string) ([]string, error) {
 		return nil, err
 	}
 	defer root.Close()
-	ours := flux.TenantsFiles(folder)
+	ours := tenantsFiles(folder)
 	var found []string
 	err = fs.WalkDir(root.FS(), folder, func(file string, entry fs.DirEntry, err error) error {
 		switch {
@@ -74,7 +66,7 @@ func foreign(fleet, folder string) ([]string, error) {
 			found = append(found, file)
 			return nil
 		}
-		data, err := readIn(root, file)
+		data, err := fileset.ReadIn(root, file)
 		if err != nil {
 			return err
 		}

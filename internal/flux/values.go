@@ -1,4 +1,4 @@
-package main
+package flux
 
 import (
 	"bytes"
@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/stratio/keos-oci/internal/flux"
 )
 
 // maxValues bounds what is read of a file that may have a ConfigMap.
@@ -22,7 +20,7 @@ const maxValues = 1 << 20
 // findValues looks for a ConfigMap in a folder, and then in the folders above it as far as the checkout's top. Several
 // clusters may have one of that name: all that the first of these folders has are given, and none where there is no file of
 // it.
-func findValues(dir, name, namespace string) ([]flux.Values, error) {
+func findValues(dir, name, namespace string) ([]Values, error) {
 	if dir == "" || name == "" {
 		return nil, nil
 	}
@@ -56,7 +54,7 @@ func exists(file string) bool {
 }
 
 // valuesIn finds the ConfigMaps of a name in a folder.
-func valuesIn(dir, name, namespace string) ([]flux.Values, error) {
+func valuesIn(dir, name, namespace string) ([]Values, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -65,7 +63,7 @@ func valuesIn(dir, name, namespace string) ([]flux.Values, error) {
 		return nil, err
 	}
 	defer root.Close()
-	var found []flux.Values
+	var found []Values
 	err = fs.WalkDir(root.FS(), ".", func(file string, entry fs.DirEntry, err error) error {
 		switch ext := path.Ext(file); {
 		case err != nil:
@@ -86,8 +84,8 @@ func valuesIn(dir, name, namespace string) ([]flux.Values, error) {
 }
 
 // configMaps reads those of a name from a file. What is no YAML has none.
-func configMaps(data []byte, name, namespace, label string) []flux.Values {
-	var found []flux.Values
+func configMaps(data []byte, name, namespace, label string) []Values {
+	var found []Values
 	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
 		var object struct {
 			Kind     string
@@ -103,7 +101,7 @@ func configMaps(data []byte, name, namespace, label string) []flux.Values {
 			return found
 		}
 		if err == nil && object.Kind == "ConfigMap" && object.Metadata.Name == name && cmp.Or(object.Metadata.Namespace, namespace) == namespace {
-			found = append(found, flux.Values{Name: label, Known: object.Data})
+			found = append(found, Values{Name: label, Known: object.Data})
 		}
 	}
 }
