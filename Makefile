@@ -58,12 +58,16 @@ KUBE_MINOR := $(shell sed -nE 's,^require k8s.io/kubernetes v1\.([0-9.]+).*,\1,p
 KUBE_VERSION := -X k8s.io/component-base/version.gitVersion=v1.$(KUBE_MINOR) -X k8s.io/component-base/version.gitMajor=1 \
 	-X k8s.io/component-base/version.gitMinor=$(basename $(KUBE_MINOR))
 FLUX_E2E := $(addprefix $(KUBE)/,etcd kube-apiserver kube-controller-manager) \
-	$(addprefix $(FLUX)/,source-controller kustomize-controller) $(OPERATOR)/flux-operator
+	$(addprefix $(FLUX)/,source-controller kustomize-controller) $(addprefix $(OPERATOR)/,flux-operator flux-operator-cli)
 
 .PHONY: e2e-flux
 e2e-flux: build $(SIGSTACK) $(FLUX_E2E) ## clusters follow what we publish: a real kube-apiserver and real Flux controllers, without containers
 	cd e2e/flux && KEOS_OCI_TEST_ALL=1 KEOS_OCI_BIN=$(CURDIR)/bin/keos-oci KEOS_OCI_SIGSTACK=$(SIGSTACK) \
 		KEOS_OCI_E2E_TOOLS=$(KUBE):$(FLUX):$(OPERATOR) go test -count 1 -timeout 40m $(E2E) .
+
+.PHONY: render-goldens
+render-goldens: $(OPERATOR)/flux-operator-cli ## record what the pinned Flux Operator makes of ResourceSets, for the tests of internal/resourceset
+	cd e2e/flux && UPDATE=1 KEOS_OCI_TEST_ALL=1 KEOS_OCI_E2E_TOOLS=$(OPERATOR) go test -count 1 -run TestRenderGoldens .
 
 .PHONY: e2e
 e2e: interop e2e-flux ## everything that needs programs of others
@@ -94,6 +98,20 @@ completions: ## write the completion scripts of bash, zsh, fish and PowerShell t
 .PHONY: docs-check
 docs-check:
 	@rm -rf .cache/cli && mkdir -p .cache && go run ./cmd/keos-oci docs .cache/cli && diff -r docs/cli .cache/cli || { echo "run make docs"; exit 1; }
+
+# The site is built by VitePress, which npm installs below .cache by the lock file, without running anything of a package.
+VITEPRESS := .cache/node_modules/.package-lock.json
+$(VITEPRESS): site/package.json site/package-lock.json
+	@mkdir -p .cache && cp site/package.json site/package-lock.json .cache/
+	npm ci --prefix .cache --ignore-scripts --no-audit --no-fund
+
+.PHONY: site
+site: $(VITEPRESS) ## the documentation as a site with search, for main and released versions (SITE_VERSIONS=main: main alone), in .cache/site
+	SITE_VERSIONS=$(SITE_VERSIONS) node site/build.mjs .cache/site
+
+.PHONY: site-check
+site-check: site ## the site's links lead to pages, files and headings that are there
+	node site/check.mjs .cache/site /keos-oci/
 
 .PHONY: bench
 bench: build $(SIGSTACK) $(CRANE) $(COSIGN2) ## the table of requests, times and memory, against a floor client, crane and cosign in the same run
@@ -160,12 +178,17 @@ define program
 	cd $(1) && go build -ldflags '$(LDFLAGS) $(3)' -o $@.tmp $(2) && mv $@.tmp $@
 endef
 
+# operator PACKAGE: Flux Operator, or its command line
+define operator
+	@mkdir -p $(@D)
+	e2e/operator/build.sh $@.tmp $(1) '$(LDFLAGS)' && mv $@.tmp $@
+endef
+
 $(KUBE)/etcd: ; $(call program,e2e/kube,go.etcd.io/etcd/server/v3)
 $(KUBE)/kube-%: ; $(call program,e2e/kube,k8s.io/kubernetes/cmd/$(@F),$(KUBE_VERSION))
 $(FLUX)/%-controller: ; $(call program,e2e/flux,github.com/fluxcd/$(@F))
-$(OPERATOR)/flux-operator:
-	@mkdir -p $(@D)
-	e2e/operator/build.sh $@.tmp '$(LDFLAGS)' && mv $@.tmp $@
+$(OPERATOR)/flux-operator: ; $(call operator,operator)
+$(OPERATOR)/flux-operator-cli: ; $(call operator,cli)
 
 # tool VERSION: go install into a folder of its own, then into place under its version
 define install

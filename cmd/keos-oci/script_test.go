@@ -47,14 +47,19 @@ func TestScript(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"registry": startRegistry,
-			"cluster":  startCluster,
-			"commit":   commitAll,
-			"zeros":    writeZeros,
-			"exits":    exits,
-		},
+		Cmds: scriptCommands(),
 	})
+}
+
+// scriptCommands are the commands that scenarios have beside those of testscript. CONTRIBUTING lists them.
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"registry": startRegistry,
+		"cluster":  startCluster,
+		"commit":   commitAll,
+		"zeros":    writeZeros,
+		"exits":    exits,
+	}
 }
 
 // startRegistry VAR [MODE…]: starts an empty registry and puts host:port into VAR. Modes: readonly, login=user:password,

@@ -1,6 +1,6 @@
 // Package resourceset renders a ResourceSet of Flux Operator, to know what a cluster that applies it gets. It asks nobody: inputs that a
-// provider fetches are for the caller to give. Flux Operator's own Go code is AGPL-3.0; this one is ours, and its tests show that it does
-// the same.
+// provider fetches are for the caller to give. Flux Operator's own Go code is AGPL-3.0; this one is ours. Goldens that the operator wrote
+// show that both do the same.
 package resourceset
 
 import (

@@ -11,6 +11,7 @@ import (
 
 // config is a config file in the making, as far as one is proposed.
 type config struct {
+	Schema     string // the first line, for editors; empty where a config of today has none
 	Registry   string
 	Discover   []discover // nil for the search that needs no config
 	Open       []string   // by app: why more is to be in artifacts than what their variants read
@@ -194,7 +195,7 @@ const header = "apiVersion: keos-oci.stratio.com/v1alpha1\nkind: Workspace\n"
 // load completes the config of a reading, and proves that it yields components.
 func (p *proposer) load(r *Reading) error {
 	c := &r.config
-	c.Registry = p.registry()
+	c.Schema, c.Registry = p.schemaLine(), p.registry()
 	if p.ask.Branch != "main" {
 		c.Branch = p.ask.Branch
 	}
@@ -224,6 +225,25 @@ func (p *proposer) reload(r *Reading) (err error) {
 	}
 	r.Workspace, err = component.Load(o)
 	return err
+}
+
+// schemaPrefix begins the comment by which editors find the schema of a YAML file.
+const schemaPrefix = "# yaml-language-server: $schema="
+
+// schemaLine is the comment by which editors check and complete the config: with the schema of this release, or of the branch main. Where
+// there is a config, its own line stays, so that a newer keos-oci proposes no other file for that alone.
+func (p *proposer) schemaLine() string {
+	if p.existing != nil && !p.ask.Replace {
+		first, _, _ := strings.Cut(string(p.existing), "\n")
+		if first = strings.TrimRight(first, "\r"); strings.HasPrefix(first, schemaPrefix) {
+			return first
+		}
+		return ""
+	}
+	if p.ask.Release == "" {
+		return schemaPrefix + "https://raw.githubusercontent.com/stratio/keos-oci/main/internal/component/schema.json"
+	}
+	return schemaPrefix + "https://github.com/stratio/keos-oci/releases/download/" + p.ask.Release + "/keos-oci.schema.json"
 }
 
 // registry is the one that the config has to name: where one was asked for that is not the default, or on GitLab, which

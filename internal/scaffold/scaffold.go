@@ -45,7 +45,7 @@ type Request struct {
 	ActionRef string   // for GitHub: the commit that workflows pin, as COMMIT or VERSION@COMMIT; BuiltFrom where it is empty
 	BuiltFrom string   // commit of the release that runs, empty where that is not known
 	Action    Action   // what Init makes of these two
-	Release   string   // version of keos-oci that runs, which GitLab's jobs install; empty where only the project's settings say it
+	Release   string   // version of keos-oci that runs, which GitLab's jobs install and whose schema editors read; empty between releases
 }
 
 // Proposal is the answer: the ways in which the checkout can be read, and the files for the one that was chosen.
@@ -78,7 +78,7 @@ func Propose(o component.Options, ask Request) (*Proposal, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proposer{options: o, ask: ask, survey: survey}
+	p := &proposer{options: o, existing: existing, ask: ask, survey: survey}
 	if err := p.fits(); err != nil {
 		return nil, err
 	}
@@ -147,10 +147,11 @@ func isPlain(text string) bool {
 
 // proposer is one run.
 type proposer struct {
-	options component.Options
-	ask     Request
-	survey  *component.Survey
-	found   Proposal
+	options  component.Options
+	existing []byte // the config file that is there, nil where none is
+	ask      Request
+	survey   *component.Survey
+	found    Proposal
 }
 
 // fresh proposes as if there were no config file.
@@ -215,7 +216,7 @@ func (p *proposer) beside(existing []byte) (*Proposal, error) {
 // file settles it. Of a config file by app that is still the one proposed, the same is proposed.
 func (p *proposer) compare(ws *component.Workspace, existing []byte) {
 	for _, by := range []Grouping{ByLayer, ByApp} {
-		other := &proposer{options: p.options, ask: p.ask, survey: p.survey}
+		other := &proposer{options: p.options, existing: existing, ask: p.ask, survey: p.survey}
 		if other.ask.By = by; ws.Named() {
 			other.options.Registry = ws.Address()
 		}
