@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/sign"
+	"github.com/stratio/keos-oci/internal/terminal"
 )
 
 // app is the process edge: streams, environment and global flags. Each run has its own.
@@ -29,10 +33,13 @@ type app struct {
 	answered bool      // a result was written to stdout
 	unnamed  bool      // the command asks no registry, and need not know one
 	rekor    *sign.Log // that audit searches; nil where none is named
-	progress *progress
-	critical critical     // what a signal does not cut
-	cause    func() error // why the command ends early, nil when it does not
-	late     func(error)  // is called when --timeout is over; may be nil
+	progress *terminal.Progress
+	critical critical        // what a signal does not cut
+	paged    bool            // a long text of the command is shown by the pager
+	paging   atomic.Bool     // the pager has the terminal
+	ended    <-chan struct{} // is closed when the command ends early
+	cause    func() error    // why the command ends early, nil when it does not
+	late     func(error)     // is called when --timeout is over; may be nil
 	ending   sync.Mutex
 	cleanup  []func()
 	top      string // of the checkout that was opened last
@@ -47,12 +54,13 @@ type globalFlags struct {
 	registryTimeout, sigstoreTimeout        time.Duration
 	logLevel, logFormat                     string
 	report                                  string
+	color                                   string
 }
 
 // run executes one command line and gives the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	defer a.end()
-	a.cause = func() error { return context.Cause(ctx) }
+	a.cause, a.ended = func() error { return context.Cause(ctx) }, ctx.Done()
 	cmd := a.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
@@ -106,6 +114,7 @@ latest-stable move. Tags move last, so a cluster never gets an artifact that it 
 		"limit for one request to Fulcio, Rekor or the identity provider; TUF has half of it in total; 0 is no limit")
 	f.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&g.color, "color", string(terminal.ColourAuto), "colours: auto, always or never")
 	f.StringVar(&g.report, "report", "", "append the result to this file as Markdown, for example for a comment on a pull request")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
 	cmd.AddCommand(a.initCmd(), a.componentsCmd(), a.checkCmd(), a.publishCmd(), a.promoteCmd(), a.rollbackCmd(), a.cancelCmd(), a.statusCmd(),
@@ -116,7 +125,7 @@ latest-stable move. Tags move last, so a cluster never gets an artifact that it 
 	})
 	putUnder(f, headingRegistry, "registry-ca", "plain-http")
 	putUnder(f, headingLimits, "concurrency", "timeout", "registry-timeout", "sigstore-timeout")
-	putUnder(f, headingLogs, "log-level", "log-format", "report")
+	putUnder(f, headingLogs, "log-level", "log-format", "color", "report")
 	a.arrangeHelp(cmd)
 	explainUsage(cmd)
 	offerChoices(cmd)
@@ -139,6 +148,9 @@ func (a *app) begin(cmd *cobra.Command) error {
 	if formats := formatsOf(cmd); !slices.Contains(formats, a.global.output) {
 		return fmt.Errorf("--output %s is unknown; use %s", a.global.output, enumerate(formats))
 	}
+	if err := terminal.ColourMode(a.global.color).Check(); err != nil {
+		return err
+	}
 	if a.global.concurrency < 1 {
 		return fmt.Errorf("--concurrency is %d; use 1 or more", a.global.concurrency)
 	}
@@ -149,6 +161,8 @@ func (a *app) begin(cmd *cobra.Command) error {
 	if err := a.openProgress(); err != nil {
 		return err
 	}
+	cmd.SetContext(git.WithLog(cmd.Context(), slog.New(a.progress)))
+	a.paged = pages(cmd)
 	a.started = true
 	return nil
 }

@@ -31,9 +31,11 @@ var errUsage = exit.ErrUsage
 // faults is the table of all errors: those of the verbs, and those that only commands know.
 func faults() exit.Table {
 	var over overtime
+	var by interruption
 	return slices.Concat(exit.Table{
 		{Is: func(err error) bool { return errors.As(err, &over) },
 			Hint: "give it more time with --timeout; running the same command again completes what is missing"},
+		{Is: func(err error) bool { return errors.As(err, &by) }, Said: true},
 		{Err: cluster.ErrConfig, Code: "kubeconfig", Exit: exit.Usage,
 			Hint: "see what kubectl knows: kubectl config get-contexts; another file: --kubeconfig FILE"},
 		{Err: cluster.ErrForbidden, Code: "cluster-forbidden", Exit: exit.Failed,
@@ -93,7 +95,7 @@ func single(err error) []error {
 // explain writes the error to stderr, with what to do about it where that is known. Each line begins with the word error: a
 // registry's answer must not pass for output of ours or for a command to the CI system.
 func (a *app) explain(err error) {
-	errs := single(err)
+	errs := a.interrupted(single(err))
 	if early := a.early(err); early != nil {
 		errs = append(slices.Clip(errs), early)
 	}

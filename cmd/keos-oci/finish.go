@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/stratio/keos-oci/internal/finding"
 	"github.com/stratio/keos-oci/internal/render"
@@ -44,6 +42,10 @@ func (a *app) finish(r render.Result, failed error) error {
 // print writes a result to stdout in the format of --output.
 func (a *app) print(r render.Result) error {
 	a.answered = true
+	a.closeProgress()
+	if pager := a.pager(); pager != nil {
+		return a.browse(pager, r)
+	}
 	out := bufio.NewWriter(a.out)
 	err := a.format(out, r)
 	return errors.Join(err, out.Flush())
@@ -66,36 +68,22 @@ func (a *app) format(out io.Writer, r render.Result) error {
 
 // page is what text for people is written on.
 func (a *app) page(w io.Writer) *terminal.Page {
-	p := &terminal.Page{W: w, Aside: a.err, CI: a.inActions(), Now: time.Now(), Zone: time.Local}
+	stream := a.out
+	if w == a.err {
+		stream = a.err
+	}
+	p := &terminal.Page{W: w, Aside: a.err, CI: a.inActions(), Now: time.Now(), Zone: time.Local, Terminal: terminal.IsTerminal(stream)}
 	if a.now != nil {
 		p.Now = a.now()
 	}
-	if isTerminal(a.out) {
-		p.Terminal, p.Width = true, columns(a.out)
-		p.Colour = isTerminal(a.err) && a.getenv("NO_COLOR") == ""
+	p.Colour = terminal.ColourMode(a.global.color).Coloured(stream, a.getenv)
+	if p.Terminal {
+		p.Width, _ = terminal.Screen(stream)
 	}
 	return p
 }
 
 func (a *app) inActions() bool { return a.getenv("GITHUB_ACTIONS") == "true" }
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// columns is how wide a terminal is, 0 where that is not known.
-func columns(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
-}
 
 // report writes the result as Markdown to --report, and to the step's summary in GitHub Actions.
 func (a *app) report(r render.Result) error {

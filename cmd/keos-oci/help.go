@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/stratio/keos-oci/internal/terminal"
 )
 
 // Headings of flags in the help. Flags without a heading come first: they are those of every day.
@@ -141,8 +143,9 @@ func headingOf(flag *pflag.Flag) string {
 
 // width is how wide the help may be.
 func (a *app) width() int {
-	if width := columns(a.out); width > 0 {
-		return min(max(width, 40), 100)
+	if terminal.IsTerminal(a.out) {
+		columns, _ := terminal.Screen(a.out)
+		return min(max(columns, 40), 100)
 	}
 	return plainWidth
 }

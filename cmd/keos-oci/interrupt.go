@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stratio/keos-oci/internal/release"
 )
 
 const (
@@ -50,20 +55,45 @@ func (a *app) supervise(args []string, signals <-chan os.Signal) int {
 	go func() { done <- a.run(ctx, args) }()
 	over := a.overtime()
 	var why error
-	select {
-	case code := <-done:
-		return code
-	case why = <-over:
-	case s := <-signals:
-		why = interruption{s}
-		cancel(why)
+	for why == nil {
+		select {
+		case code := <-done:
+			return code
+		case why = <-over:
+		case s := <-signals:
+			why = interruption{s}
+		}
+		if a.paging.Load() && why != error(interruption{syscall.SIGTERM}) { //nolint:errorlint // this very one
+			why = nil // the command has done its work, and Ctrl-C is for the pager
+		}
 	}
+	cancel(why)
 	code, ended := a.await(done, signals)
 	if !ended {
 		a.end()
+		a.closeProgress()
 		a.say(why)
 	}
 	return code
+}
+
+// interrupted puts one short error in the place of all that say only where the signal met the command.
+func (a *app) interrupted(errs []error) []error {
+	if a.cause == nil {
+		return errs
+	}
+	var by interruption
+	cause := a.cause()
+	if !errors.As(cause, &by) {
+		return errs
+	}
+	left := slices.DeleteFunc(slices.Clone(errs), func(err error) bool {
+		return a.known(err).Code == "canceled" && !release.InDoubt(err) && strings.HasSuffix(err.Error(), cause.Error())
+	})
+	if len(left) < len(errs) {
+		left = append(left, cause)
+	}
+	return left
 }
 
 // await waits until the command ends, for as long as that may take. ended is false when the command is still running then.
@@ -103,7 +133,7 @@ func (a *app) overtime() <-chan error {
 func (a *app) limit(ctx context.Context) context.Context {
 	why := overtime(a.global.timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, a.global.timeout, why)
-	a.cause = func() error { return context.Cause(ctx) }
+	a.cause, a.ended = func() error { return context.Cause(ctx) }, ctx.Done()
 	stop := context.AfterFunc(ctx, func() {
 		if late := a.late; late != nil && context.Cause(ctx) == error(why) { //nolint:errorlint // this very one
 			late(why)

@@ -1,143 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stratio/keos-oci/internal/registry/registrytest"
 	"github.com/stratio/keos-oci/internal/tag"
 )
-
-// typedTerminal is a pseudo-terminal with a command in it.
-type typedTerminal struct {
-	keyboard *os.File // what a person types and sees
-	cmd      *exec.Cmd
-	ended    chan struct{}
-
-	mu     sync.Mutex
-	screen bytes.Buffer
-}
-
-// typed starts a command in a terminal of its own.
-func (s *sandbox) typed(t *testing.T, args ...string) *typedTerminal {
-	t.Helper()
-	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no pseudo-terminals here:", err)
-	}
-	t.Cleanup(func() { _ = keyboard.Close() })
-	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	term := &typedTerminal{keyboard: keyboard, cmd: s.command(t.Context(), args...), ended: make(chan struct{})}
-	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = tty, tty, tty
-	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := term.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(term, keyboard) }()
-	go func() { _ = term.cmd.Wait(); close(term.ended) }()
-	t.Cleanup(func() {
-		_ = term.cmd.Process.Kill()
-		<-term.ended
-		_ = tty.Close()
-	})
-	return term
-}
-
-// Write takes what the command shows.
-func (term *typedTerminal) Write(p []byte) (int, error) {
-	term.mu.Lock()
-	defer term.mu.Unlock()
-	return term.screen.Write(p)
-}
-
-func (term *typedTerminal) shows(text string) bool {
-	term.mu.Lock()
-	defer term.mu.Unlock()
-	return strings.Contains(term.screen.String(), text)
-}
-
-func (term *typedTerminal) String() string {
-	term.mu.Lock()
-	defer term.mu.Unlock()
-	return fmt.Sprintf("exit %d\n%s", term.cmd.ProcessState.ExitCode(), term.screen.String())
-}
-
-// until waits for a condition.
-func (term *typedTerminal) until(t *testing.T, what string, met func() bool) {
-	t.Helper()
-	for start := time.Now(); !met(); time.Sleep(5 * time.Millisecond) {
-		select {
-		case <-term.ended:
-			if met() {
-				return
-			}
-			t.Fatalf("%s: it ended before: %v", what, term)
-		default:
-		}
-		if time.Since(start) > 30*time.Second {
-			t.Fatalf("%s: did not happen in time", what)
-		}
-	}
-}
-
-// end waits for the command and gives its exit code.
-func (term *typedTerminal) end(t *testing.T, within time.Duration) int {
-	t.Helper()
-	start := time.Now()
-	select {
-	case <-term.ended:
-	case <-time.After(within + 20*time.Second):
-		t.Fatal("it does not end")
-	}
-	time.Sleep(20 * time.Millisecond) // the last words
-	if took := time.Since(start); took > within {
-		t.Errorf("it took %s, more than %s: %v", took, within, term)
-	} else {
-		t.Logf("ended after %s", took.Round(10*time.Millisecond))
-	}
-	return term.cmd.ProcessState.ExitCode()
-}
-
-const ctrlC = "\x03"
-
-func (term *typedTerminal) types(t *testing.T, keys string) {
-	t.Helper()
-	if _, err := term.keyboard.WriteString(keys); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// echoes reports whether the terminal shows what is typed.
-func (term *typedTerminal) echoes(t *testing.T) bool {
-	t.Helper()
-	state, err := unix.IoctlGetTermios(int(term.keyboard.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return state.Lflag&unix.ECHO != 0
-}
 
 // soon is how long the end may take on a machine that does other things as well; the command itself takes a second at most.
 const soon = 2 * time.Second
@@ -146,15 +22,15 @@ const soon = 2 * time.Second
 type phase struct {
 	verb    []string
 	keyless bool
-	prepare func(t *testing.T, h *nightHouse, s *sandbox) (reached func(*typedTerminal) bool, flags []string)
+	prepare func(t *testing.T, h *nightHouse, s *sandbox) (reached func(*ptyRun) bool, flags []string)
 }
 
 // asked waits until a server is asked, which then hangs.
-func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*typedTerminal) bool, []string) {
-	return func(t *testing.T, h *nightHouse, s *sandbox) (func(*typedTerminal) bool, []string) {
+func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*ptyRun) bool, []string) {
+	return func(t *testing.T, h *nightHouse, s *sandbox) (func(*ptyRun) bool, []string) {
 		came := make(chan struct{}, 100)
 		hang := func(w http.ResponseWriter, r *http.Request) { came <- struct{}{}; hangs(w, r) }
-		reached := func(*typedTerminal) bool { return len(came) > 0 }
+		reached := func(*ptyRun) bool { return len(came) > 0 }
 		switch what {
 		case "Fulcio":
 			return reached, fulcio(hang)(t, h, s)
@@ -173,20 +49,20 @@ func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*typedTerm
 				fmt.Fprintf(w,
 					`{"issuer":%q,"authorization_endpoint":"%[1]s/auth","token_endpoint":"%[1]s/token","jwks_uri":"%[1]s/keys","code_challenge_methods_supported":["S256"]}`, issuer)
 			})
-			return func(term *typedTerminal) bool { return term.shows(issuer + "/auth?") }, append(h.st.flags(), "--oidc-issuer", issuer)
+			return func(term *ptyRun) bool { return term.showed(issuer + "/auth?") }, append(h.st.flags(), "--oidc-issuer", issuer)
 		}
 		return reached, only(what, hang)(t, h, s)
 	}
 }
 
 // prompted waits until the password is asked for.
-func prompted(_ *testing.T, _ *nightHouse, s *sandbox) (func(*typedTerminal) bool, []string) {
+func prompted(_ *testing.T, _ *nightHouse, s *sandbox) (func(*ptyRun) bool, []string) {
 	s.env = without(s.env, "COSIGN_PASSWORD")
-	return func(term *typedTerminal) bool { return term.shows("Password of the private key: ") }, nil
+	return func(term *ptyRun) bool { return term.showed("Password of the private key: ") }, nil
 }
 
 // inGit waits until git is run, which then takes long. It hears of no signal.
-func inGit(t *testing.T, _ *nightHouse, s *sandbox) (func(*typedTerminal) bool, []string) {
+func inGit(t *testing.T, _ *nightHouse, s *sandbox) (func(*ptyRun) bool, []string) {
 	t.Helper()
 	dir, real := t.TempDir(), mustFind(t, "git")
 	mark := filepath.Join(dir, "mark")
@@ -195,7 +71,7 @@ func inGit(t *testing.T, _ *nightHouse, s *sandbox) (func(*typedTerminal) bool, 
 		t.Fatal(err)
 	}
 	s.env = append(s.env, "PATH="+dir+":"+os.Getenv("PATH"))
-	return func(*typedTerminal) bool { _, err := os.Stat(mark); return err == nil }, nil
+	return func(*ptyRun) bool { _, err := os.Stat(mark); return err == nil }, nil
 }
 
 func mustFind(t *testing.T, program string) string {
@@ -256,7 +132,7 @@ func TestInterrupt(t *testing.T) {
 			term.until(t, name, func() bool { return reached(term) })
 			time.Sleep(50 * time.Millisecond)
 			term.types(t, ctrlC)
-			if code := term.end(t, soon); code != exitFailed || !term.shows("interrupted") || term.shows("--timeout") {
+			if code := term.end(t, soon); code != exitFailed || !term.showed("interrupted") || term.showed("--timeout") {
 				t.Error(term)
 			}
 			if !term.echoes(t) {
@@ -318,10 +194,10 @@ func (h *nightHouse) moves(t *testing.T) {
 			term.until(t, "the channel", func() bool { return len(came) > 0 })
 			term.types(t, ctrlC)
 			if c.second {
-				term.until(t, "the notice", func() bool { return term.shows("is being finished") })
+				term.until(t, "the notice", func() bool { return term.showed("is being finished") })
 				term.types(t, ctrlC)
 			}
-			if code := term.end(t, c.within); code != c.code || !term.shows(c.want) || !term.shows("the move that was begun is being finished") {
+			if code := term.end(t, c.within); code != c.code || !term.showed(c.want) || !term.showed("the move that was begun is being finished") {
 				t.Error(term)
 			}
 			s.registry.FaultAt(nil)
@@ -338,7 +214,7 @@ func (h *nightHouse) moves(t *testing.T) {
 // terminated: SIGTERM is what CI systems send. It reaches the command alone, and not the programs that it started.
 func (h *nightHouse) terminated(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func(*testing.T, *nightHouse, *sandbox) (func(*typedTerminal) bool, []string){
+	for name, prepare := range map[string]func(*testing.T, *nightHouse, *sandbox) (func(*ptyRun) bool, []string){
 		"git": inGit, "the registry": asked("/tags/list"), "the password": prompted,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -349,7 +225,7 @@ func (h *nightHouse) terminated(t *testing.T) {
 			term.until(t, name, func() bool { return reached(term) })
 			time.Sleep(50 * time.Millisecond)
 			_ = term.cmd.Process.Signal(syscall.SIGTERM)
-			if code := term.end(t, soon); code != exitFailed || !term.shows("interrupted by SIGTERM") {
+			if code := term.end(t, soon); code != exitFailed || !term.showed("interrupted by SIGTERM") {
 				t.Error(term)
 			}
 		})

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/stratio/keos-oci/internal/registry"
 	"github.com/stratio/keos-oci/internal/render"
@@ -108,7 +107,7 @@ func (a *app) credentials(host, user string, fromStdin bool) (string, string, er
 		}
 		user = strings.TrimSpace(line)
 	}
-	password, err := a.hidden("Password: ")
+	password, err := a.secret("Password: ")
 	if err != nil {
 		return "", "", err
 	}
@@ -123,17 +122,6 @@ func notEmpty(password string) error {
 		return fmt.Errorf("%w: the password is empty", errUsage)
 	}
 	return nil
-}
-
-// hidden asks for something that the terminal does not show.
-func (a *app) hidden(prompt string) ([]byte, error) {
-	terminal := int(a.in.Fd())
-	if state, err := term.GetState(terminal); err == nil {
-		a.atEnd(func() { _ = term.Restore(terminal, state) }) // a signal ends the command while the terminal shows nothing that is typed
-	}
-	fmt.Fprint(a.err, prompt)
-	defer fmt.Fprintln(a.err)
-	return term.ReadPassword(terminal)
 }
 
 func loggedIn(host, user string, stored registry.Stored) render.Login {

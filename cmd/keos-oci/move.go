@@ -65,6 +65,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 	error)) *cobra.Command {
 	var req release.MoveRequest
 	var file, expect string
+	var yes bool
 	var anchor anchorFlag
 	var signing signFlags
 	cmd := &cobra.Command{ValidArgsFunction: a.completeThenVersions}
@@ -74,6 +75,7 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 	f.StringVar(&expect, "expect", "", "do nothing unless the channel points to this digest now")
 	f.StringVar(&file, "from-file", "", "file with one COMPONENT VERSION per line; - is stdin")
 	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
+	f.BoolVarP(&yes, "yes", "y", false, "do not ask before several components move; without a terminal nothing is asked")
 	bindRequest(f, &req.Request, &req.Wait)
 	if verb == "promote" {
 		anchor.bind(f)
@@ -100,6 +102,11 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 		}
 		if req.Unrecorded && slices.ContainsFunc(req.Items, func(i release.MoveItem) bool { return i.Version == nil }) {
 			return fmt.Errorf("%w: --unrecorded needs a version to go to", errUsage)
+		}
+		if !yes && !req.DryRun {
+			if err := a.confirmMoves(cmd.Context(), verb, req.Channel, req.Items); err != nil {
+				return err
+			}
 		}
 		if req.Anchor, err = anchor.open(); err != nil {
 			return err

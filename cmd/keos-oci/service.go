@@ -49,7 +49,7 @@ func (a *app) opener() *setup.Opener {
 	o := &setup.Opener{
 		Directory: g.directory, Config: g.config, Registry: g.registry, RegistryCA: g.registryCA, Unnamed: a.unnamed,
 		Concurrency: g.concurrency, RegistryTimeout: g.registryTimeout, SigstoreTimeout: g.sigstoreTimeout,
-		UserAgent: "keos-oci/" + version(), Interactive: a.interactive(), NewKey: a.newKey, Getenv: a.getenv, Now: a.now,
+		UserAgent: "keos-oci/" + version(), Interactive: a.interactive(), LoginOutput: a.progress, NewKey: a.newKey, Getenv: a.getenv, Now: a.now,
 		Log: slog.New(a.progress), Finishing: a.finishing, AtEnd: a.atEnd,
 	}
 	if g.plainHTTPAsked {

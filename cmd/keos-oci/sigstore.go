@@ -1,15 +1,9 @@
 package main
 
 import (
-	"errors"
-	"os"
-
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/stratio/keos-oci/internal/setup"
-	"github.com/stratio/keos-oci/internal/sign"
 )
 
 // signFlags are the flags of signing and verification. They have cosign's names.
@@ -68,60 +62,4 @@ func (s *signFlags) settings() *setup.Signing {
 		return nil
 	}
 	return &s.Signing
-}
-
-// password opens a private key: COSIGN_PASSWORD, else the person at the terminal.
-func (a *app) password() ([]byte, error) {
-	if p, ok := os.LookupEnv("COSIGN_PASSWORD"); ok {
-		return []byte(p), nil
-	}
-	if !a.interactive() {
-		return nil, errors.New("COSIGN_PASSWORD is not set")
-	}
-	return a.hidden("Password of the private key: ")
-}
-
-func (a *app) interactive() bool {
-	return term.IsTerminal(int(a.in.Fd())) && isTerminal(a.err)
-}
-
-// generateKeyPairCmd serves places without Sigstore and without cosign.
-func (a *app) generateKeyPairCmd() *cobra.Command {
-	var prefix string
-	cmd := &cobra.Command{
-		Use:   "generate-key-pair",
-		Short: "Make a cosign key pair to sign without Sigstore",
-		Long: `Writes the private key <prefix>.key and the public key <prefix>.pub. The private key is encrypted with COSIGN_PASSWORD,
-or with a password
-that you type. Existing files are not overwritten. Clusters verify with the public key. Keep the private key where only the job that
-publishes can read it.`,
-		Example: "  keos-oci generate-key-pair\n  COSIGN_PASSWORD=… keos-oci generate-key-pair --output-key-prefix team",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			password, err := a.password()
-			if err != nil {
-				return err
-			}
-			private, public, err := sign.GenerateKey(password)
-			if err != nil {
-				return err
-			}
-			if err := writeNew(prefix+".key", private, 0o600); err != nil {
-				return err
-			}
-			return writeNew(prefix+".pub", public, 0o644)
-		},
-	}
-	cmd.Flags().StringVar(&prefix, "output-key-prefix", "cosign", "path of the two files without .key and .pub")
-	return cmd
-}
-
-func writeNew(file string, data []byte, mode os.FileMode) (err error) {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.Write(data)
-	return err
 }

@@ -148,7 +148,9 @@ func runWith(ctx context.Context, dir string, input []byte, variables []string, 
 	cmd.WaitDelay = 5 * time.Second // machines of CI are busy
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	done := waiting(ctx, args[0])
 	err := cmd.Run()
+	done()
 	switch {
 	case err == nil:
 		return stdout.Bytes(), nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -47,6 +48,8 @@ type Replacement struct {
 // Remotes renders remote bases, each URL once, so that all artifacts of a run have the same content of it. The zero value is
 // ready.
 type Remotes struct {
+	Log *slog.Logger // says that the run waits for a remote base; nil says nothing
+
 	mu       sync.Mutex
 	rendered map[string]*rendering
 }
@@ -185,7 +188,14 @@ func (r *Remotes) render(ctx context.Context, remote string) ([]byte, error) {
 		r.rendered[remote] = one
 	}
 	r.mu.Unlock()
-	one.once.Do(func() { one.objects, one.err = renderNew(ctx, remote) })
+	one.once.Do(func() {
+		if r.Log != nil {
+			what := "the remote base " + Shareable(remote)
+			r.Log.Debug("waiting", "waits", what)
+			defer r.Log.Debug("waiting no more", "waited", what)
+		}
+		one.objects, one.err = renderNew(ctx, remote)
+	})
 	return one.objects, one.err
 }
 

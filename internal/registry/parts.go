@@ -56,7 +56,7 @@ func seconds(d time.Duration) string {
 // now and then makes no progress.
 const minProgress = 64 << 10
 
-// timed ends requests that take longer than their part's limit, and says on the log the parts that have not answered. The limit includes the
+// timed ends requests that take longer than their part's limit, and says on the log who is waited for. The limit includes the
 // repetitions of a request and its whole answer: a server that sends a byte now and then, or nothing after its headers, does not
 // hold up the run. Blobs have no such limit, because a large one on a slow line takes its time: their transfer ends when less than
 // minProgress passes within the limit.
@@ -138,6 +138,8 @@ type watch struct {
 	passed atomic.Int64 // bytes since the last progress
 	mu     sync.Mutex
 	since  time.Time // the beginning, or the last progress
+	reason string    // why the answer takes long, "" if nothing is known
+	said   string    // what the log says is waited for, "" while it says nothing
 	end    *time.Timer
 	notice *time.Timer
 }
@@ -150,7 +152,7 @@ func (w *watch) start(left time.Duration) {
 	if w.waits.log != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.notice = time.AfterFunc(w.waits.first, w.tell)
+		w.notice = time.AfterFunc(w.waits.first, w.say)
 	}
 }
 
@@ -163,18 +165,39 @@ func (w *watch) stop() {
 	if w.notice != nil {
 		w.notice.Stop()
 	}
+	w.quiet()
 	w.cancel(nil)
 }
 
-// tell logs the part that has not answered, and repeats it later.
-func (w *watch) tell() {
+// say says on the log who is waited for.
+func (w *watch) say() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ctx.Err() != nil {
 		return
 	}
-	w.waits.tell(w.failed.Who, time.Since(w.since))
-	w.notice.Reset(w.waits.again)
+	w.quiet()
+	w.said = strings.TrimSuffix(w.failed.Who, ",") + w.reason
+	w.waits.begin(w.said, w.since)
+}
+
+// quiet says on the log that the wait is over, if the log has it.
+func (w *watch) quiet() {
+	if w.said != "" {
+		w.waits.end(w.said)
+		w.said = ""
+	}
+}
+
+// because says why the answer takes long.
+func (w *watch) because(reason string) {
+	w.mu.Lock()
+	w.reason = reason
+	said := w.said != ""
+	w.mu.Unlock()
+	if said {
+		w.say()
+	}
 }
 
 // progress counts bytes of a blob.
@@ -189,6 +212,7 @@ func (w *watch) progress(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.since = time.Now()
+	w.quiet()
 	if w.notice != nil {
 		w.notice.Reset(w.waits.first)
 	}
@@ -196,7 +220,7 @@ func (w *watch) progress(n int) {
 
 // request is req with the watch on it.
 func (w *watch) request(req *http.Request) *http.Request {
-	out := req.WithContext(w.ctx)
+	out := req.WithContext(context.WithValue(w.ctx, watchKey{}, w))
 	if !w.transfer || out.Body == nil || out.Body == http.NoBody {
 		return out
 	}
@@ -209,6 +233,8 @@ func (w *watch) request(req *http.Request) *http.Request {
 	}
 	return out
 }
+
+type watchKey struct{}
 
 // explain replaces what a request that was cut says by who did not answer.
 func (w *watch) explain(err error) error {
@@ -257,26 +283,17 @@ func (b *watched) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// waits says on the log that a run waits, once for all requests that wait for the same part at the same time.
+// waits says on the log that a run waits for the answer to a request, and when it does not any more. Whoever reads the log decides which
+// waits are worth a line.
 type waits struct {
-	log          *slog.Logger  // nil says nothing
-	first, again time.Duration // until the first notice of a request, and between the next ones
-	same         time.Duration // notices about one part that are closer than this are one
-
-	mu   sync.Mutex
-	told map[string]time.Time
+	log   *slog.Logger  // nil says nothing
+	first time.Duration // until a request is one that is waited for
 }
 
-func newWaits(log *slog.Logger) *waits {
-	return &waits{log: log, first: 10 * time.Second, again: 30 * time.Second, same: 5 * time.Second, told: map[string]time.Time{}}
+func newWaits(log *slog.Logger) *waits { return &waits{log: log, first: time.Second} }
+
+func (w *waits) begin(what string, since time.Time) {
+	w.log.Debug("waiting", "waits", what, "since", since)
 }
 
-func (w *waits) tell(who string, since time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if time.Since(w.told[who]) < w.same {
-		return
-	}
-	w.told[who] = time.Now()
-	w.log.Info(fmt.Sprintf("still waiting for %s: %s", strings.TrimSuffix(who, ","), seconds(since.Round(time.Second))))
-}
+func (w *waits) end(what string) { w.log.Debug("waiting no more", "waited", what) }

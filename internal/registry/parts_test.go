@@ -168,38 +168,60 @@ func TestPartInAll(t *testing.T) {
 	})
 }
 
-// TestWaitIsLogged: a part that does not answer is logged after 10 s and every 30 s, once for all requests to one part.
+// TestWaitIsLogged: the log has who is waited for after a second, why, and when the wait is over.
 func TestWaitIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
-		log := slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
+		short := func(_ []string, a slog.Attr) slog.Attr {
+			switch a.Key {
+			case slog.TimeKey, slog.LevelKey, slog.MessageKey:
 				return slog.Attr{}
+			case "since":
+				return slog.Duration("since", time.Since(a.Value.Time()))
 			}
 			return a
-		}}))
-		hang := roundTrip(func(req *http.Request) (*http.Response, error) {
-			<-req.Context().Done()
+		}
+		log := slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: short}))
+		tries := 0
+		answers := roundTrip(func(req *http.Request) (*http.Response, error) {
+			tries++
+			switch tries {
+			case 1:
+				time.Sleep(3 * time.Second)
+				return &http.Response{StatusCode: http.StatusTooManyRequests, Body: http.NoBody, Header: http.Header{"Retry-After": {"20"}}}, nil
+			case 2:
+				time.Sleep(300 * time.Millisecond)
+				return &http.Response{StatusCode: http.StatusBadGateway, Body: http.NoBody}, nil
+			case 3:
+				<-req.Context().Done()
+			}
 			return nil, req.Context().Err()
 		})
-		part := &timed{next: hang, part: Part{Name: "Rekor", Limit: 50 * time.Second}, waits: newWaits(log)}
-		done := make(chan error)
-		for range 3 {
-			go func() {
-				req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://log.example/api", nil)
-				_, err := part.RoundTrip(req) //nolint:bodyclose // it has none
-				done <- err
-			}()
-		}
-		for range 3 {
-			if err := <-done; err == nil || err.Error() != "Rekor at log.example did not answer within 50 s" {
-				t.Error(err)
-			}
+		part := &timed{next: &retrying{next: answers, policy: Retry{}.orDefault()}, part: Part{Name: "Rekor", Limit: 50 * time.Second},
+			waits: newWaits(log)}
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://log.example/api", nil)
+		_, err := part.RoundTrip(req) //nolint:bodyclose // it has none
+		if err == nil || err.Error() != "Rekor at log.example did not answer within 50 s" {
+			t.Error(err)
 		}
 		time.Sleep(time.Hour)
-		want := "level=INFO msg=\"still waiting for Rekor at log.example: 10 s\"\nlevel=INFO msg=\"still waiting for Rekor at log.example: 40 s\"\n"
+		want := `waits="Rekor at log.example" since=1s
+waited="Rekor at log.example"
+waits="Rekor at log.example, which asks for a pause of 20 s (HTTP 429)" since=3s
+waited="Rekor at log.example, which asks for a pause of 20 s (HTTP 429)"
+waits="Rekor at log.example (try 3 of 5, after HTTP 502)" since=23.3s
+waited="Rekor at log.example (try 3 of 5, after HTTP 502)"
+`
 		if said.String() != want {
-			t.Errorf("got %s want %s", said.String(), want)
+			t.Errorf("got\n%s want\n%s", said.String(), want)
+		}
+		said.Reset()
+		quick := &timed{next: roundTrip(func(*http.Request) (*http.Response, error) {
+			time.Sleep(900 * time.Millisecond)
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		}), part: Part{Name: "Rekor", Limit: time.Minute}, waits: newWaits(log)}
+		if _, err := quick.RoundTrip(req); err != nil || said.Len() > 0 { //nolint:bodyclose // it has none
+			t.Error(err, said.String())
 		}
 	})
 }

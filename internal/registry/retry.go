@@ -62,9 +62,24 @@ func (t *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 		if resp != nil {
 			resp.Body.Close()
 		}
+		t.explain(req, resp, attempt+1, wait)
 		if interrupted := sleep(req.Context(), wait); interrupted != nil {
 			return nil, after(interrupted, resp, err)
 		}
+	}
+}
+
+// explain says to whoever watches the request why it takes long.
+func (t *retrying) explain(req *http.Request, resp *http.Response, next int, wait time.Duration) {
+	w, ok := req.Context().Value(watchKey{}).(*watch)
+	switch {
+	case !ok:
+	case resp == nil:
+		w.because(fmt.Sprintf(" (try %d of %d)", next, t.policy.Attempts))
+	case resp.Header.Get("Retry-After") != "" && wait >= time.Second:
+		w.because(fmt.Sprintf(", which asks for a pause of %s (HTTP %d)", seconds(wait.Round(time.Second)), resp.StatusCode))
+	default:
+		w.because(fmt.Sprintf(" (try %d of %d, after HTTP %d)", next, t.policy.Attempts, resp.StatusCode))
 	}
 }
 

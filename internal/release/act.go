@@ -26,6 +26,9 @@ var errYield = fmt.Errorf("%w: another move began at the same time", tag.ErrConf
 // errUnknown says that it is not known whether the channel was moved.
 var errUnknown = errors.New("cannot tell whether the channel was moved")
 
+// InDoubt reports whether an error leaves open what the registry has now.
+func InDoubt(err error) bool { return errors.Is(err, errUnknown) }
+
 // outcome is what a move did. Where it failed, an error goes with it, and it has what was done until then.
 type outcome struct {
 	signedMove        // of the last attempt

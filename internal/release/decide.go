@@ -29,11 +29,13 @@ type planned struct {
 func (m *move) prepare(ctx context.Context) (planned, error) {
 	began, seen := m.now(), map[string]time.Time{}
 	p, err := m.plan(ctx, seen)
-	for errors.Is(err, tag.ErrConflict) && p.view.MoveUnderWay() && m.now().Sub(began) < m.Wait && ctx.Err() == nil {
-		m.log.Info("wait for another move", "component", m.component.Name, "channel", m.channel.Name)
-		if pause(ctx, waitStep) != nil {
-			break
-		}
+	underWay := func() bool {
+		return errors.Is(err, tag.ErrConflict) && p.view.MoveUnderWay() && m.now().Sub(began) < m.Wait
+	}
+	if underWay() {
+		defer m.waiting()()
+	}
+	for underWay() && ctx.Err() == nil && pause(ctx, waitStep) == nil {
 		p, err = m.plan(ctx, seen)
 	}
 	if p.step.Note != "" {
@@ -43,6 +45,13 @@ func (m *move) prepare(ctx context.Context) (planned, error) {
 		m.logFailure(err)
 	}
 	return p, err
+}
+
+// waiting logs that the run waits for a move of another command. done logs that this is over.
+func (m *move) waiting() (done func()) {
+	what := fmt.Sprintf("another move of %s of %s", m.channel.Name, m.component.Name)
+	m.log.Info("wait for another move", "component", m.component.Name, "channel", m.channel.Name, "waits", what)
+	return func() { m.log.Debug("waiting no more", "waited", what) }
 }
 
 func (m *move) logFailure(err error) {

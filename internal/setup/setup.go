@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type Opener struct {
 	UserAgent       string
 
 	Interactive bool                               // somebody can log in with a browser
+	LoginOutput io.Writer                          // has what that person reads; nil is os.Stderr
 	NewKey      func(file string) *sign.PrivateKey // a private key that is opened when it is needed
 	Getenv      func(string) string                // of the process
 	Now         func() time.Time                   // nil is the system's clock
@@ -166,7 +168,7 @@ func (o *Opener) newService(ctx context.Context, w *opened) (*release.Service, e
 		Now:         o.clock(),
 		TempDir:     o.tempDir(),
 		Finishing:   o.Finishing,
-		Remotes:     new(kustomize.Remotes),
+		Remotes:     &kustomize.Remotes{Log: o.Log},
 	}
 	if w.tree == nil {
 		return svc, nil

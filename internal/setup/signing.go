@@ -62,7 +62,7 @@ func (o *Opener) sigstore(ctx context.Context, rules *trust.Rules, workspace *co
 		Key: keys.private(o, s), KeyFiles: keys.accepted, AtHand: keys.atHand, LogKey: s.Services.RekorURL != "",
 		Now: time.Now, NotFound: isNotFound, Unanswered: registry.Unanswered,
 		Tokens: sign.TokenOptions{HTTP: part("the identity provider"), Getenv: o.Getenv, File: s.IdentityToken, Issuer: s.OIDCIssuer,
-			ClientID: s.OIDCClientID, Interactive: o.Interactive},
+			ClientID: s.OIDCClientID, Interactive: o.Interactive, Output: o.LoginOutput, Log: o.Log},
 	})
 	rules.Verifier = signer.Verifier()
 	return signer, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -34,6 +35,9 @@ type TokenOptions struct {
 	Issuer      string // OIDC issuer of the interactive flow
 	ClientID    string // of the interactive flow
 	Interactive bool   // a person is at a terminal
+
+	Output io.Writer    // has what the person reads in the interactive flow; nil is os.Stderr
+	Log    *slog.Logger // says that the run waits for the person; nil says nothing
 }
 
 const audience = "sigstore"
@@ -145,8 +149,15 @@ func (o TokenOptions) browserToken(ctx context.Context) (idToken, error) {
 		err   error
 	}
 	done := make(chan login, 1)
+	getter := *oauthflow.DefaultIDTokenGetter
+	getter.Output = o.Output
+	if o.Log != nil {
+		what := "the login in the browser at " + req.URL.Host
+		o.Log.Debug("waiting", "waits", what)
+		defer o.Log.Debug("waiting no more", "waited", what)
+	}
 	go func() {
-		token, err := oauthflow.OIDConnect(o.Issuer, o.ClientID, "", "", oauthflow.DefaultIDTokenGetter)
+		token, err := oauthflow.OIDConnect(o.Issuer, o.ClientID, "", "", &getter)
 		done <- login{token, err}
 	}()
 	select {

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stratio/keos-oci/internal/render"
+	"github.com/stratio/keos-oci/internal/sign"
+)
+
+// passwordVariable has the password of private keys, as for cosign.
+const passwordVariable = "COSIGN_PASSWORD"
+
+// password opens a private key: COSIGN_PASSWORD, else the person at the terminal.
+func (a *app) password() ([]byte, error) {
+	if p, ok := os.LookupEnv(passwordVariable); ok {
+		return []byte(p), nil
+	}
+	if !a.interactive() {
+		return nil, errors.New("COSIGN_PASSWORD is not set")
+	}
+	return a.secret("Password of the private key: ")
+}
+
+// newPassword is the password of a key that is made. Whoever types it does so twice.
+func (a *app) newPassword() ([]byte, error) {
+	password, err := a.password()
+	if _, set := os.LookupEnv(passwordVariable); set || err != nil {
+		return password, err
+	}
+	again, err := a.secret("Repeat the password: ")
+	if err == nil && !bytes.Equal(password, again) {
+		err = errors.New("the two passwords differ; no key was made: run the same command again")
+	}
+	return password, err
+}
+
+// generateKeyPairCmd serves places without Sigstore and without cosign.
+func (a *app) generateKeyPairCmd() *cobra.Command {
+	var prefix string
+	cmd := &cobra.Command{
+		Use:   "generate-key-pair",
+		Short: "Make a cosign key pair to sign without Sigstore",
+		Long: `Writes the private key <prefix>.key and the public key <prefix>.pub. The private key is encrypted with COSIGN_PASSWORD, or
+with a password that you type twice. Existing files are not overwritten. Clusters verify with the public key. Keep the private key where
+only the job that publishes can read it.`,
+		Example: "  keos-oci generate-key-pair\n  COSIGN_PASSWORD=… keos-oci generate-key-pair --output-key-prefix team",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			made, err := a.generateKeyPair(prefix)
+			if err != nil {
+				return err
+			}
+			return a.print(made)
+		},
+	}
+	cmd.Flags().StringVar(&prefix, "output-key-prefix", "cosign", "path of the two files without .key and .pub")
+	return cmd
+}
+
+// generateKeyPair makes the two files. It looks first whether they can be made, and asks for the password then.
+func (a *app) generateKeyPair(prefix string) (*render.KeyPair, error) {
+	made := &render.KeyPair{PrivateKey: prefix + ".key", PublicKey: prefix + ".pub"}
+	for _, file := range []string{made.PrivateKey, made.PublicKey} {
+		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s is there already: choose another name with --output-key-prefix", file)
+		}
+	}
+	password, err := a.newPassword()
+	if err != nil {
+		return nil, err
+	}
+	private, public, err := sign.GenerateKey(password)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeNew(made.PrivateKey, private, 0o600); err != nil {
+		return nil, err
+	}
+	return made, writeNew(made.PublicKey, public, 0o644)
+}
+
+func writeNew(file string, data []byte, mode os.FileMode) (err error) {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = f.Write(data)
+	return err
+}
