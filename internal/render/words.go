@@ -38,7 +38,7 @@ func severityColour(severity finding.Severity) terminal.Colour {
 // findings prints the findings of a component, many of one rule summed up.
 func findings(p *terminal.Page, list []finding.Finding) {
 	for _, line := range finding.Summarise(list) {
-		p.Say("%s: %s\n", p.Paint(severityColour(line.Severity), string(line.Severity)), p.Paragraph(line.Text))
+		p.Remark(severityColour(line.Severity), string(line.Severity), line.Text)
 	}
 }
 
@@ -56,6 +56,6 @@ func remark(p *terminal.Page, colour terminal.Colour, word, name string, list []
 		name += ": "
 	}
 	for _, text := range list {
-		p.Say("%s: %s\n", p.Paint(colour, word), p.Paragraph(name+text))
+		p.Remark(colour, word, name+text)
 	}
 }

@@ -44,6 +44,41 @@ func (p *Page) Paragraph(text string) Shown {
 	return Shown(strings.Join(lines, "\n"))
 }
 
+// Remark is a paragraph that begins with a word such as note. On a terminal its lines end between words, and go on indented.
+func (p *Page) Remark(colour Colour, word, text string) {
+	lines := strings.Split(string(p.Paragraph(word+": "+text)), "\n")
+	for i, line := range lines {
+		lines[i] = wrap(line, p.Width)
+	}
+	all := strings.Join(lines, "\n")
+	fmt.Fprintln(p.W, string(p.Paint(colour, word))+strings.TrimPrefix(all, word))
+}
+
+// wrap breaks a line between words where it is wider than a terminal; 0 is no limit. What has no spaces stays whole, so that a digest can
+// be copied.
+func wrap(line string, width int) string {
+	if width == 0 || widthOf(line) <= width {
+		return line
+	}
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Split(line, " ") {
+		n := widthOf(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			b.WriteString("\n  ")
+			column = 2
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
 // Time is a time of day where the reader is: 2026-11-24 14:00:12 CET.
 func (p *Page) Time(t time.Time) string {
 	zone := p.Zone

@@ -66,3 +66,25 @@ func TestTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestRemark: on a terminal a long remark breaks between words, a digest stays whole, and without a terminal it is one line.
+func TestRemark(t *testing.T) {
+	for width, want := range map[int]string{
+		0:  "note: staging never ran this content: it was not published from a branch\n",
+		40: "note: staging never ran this content: it\n  was not published from a branch\n",
+		12: "note:\n  staging\n  never ran\n  this\n  content:\n  it was not\n  published\n  from a\n  branch\n",
+	} {
+		var b strings.Builder
+		p := &Page{W: &b, Width: width}
+		p.Remark(Bold, "note", "staging never ran this content: it was not published from a branch")
+		if b.String() != want {
+			t.Errorf("%d columns: %q", width, b.String())
+		}
+	}
+	var b strings.Builder
+	p := &Page{W: &b, Width: 10, CI: true}
+	p.Remark(Bold, "note", "a\n::error::b")
+	if strings.Contains(b.String(), "\n::") {
+		t.Errorf("a command to the CI system: %q", b.String())
+	}
+}
