@@ -138,7 +138,7 @@ func rekor(f http.HandlerFunc) func(*testing.T, *nightHouse, *sandbox) []string 
 	}
 }
 
-// tuf is a TUF repository at an address, and own services, so that TUF is asked for the trusted root alone.
+// tuf is a TUF repository at an address, and own services, so that TUF serves the trusted root alone.
 func tuf(address func(*testing.T) string) func(*testing.T, *nightHouse, *sandbox) []string {
 	return func(t *testing.T, h *nightHouse, _ *sandbox) []string {
 		return []string{"--tuf-mirror", address(t), "--tuf-root", h.tufRoot}

@@ -20,7 +20,7 @@ sign and move each channel, what clusters would refuse, and the content of the c
 error or unknown, and what to do.
 
 Nothing is written to the registry. To see whether the login may write, an upload is begun and canceled; it has no content and no name.
-Where the environment has an identity token, Fulcio is asked for a certificate, as publish does.
+Where the environment has an identity token, doctor requests a certificate from Fulcio, as publish does.
 
 Exit code 0 means that all is fine, warnings included; 3 that something is wrong; 1 that nothing is known to be wrong, but a check has
 no answer.`,

@@ -74,7 +74,7 @@ type generator interface {
 	Generate(context.Context) (*fileset.Result, error)
 }
 
-// generate adds to a request what the global flags and those of signing say, asks for files, and prints what became of them.
+// generate adds to a request what the global flags and those of signing say, asks for files, and prints their status.
 func (a *app) generate(ctx context.Context, of generator, r *flux.Request, signing *signFlags) error {
 	r.Key, r.Asked = signing.Key, signing.Expected
 	r.Directory, r.OneWorkspace = a.global.directory, a.global.registry != "" || a.global.config != ""

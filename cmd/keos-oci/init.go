@@ -91,7 +91,7 @@ func builtFrom(b *render.Version) string {
 	return b.Commit
 }
 
-// isRelease tells a release from what stands between two of them.
+// isRelease reports whether version is a release, and not a build between two releases.
 func isRelease(version string) bool {
 	return regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+$`).MatchString(version)
 }

@@ -55,7 +55,7 @@ func asked(what string) func(*testing.T, *nightHouse, *sandbox) (func(*ptyRun) b
 	}
 }
 
-// prompted waits until the password is asked for.
+// prompted waits for the prompt for the password.
 func prompted(_ *testing.T, _ *nightHouse, s *sandbox) (func(*ptyRun) bool, []string) {
 	s.env = without(s.env, "COSIGN_PASSWORD")
 	return func(term *ptyRun) bool { return term.showed("Password of the private key: ") }, nil

@@ -20,8 +20,8 @@ func (a *app) loginCmd() *cobra.Command {
 		Use:   "login HOST[:PORT]",
 		Short: "Log in to a registry, as docker login does",
 		Long: `Checks the login with the registry and writes it where docker login does: to the credential helper that Docker's config has, else
-to the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. The
-password is asked for at the terminal, or read from stdin.`,
+to the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. login
+asks for the password at the terminal, or reads it from stdin.`,
 		Example: `  keos-oci login registry.example.com:11443
   keos-oci login ghcr.io --username bot --password-stdin   # in CI: pipe it in`,
 		Args: cobra.ExactArgs(1),

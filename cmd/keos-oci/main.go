@@ -12,8 +12,8 @@ import (
 	"github.com/stratio/keos-oci/internal/git"
 )
 
-// memoryLimit makes the collector work harder rather than let the heap double: runners of CI are small, and one run holds
-// little at a time, however many components there are.
+// memoryLimit makes the garbage collector run more often instead of letting the heap double. CI runners are small, and a run
+// needs little memory at a time, however many components there are.
 const memoryLimit = 48 << 20
 
 func main() {

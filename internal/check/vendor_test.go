@@ -22,7 +22,7 @@ import (
 	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
-// elsewhere serves one file, and counts how often it is asked for.
+// elsewhere serves one file, and counts the requests for it.
 func elsewhere(t *testing.T, content string) (url string, asked *atomic.Int32) {
 	asked = new(atomic.Int32)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

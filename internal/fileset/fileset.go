@@ -53,7 +53,7 @@ func Body(file []byte) (body []byte, marked, intact bool) {
 	return body, true, string(bytes.TrimSpace(sum)) == hash(body)
 }
 
-// Compare finds out what a file is to the text that would be generated.
+// Compare compares a file with the text that would be generated.
 func Compare(file, generated []byte) State {
 	body, marked, intact := Body(file)
 	switch {
@@ -61,7 +61,7 @@ func Compare(file, generated []byte) State {
 		return Same
 	case intact:
 		return Ours
-	case marked && holds(body, generated):
+	case marked && includes(body, generated):
 		return Kept
 	}
 	return Theirs
@@ -85,8 +85,8 @@ func Edit(before, after []byte) []byte {
 	return Mark(body)
 }
 
-// holds reports whether a text has every object of a generated one, with at least its fields and their values.
-func holds(body, generated []byte) bool {
+// includes reports whether a text has every object of a generated one, with at least its fields and their values.
+func includes(body, generated []byte) bool {
 	have, err := objects(body)
 	if err != nil {
 		return false

@@ -12,7 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// Result is what became of generated files.
+// Result lists generated files, each with its status.
 type Result struct {
 	Files []Outcome `json:"files"`
 	Notes []string  `json:"notes,omitempty"`
@@ -20,7 +20,7 @@ type Result struct {
 	Printed bool `json:"-"` // the files are not for a folder: their content is the result
 }
 
-// Outcome is what became of one file. Content is there where nothing was to be written.
+// Outcome is one file and its status. Content is there where nothing was to be written.
 type Outcome struct {
 	Path   string `json:"path,omitempty"`
 	Status Status `json:"status"`

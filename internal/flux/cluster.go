@@ -43,7 +43,7 @@ type Encrypted struct {
 // Setting is one of a cluster's settings, a ${VARIABLE} to what it delivers.
 type Setting struct{ Key, Value string }
 
-// ComponentPin holds one component of one cluster to something other than the cluster's channel.
+// ComponentPin pins one component of one cluster: the component does not follow the cluster's channel.
 type ComponentPin struct {
 	Component component.Component
 	Policies  Policies
@@ -110,7 +110,7 @@ func (c Cluster) Files() ([]fileset.File, error) {
 	return files, nil
 }
 
-// Secrets lists what must be in the cluster's flux-system before it can follow the fleet, with what each holds.
+// Secrets lists what must be in the cluster's flux-system before it can follow the fleet, with the content of each.
 func (c Cluster) Secrets() []Setting {
 	var all []Setting
 	for _, s := range []Setting{
@@ -267,7 +267,7 @@ func addSettings(all *[]Setting, more []Setting) error {
 			faults = append(faults, fmt.Errorf("%w: setting %s is given twice, or is one that generate writes itself", ErrInput, s.Key))
 		case strings.ContainsAny(s.Value, "\\\"\r\n"):
 			faults = append(faults,
-				fmt.Errorf("%w: setting %s: %q holds a backslash, a quote or a line break, which breaks YAML where it replaces ${%s}", ErrInput, s.Key,
+				fmt.Errorf("%w: setting %s: %q contains a backslash, a quote or a line break, which breaks YAML where it replaces ${%s}", ErrInput, s.Key,
 					s.Value, s.Key))
 		}
 		seen[s.Key] = true

@@ -228,10 +228,10 @@ func TestEditPinsInPlace(t *testing.T) {
 func TestEditRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for what, c := range map[string]struct{ content, want string }{
 		"another kind": {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
-			"holds no ResourceSet of fluxcd.controlplane.io, only ConfigMap"},
+			"has no ResourceSet of fluxcd.controlplane.io, only ConfigMap"},
 		"no YAML":          {"{", "apps.yaml: "},
-		"an empty file":    {"", "holds no ResourceSet"},
-		"another group":    {strings.Replace(d2Head, "fluxcd.controlplane.io/v1", "example.com/v1", 1) + d2Tail, "holds no ResourceSet"},
+		"an empty file":    {"", "has no ResourceSet"},
+		"another group":    {strings.Replace(d2Head, "fluxcd.controlplane.io/v1", "example.com/v1", 1) + d2Tail, "has no ResourceSet"},
 		"two ResourceSets": {d2Head + d2Tail + "---\n" + d2Head + d2Tail, "apps.yaml:14: a second ResourceSet"},
 		"providers": {d2Head + "  inputsFrom:\n    - {kind: ResourceSetInputProvider, name: x}\n" + d2Tail,
 			"apps.yaml:7: the inputs come from providers"},

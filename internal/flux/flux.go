@@ -54,7 +54,7 @@ type Followed struct {
 	Versions func(version string) (sign.Policy, error) // the policy of one version; nil where that of any serves
 }
 
-// PinTo holds the component to what a pin says. A version gets a policy of its own, which accepts no other version's signer.
+// PinTo pins the component as the text says. A version gets a policy of its own, which accepts no other version's signer.
 func (f *Followed) PinTo(text string) (err error) {
 	if f.Pin, err = ParsePin(f.Component, text); err != nil || f.Versions == nil {
 		return err
@@ -108,7 +108,7 @@ func (a Access) validate() error {
 	return nil
 }
 
-// cloud tells whether a cloud's own identity logs in, and no Secret.
+// cloud reports whether a cloud's own identity logs in, and no Secret.
 func (a Access) cloud() bool { return a.Provider != "" && a.Provider != "generic" }
 
 // repository is where clusters find a component, HOST/PATH.

@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// like makes an input for a component from the last one: its keys in their order, and the values that the neighbours
-// agree upon. What is the component's own, and what they do not agree upon, comes from the generated input.
+// like makes an input for a component from the last one: its keys in their order, and the values that are the
+// same in all other inputs. All other values come from the generated input.
 func (d *inputsDocument) like(name string, own *yaml.Node) (*yaml.Node, error) {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	if len(d.entries) == 0 {

@@ -59,7 +59,7 @@ func openInputs(file string, content []byte) (*inputsDocument, error) {
 		d.at = i
 	}
 	if d.at < 0 {
-		return nil, fmt.Errorf("%w: %s holds no ResourceSet of fluxcd.controlplane.io%s", ErrInput, file, holds(documents))
+		return nil, fmt.Errorf("%w: %s has no ResourceSet of fluxcd.controlplane.io%s", ErrInput, file, onlyKinds(documents))
 	}
 	if d.before, err = values(content); err != nil {
 		return nil, err
@@ -67,7 +67,8 @@ func openInputs(file string, content []byte) (*inputsDocument, error) {
 	return d, d.open(documents[d.at])
 }
 
-func holds(documents []*yaml.Node) string {
+// onlyKinds lists the kinds of documents for an error.
+func onlyKinds(documents []*yaml.Node) string {
 	var kinds []string
 	for _, doc := range documents {
 		if kind := text(lookup(doc, "kind")); kind != "" {

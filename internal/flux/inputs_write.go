@@ -20,7 +20,7 @@ func (d *inputsDocument) insert(node *yaml.Node) error {
 	return nil
 }
 
-// rewriteInput changes an input to what it should be, and tells whether it was something else.
+// rewriteInput changes an input to what it should be, and reports whether it was something else.
 func (d *inputsDocument) rewriteInput(i int, now *yaml.Node) (bool, error) {
 	e := &d.entries[i]
 	after := value(now)
@@ -28,7 +28,7 @@ func (d *inputsDocument) rewriteInput(i int, now *yaml.Node) (bool, error) {
 		return false, nil
 	}
 	e.want = after
-	if e.node.Style&yaml.FlowStyle == 0 && lookup(now, e.node.Content[0].Value) != nil { // whose key stands behind the dash
+	if e.node.Style&yaml.FlowStyle == 0 && lookup(now, e.node.Content[0].Value) != nil { // its key is behind the dash
 		return true, d.rewrite(e.node, now, d.margin, e.last)
 	}
 	text, err := d.render(now, d.margin)

@@ -112,7 +112,7 @@ func styled(v, like *yaml.Node) *yaml.Node {
 	return v
 }
 
-// rename puts one name in the place of another wherever it stands as a word of its own.
+// rename puts one name in the place of another wherever it is a word of its own.
 func rename(node *yaml.Node, from, to string) {
 	word := regexp.MustCompile(`(^|[^0-9A-Za-z_-])` + regexp.QuoteMeta(from) + `($|[^0-9A-Za-z_-])`)
 	if node.Kind == yaml.ScalarNode && word.MatchString(node.Value) {

@@ -11,7 +11,7 @@ import (
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
-// Pin holds a component to something other than the cluster's channel. At most one field is set.
+// Pin is what a component follows instead of the cluster's channel. At most one field is set.
 type Pin struct {
 	Tag    string // a version, or a channel of the component
 	Semver string // the highest version in a range
@@ -49,7 +49,7 @@ func ParsePin(c component.Component, text string) (Pin, error) {
 	return Pin{}, fmt.Errorf("%w: pin of %s: %q is neither a version such as v1.2.3, nor a range such as \">=1.2.0 <2.0.0\", nor a digest, nor a channel, nor none", ErrInput, c.Name, text)
 }
 
-// policyKey is where the policy for what p names stands in Policies: the channel's, or that of versions.
+// policyKey is the key in Policies for what p points to: the channel, or the key of versions.
 func (p Pin) policyKey(channel string) string {
 	switch {
 	case p.IsZero() || p.None:

@@ -42,7 +42,7 @@ func (a Allowlist) validate() error {
 		}
 		for _, other := range a.Sources[:i] {
 			if strings.HasPrefix(s, other) || strings.HasPrefix(other, s) {
-				return fmt.Errorf("%w: of the sources %s and %s one holds the other, and the policy wants exactly one that fits: drop the longer one",
+				return fmt.Errorf("%w: of the sources %s and %s one contains the other, but the policy allows exactly one match: drop the longer one",
 					ErrInput, other, s)
 			}
 		}

@@ -22,7 +22,7 @@ func (p Pairs) repin(file string, content []byte) ([]byte, []string, error) {
 	for _, f := range p.Components {
 		i := p.sourceOf(f, documents)
 		if i < 0 {
-			return nil, nil, fmt.Errorf("%w: %s holds no OCIRepository of oci://%s", ErrInput, file, p.Access.repository(f.Component))
+			return nil, nil, fmt.Errorf("%w: %s has no OCIRepository of oci://%s", ErrInput, file, p.Access.repository(f.Component))
 		}
 		after, err := p.repinOne(file, content, f, i, documents[i])
 		if err != nil {

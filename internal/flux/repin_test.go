@@ -62,9 +62,9 @@ func TestRepinMovesOneCluster(t *testing.T) {
 func TestRepinRefuses(t *testing.T) {
 	p := infrastructure(t, Pin{Tag: "v0.2.0"})
 	for content, want := range map[string]string{
-		"":  "holds no OCIRepository of oci://ghcr.io/org/apps/infrastructure",
+		"":  "has no OCIRepository of oci://ghcr.io/org/apps/infrastructure",
 		"{": "infrastructure.yaml: ",
-		"kind: OCIRepository\nspec: {url: oci://other}\n":                                                 "holds no OCIRepository",
+		"kind: OCIRepository\nspec: {url: oci://other}\n":                                                 "has no OCIRepository",
 		"kind: OCIRepository\nspec: {url: 'oci://ghcr.io/org/apps/infrastructure', ref: {tag: v0.1.0}}\n": "infrastructure.yaml:2: spec is not written as a block",
 	} {
 		if _, _, err := p.repin("infrastructure.yaml", []byte(content)); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), want) {

@@ -139,7 +139,7 @@ func (r InputsRequest) Generate(ctx context.Context) (*fileset.Result, error) {
 	return edit.put(r.Output)
 }
 
-// edit is the edit that is asked for, of components of one kind.
+// edit is the requested edit of components of one kind.
 func (r *InputsRequest) edit(ctx context.Context) (Edit, error) {
 	kinds := []component.Kind{component.Infra, component.App}
 	if r.Kind != "" {

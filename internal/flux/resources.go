@@ -43,7 +43,7 @@ func (p *tenantsPlan) metadata(name string) metadata {
 	return metadata{Name: name, Namespace: p.tenantName()}
 }
 
-// namespace bears the label by which the policies know a tenant. Infrastructure is none: its sources are not restricted.
+// namespace has the label that marks a tenant for the policies. Infrastructure is no tenant: its sources are not restricted.
 func (p *tenantsPlan) namespace() namespace {
 	n := namespace{object{coreAPI, "Namespace", metadata{Name: p.tenantName()}}}
 	if p.Kind == component.App {

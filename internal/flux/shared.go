@@ -87,7 +87,7 @@ func (s Shared) Settings(channel string) ([]Setting, error) {
 		}
 		its := general(w.ref, f.Component)
 		if file != "" && (w.file != file || its != ref) {
-			return nil, fmt.Errorf("%w: component %s is signed otherwise than the others, so that no one setting serves all", ErrInput,
+			return nil, fmt.Errorf("%w: component %s is not signed like the others, so no single setting fits all", ErrInput,
 				f.Component.Name)
 		}
 		file, ref = w.file, its

@@ -15,7 +15,7 @@ func newSheet(content []byte) sheet {
 	return s
 }
 
-// endOf is the line after a block that begins at line first: the last one that stands at column or deeper, but for blanks.
+// endOf is the line after a block that begins at line first: the last one at column or deeper, blank lines apart.
 func (s *sheet) endOf(first, column int) int {
 	last := first + 1
 	for n := last; n < len(s.lines); n++ {
@@ -106,7 +106,7 @@ func (s *sheet) rewriteKey(mapping *yaml.Node, j int, now *yaml.Node, m margin, 
 	}
 	v = styled(v, old)
 	v.LineComment = old.LineComment
-	if j > 0 { // only the first key stands behind the dash
+	if j > 0 { // only the first key is behind the dash
 		m.dash = -1
 	}
 	text, err := s.render(pair(key, v), m)

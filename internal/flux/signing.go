@@ -72,7 +72,7 @@ func (t Tenants) verifications() (map[string]map[string]verification, error) {
 	return all, errors.Join(faults...)
 }
 
-// sameForAll tells whether one verification serves every component on every channel, and gives any of them. All are by a
+// sameForAll reports whether one verification serves every component on every channel, and gives any of them. All are by a
 // key or none is: Trust has a key's Secret or not, and refuses what does not go with it.
 func sameForAll(all map[string]map[string]verification) (same bool, first verification) {
 	same = true

@@ -103,8 +103,8 @@ func every(interval string) map[string]string {
 	return map[string]string{"fluxcd.controlplane.io/reconcileEvery": cmp.Or(interval, defaultInterval)}
 }
 
-// tenantsPlan is what is decided once for all components of a ResourceSet: where they agree stands in its resources, and
-// what differs in the inputs.
+// tenantsPlan is what is decided once for all components of a ResourceSet: what they share is in its resources, and what
+// differs is in the inputs.
 type tenantsPlan struct {
 	Tenants
 	signing   signing

@@ -54,7 +54,7 @@ func (t TrustSecrets) verify(p sign.Policy) (*verification, error) {
 
 func (t TrustSecrets) byKey() (*verification, error) {
 	if t.Key == "" {
-		return nil, fmt.Errorf("%w: artifacts are signed with a key: name the Secret in flux-system that holds its public half, with an entry that ends in .pub (--key-secret)", ErrInput)
+		return nil, fmt.Errorf("%w: artifacts are signed with a key: name the Secret in flux-system that has the public key, with an entry that ends in .pub (--key-secret)", ErrInput)
 	}
 	return &verification{Provider: "cosign", SecretRef: refer(t.Key), TrustedRootSecretRef: refer(t.Root)}, nil
 }
@@ -101,7 +101,7 @@ func asWorkflow(p sign.Policy) (workflow, bool) {
 
 var (
 	escaped = regexp.MustCompile(`\\(.)`)
-	literal = regexp.MustCompile(`\A[.+*?()|{}$/-]\z`) // what stands for itself within brackets
+	literal = regexp.MustCompile(`\A[.+*?()|{}$/-]\z`) // what means itself within brackets
 )
 
 // withoutBackslash writes a regular expression so that it survives being put between double quotes, as values from a

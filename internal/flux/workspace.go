@@ -19,7 +19,7 @@ type Workspace interface {
 	Needs(ctx context.Context, c component.Component) (encrypted string, uses map[string]*substitution.Uses, err error)
 	// EncryptedIn is the first file in a folder of the checkout that SOPS encrypted.
 	EncryptedIn(folder string) (string, error)
-	// ClusterPolicy is whose signature clusters are to verify of an artifact under a tag. What is asked for has the first word.
+	// ClusterPolicy is whose signature clusters are to verify of an artifact under a tag. What the flags ask for goes first.
 	ClusterPolicy(ctx context.Context, c component.Component, tag string, asked sign.Policy) (sign.Policy, error)
 	// Published returns a tag.ErrPin where the registry does not have a version, a digest or a channel of a component.
 	Published(ctx context.Context, c component.Component, reference string) error

@@ -70,7 +70,7 @@ func encodeOne(value any, compact bool) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// isText tells whether Kubernetes, whose YAML is 1.1, reads a bare value as a text. What replaces a ${VARIABLE} loses its
+// isText reports whether Kubernetes, whose YAML is 1.1, reads a bare value as a text. What replaces a ${VARIABLE} loses its
 // quotes on the way, so that anything else would arrive as a number or a boolean.
 func isText(value string) bool {
 	var v any

@@ -96,7 +96,7 @@ func (l *landscape) apply(ctx context.Context, a *applier) {
 		return
 	}
 	if c.repo == a.Repo && within(folder, a.File) && a.Parent != nil && !c.files.hasKustomization(folder, a.File) {
-		l.stop(a.place, "self", fmt.Sprintf("Kustomization %s applies %s, in which it lies itself", a.name, a.Path),
+		l.stop(a.place, "self", fmt.Sprintf("Kustomization %s is inside the folder it applies, %s", a.name, a.Path),
 			"add a kustomization.yaml to the folder, or move this file out of it")
 	}
 	built, err := l.build(ctx, c, a, true)

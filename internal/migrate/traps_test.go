@@ -32,7 +32,7 @@ func TestTraps(t *testing.T) {
 		"a path that is in no component": {"component", backend, "which is in no component of", func(t *testing.T, root string) {
 			replaceIn(t, root, backend, "./components/backend/${ENVIRONMENT}", "./docs")
 		}},
-		"a Kustomization in the folder that it applies": {"self", "clusters/staging/more/more.yaml", "in which it lies itself",
+		"a Kustomization in the folder that it applies": {"self", "clusters/staging/more/more.yaml", "is inside the folder it applies",
 			func(t *testing.T, root string) {
 				add(t, root, "clusters/staging/more/more.yaml",
 					"apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: more, namespace: flux-system}\n"+

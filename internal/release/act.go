@@ -63,7 +63,7 @@ func (m *move) act(ctx context.Context, s signedMove) (outcome, error) {
 	return out, nil
 }
 
-// status is what became of the channel.
+// status says what happened to the channel.
 func (o outcome) status() string {
 	if o.acted && o.step.Move {
 		return StatusMoved

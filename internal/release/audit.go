@@ -20,7 +20,7 @@ import (
 type AuditRequest struct {
 	Components []string        // all for none
 	Anchor     *journal.Anchor // what journals are compared with; nil for nothing
-	Rekor      *sign.Log       // is asked for what movers signed and is not here; nil for none
+	Rekor      *sign.Log       // to find what movers signed and is not here; nil for none
 	KeepHeads  bool            // put the newest records into the anchor, but of journals that lack what it has
 }
 

@@ -29,7 +29,7 @@ func (s *Service) Cancel(ctx context.Context, req MoveRequest, now bool) (*MoveR
 	return s.moveResult(ActionCancel, done), nil
 }
 
-// closing is the unfinished moves of a channel, and what became of them.
+// closing is the unfinished moves of a channel, and how each ended.
 type closing struct {
 	notes
 	view   tag.View

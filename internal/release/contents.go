@@ -154,7 +154,7 @@ func (s *Service) tree(all contents) *kustomize.Tree {
 	return tree
 }
 
-// takes tells whether a tracked file is packed, unless rules leave it out.
+// takes reports whether a tracked file is packed, unless rules leave it out.
 func (c contents) takes(file string) bool {
 	if c.reached != nil {
 		if _, read := c.reached.Files[file]; read {
@@ -164,14 +164,14 @@ func (c contents) takes(file string) bool {
 	return !c.closure && c.component.Contains(file)
 }
 
-// dirty tells whether a file that differs from the commit is among those of the artifact, or rules what is.
+// dirty reports whether a file that differs from the commit is among those of the artifact, or rules what is.
 func (c contents) dirty(ch changes) bool {
 	return slices.ContainsFunc(ch.modified, func(file string) bool {
 		return c.takes(file) || path.Base(file) == ".sourceignore" && c.changedBy(file)
 	})
 }
 
-// changedBy tells whether a changed file may change the artifact.
+// changedBy reports whether a changed file may change the artifact.
 func (c contents) changedBy(file string) bool {
 	return c.component.ChangedBy(file) || c.reached != nil && c.reached.Concerns(file)
 }
@@ -220,5 +220,5 @@ func (s *Service) ChangedIn(ctx context.Context, set component.Set, files []stri
 	return changed, nil
 }
 
-// within tells whether a path is root or below it.
+// within reports whether a path is root or below it.
 func within(root, p string) bool { return root == "." || p == root || strings.HasPrefix(p, root+"/") }

@@ -107,7 +107,7 @@ func (m *move) decide(ctx context.Context, o observed) (planned, error) {
 	return m.permit(ctx, p, o.verdict)
 }
 
-// stepTo plans the step to the version that is asked for.
+// stepTo plans the step to the requested version.
 func (m *move) stepTo(v tag.View, t tag.Target) (tag.Step, error) {
 	switch m.action {
 	case tag.ActionPromote:

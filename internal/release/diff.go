@@ -21,7 +21,7 @@ import (
 // ErrDiffers says that what was compared is not equal.
 var ErrDiffers = errors.New("differs")
 
-// checkoutName stands for the checkout where others have a reference.
+// checkoutName is the name of the checkout where artifacts have a reference.
 const checkoutName = "checkout"
 
 // DiffRequest says what is compared: two artifacts of a component, or, with a nil To, one and the checkout. With Variants
@@ -57,7 +57,7 @@ const (
 	ChangeChanged = "changed"
 )
 
-// FileDiff is one file that is not the same on both sides. Diff holds the hunks of a unified diff without its header; it is
+// FileDiff is one file that is not the same on both sides. Diff has the hunks of a unified diff without its header; it is
 // empty for a binary file and for one too large to show. Mode is set when the file became executable or ceased to be.
 type FileDiff struct {
 	Path     string `json:"path"`

@@ -11,7 +11,7 @@ import (
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
-// ExplainResult is every tracked file below a component's root, and whether its artifact holds it.
+// ExplainResult is every tracked file below a component's root, and whether its artifact contains it.
 type ExplainResult struct {
 	Name  string          `json:"name"`
 	Root  string          `json:"root"`

@@ -79,7 +79,7 @@ func (j *job) usable(ctx context.Context, n *notes, a pack.Artifact, c checked, 
 func (j *job) sameBases(looked []candidate) error {
 	for _, c := range looked {
 		if len(j.remote) > 0 && c.Unrendered() == j.unrendered {
-			return fmt.Errorf("%s:%s is %w: it holds the same files with what their remote bases were then: %s; name commits in their URLs, or make "+
+			return fmt.Errorf("%s:%s is %w: it has the same files, but their remote bases have changed since: %s; name commits in their URLs, or make "+
 				"a new commit, publish the branch and tag that", j.component.Repository, c.tag, tag.ErrImmutable, j.movedBases(c.Artifact))
 		}
 	}

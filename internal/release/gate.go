@@ -20,7 +20,7 @@ import (
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
-// ErrRefused reports a component that must not be published; RefusedError holds the findings.
+// ErrRefused reports a component that must not be published; RefusedError has the findings.
 var ErrRefused = errors.New("refused")
 
 // RefusedError lists why a component is not published; its text sums up many findings of one rule. It is an ErrRefused.
@@ -87,7 +87,7 @@ func (s *Service) folder() (string, error) {
 	return s.Folder()
 }
 
-// bySeverity parts findings into what refuses a component and what only tells.
+// bySeverity splits findings into errors, which refuse a component, and warnings.
 func bySeverity(findings []finding.Finding) (refused, warnings []finding.Finding) {
 	for _, f := range findings {
 		if f.Severity == finding.Error {
@@ -256,7 +256,7 @@ func orDefault(s, fallback string) string {
 	return s
 }
 
-// lineOf is the line of the config file on which a text stands, 0 when it is not found.
+// lineOf is the line of a text in the config file, 0 when it is not found.
 func (s *Service) lineOf(text string) int {
 	raw, err := fs.ReadFile(s.FS, orDefault(s.Workspace.Config.File, component.ConfigFile))
 	if err != nil {

@@ -137,7 +137,7 @@ func (j *job) build(c checked, ref string, commit git.Commit, dirty bool) (pack.
 
 // rebuilt makes an artifact of the registry again, byte for byte, where the checkout can tell what it was: of a commit that led
 // here, on a branch that a channel follows or under this run's own ref, with the content that the component still has. Then it
-// does not matter what became of its signature.
+// does not matter what happened to its signature.
 func (j *job) rebuilt(ctx context.Context, a pack.Artifact, c checked) (pack.Built, bool) {
 	ref, hash, ok := strings.Cut(a.Revision(), "@sha1:")
 	if !ok || j.dirty || !j.mayHaveBuilt(ref) {

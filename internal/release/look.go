@@ -43,7 +43,7 @@ func (s *Service) newMove(action tag.Action, req MoveRequest, c component.Compon
 		version: version, repo: s.Open(c.Repository), journal: s.Gate.Journal(c, ch)}
 }
 
-// named is the version that is asked for, "" for none.
+// named is the requested version, "" for none.
 func (m *move) named() string {
 	if m.version == nil {
 		return ""
@@ -78,12 +78,12 @@ type aim struct {
 type looked struct {
 	notes
 	digest   digest.Digest // what the channel points to, "" when it does not exist
-	asked    aim           // the version that is asked for
+	asked    aim           // the requested version
 	records  journal.Tags
 	versions []string // newest first
 }
 
-// look reads the channel, the version that is asked for and the tags side by side.
+// look reads the channel, the requested version and the tags side by side.
 func (m *move) look(ctx context.Context) (looked, error) {
 	var l looked
 	var listed, versions error
@@ -119,7 +119,7 @@ func (m *move) look(ctx context.Context) (looked, error) {
 	return l, nil
 }
 
-// readAsked reads the version that is asked for.
+// readAsked reads the requested version.
 func (m *move) readAsked(ctx context.Context) (aim, error) {
 	if m.version == nil || m.expected.Digest != "" {
 		return aim{Target: m.expected}, nil
@@ -128,11 +128,11 @@ func (m *move) readAsked(ctx context.Context) (aim, error) {
 	return aim{tag.Target{Version: m.named(), Digest: a.Descriptor.Digest}, a}, err
 }
 
-// observed is the channel with its journal, and the gate's verdict about the version that is asked for.
+// observed is the channel with its journal, and the gate's verdict about the requested version.
 type observed struct {
 	looked
 	view    tag.View
-	verdict judged // zero where no version is asked for
+	verdict judged // zero where no version is requested
 }
 
 // observe reads the journal and, beside it, asks the gate about the version. A key that is still being opened is waited for only when the

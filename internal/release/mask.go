@@ -62,7 +62,7 @@ func (m masker) hideSecret(n *yaml.Node) {
 	}
 }
 
-// holdsObject tells whether an annotation is a copy of the object, as kubectl apply and others leave it.
+// holdsObject reports whether an annotation is a copy of the object, as kubectl apply and others leave it.
 func holdsObject(key, value string) bool {
 	return strings.Contains(key, "last-applied") || strings.HasPrefix(strings.TrimSpace(value), "{")
 }
@@ -83,7 +83,7 @@ func (m masker) hideAll(n *yaml.Node) {
 	}
 }
 
-// secretText finds a Secret in a string that holds YAML or JSON, and leaves alone an ExternalSecret or a SecretStore.
+// secretText finds a Secret in a string of YAML or JSON, and leaves alone an ExternalSecret or a SecretStore.
 var secretText = regexp.MustCompile(`kind["']?\s*:\s*["']?Secret\b`)
 
 // hideInside masks the Secrets among the documents of a string; where they cannot be told apart, as in a template that is no

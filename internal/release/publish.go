@@ -231,7 +231,7 @@ func (s *Service) configSource(run *publication) *ConfigSource {
 	}
 }
 
-// missing tells what the config names and this commit does not have.
+// missing lists what the config names and this commit does not have.
 func (s *Service) missing() []string {
 	var list []string
 	for _, v := range s.Workspace.Missing {

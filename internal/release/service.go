@@ -1,4 +1,4 @@
-// Package release holds the verbs: each reads state, decides a plan and then acts, in the order that keeps every tag on
+// Package release has the verbs: each reads state, decides a plan and then acts, in the order that keeps every tag on
 // content that a cluster accepts. It joins the leaf packages and knows no flags, streams or exit codes.
 package release
 

@@ -23,7 +23,7 @@ func unified(before, after []byte) string {
 	return string(text)
 }
 
-// isBinary tells what cannot be shown as text: a zero byte, as Git has it, or anything that is no UTF-8.
+// isBinary reports whether data cannot be shown as text: it has a zero byte, as for Git, or is not UTF-8.
 func isBinary(data []byte) bool {
 	return bytes.IndexByte(data, 0) >= 0 || !utf8.Valid(data)
 }

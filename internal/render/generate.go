@@ -14,7 +14,7 @@ import (
 // Generate is the answer of the generate commands.
 type Generate struct{ *fileset.Result }
 
-// Text implements Result. It prints the objects themselves, or what became of each file. Notes go aside, so that the objects can be applied
+// Text implements Result. It prints the objects themselves, or the status of each file. Notes go aside, so that the objects can be applied
 // as they are.
 func (r Generate) Text(p *terminal.Page) {
 	aside := *p
@@ -71,7 +71,7 @@ func concerned(f fileset.Outcome) string {
 	return b.String()
 }
 
-// files prints what became of files, with their differences.
+// files prints the status of files, with their differences.
 func files(p *terminal.Page, list []fileset.Outcome) {
 	for _, f := range list {
 		p.Say("%s  %s\n", f.Status, f.Path)

@@ -86,7 +86,7 @@ func (c *config) tellApart(first found, other string) {
 	}
 }
 
-// renamed tells whether an entry gives another name to a component that is found.
+// renamed reports whether an entry gives another name to a component that is found.
 func (c *config) renamed(key string) bool {
 	return slices.ContainsFunc(c.Components, func(e *entry) bool { return e.Key == key && len(e.Paths) == 0 })
 }
@@ -170,14 +170,14 @@ func (c *config) onlyLayers() bool {
 	return !slices.ContainsFunc(c.Discover, func(d discover) bool { return d.Layout == string(LayoutComponents) })
 }
 
-// Ignores tells whether a pattern is in force.
+// Ignores reports whether a pattern is in force.
 func (c config) Ignores() bool {
 	return slices.ContainsFunc(c.Ignore, func(p pattern) bool { return !p.Off })
 }
 
 func (c *config) remote(f component.Folder) { c.Remote = append(c.Remote, f.Remote...) }
 
-// isZero tells whether the rules without a config file say the same.
+// isZero reports whether c changes nothing: without a config file the components are the same.
 func (c *config) isZero() bool {
 	return c.Registry == "" && len(c.Discover) == 0 && len(c.Components) == 0 && len(c.Ignore) == 0 && len(c.Remote) == 0 &&
 		c.Branch == "" && c.Signing == nil

@@ -24,12 +24,12 @@ func Groupings() []string { return []string{string(ByLayer), string(ByApp)} }
 // envFirst is a folder laid out as <folder>/<environment>/<app>.
 type envFirst struct {
 	component.Folder
-	environments []component.Place // those that hold apps
-	idle         []component.Place // those that are called as environments are, and hold none
-	strange      []string          // folders beside the base that hold no app of the others
+	environments []component.Place // those that have apps
+	idle         []component.Place // those that have the name of an environment, and no apps
+	strange      []string          // folders beside the base that have no app of the others
 }
 
-// envFirstOf tells whether f is laid out so. Where a folder has another name than environments have everywhere, an app in
+// envFirstOf reports whether f is laid out so. Where a folder has another name than environments have everywhere, an app in
 // it that is in the base or in another environment as well makes it one.
 func envFirstOf(f component.Folder) (envFirst, bool) {
 	e := envFirst{Folder: f}
@@ -65,8 +65,8 @@ func (e envFirst) names() []string {
 	return names
 }
 
-// unlisted are the environments that do not say which of their apps are enabled. One of them is enough for enabledFrom to
-// stay out: it holds for all, and would take every app of that environment for disabled.
+// unlisted are the environments that do not say which of their apps are enabled. One of them is enough to leave enabledFrom
+// out: it applies to all environments, and every app of that one would be disabled.
 func (e envFirst) unlisted() []string {
 	var found []string
 	for _, p := range e.environments {
@@ -92,7 +92,7 @@ func (e envFirst) apps() []string {
 	return slices.Compact(names)
 }
 
-// why is what the entry of e in a config rests on, and what it leaves behind.
+// why gives the reasons for the entry of e in a config, and what the entry leaves out.
 func (e envFirst) why() []string {
 	lines := []string{e.enabled()}
 	for _, p := range e.environments {
@@ -105,19 +105,19 @@ func (e envFirst) why() []string {
 	}
 	for _, p := range e.idle {
 		dir := path.Join(e.Path, p.Name)
-		line := dir + " holds no folder of an app: name it in environments when it does."
+		line := dir + " has no folder of an app: add it to environments when it has one."
 		if len(p.Else) > 0 {
-			line = fmt.Sprintf("%s holds no folder of an app: what %s builds, %s, is in no artifact.", dir, p.File, enumerate(p.Else))
+			line = fmt.Sprintf("%s has no folder of an app: what %s builds, %s, is in no artifact.", dir, p.File, enumerate(p.Else))
 		}
 		lines = append(lines, line)
 	}
 	for _, dir := range e.strange {
-		lines = append(lines, dir+" is not taken for an environment, since it holds no app of the others.")
+		lines = append(lines, dir+" is not an environment: it has no app of the others.")
 	}
 	return lines
 }
 
-// dir is how e is called.
+// dir is the name of e.
 func (e envFirst) dir() string { return called(e.Path) }
 
 // called is a folder in a sentence.
@@ -180,11 +180,11 @@ func (c *config) byApp(f component.Folder) bool {
 	return true
 }
 
-// ByApp tells whether apps are components.
+// ByApp reports whether apps are components.
 func (c config) ByApp() bool { return c.by == ByApp && len(c.envFirst) > 0 }
 
-// Closure tells whether artifacts can hold what their variants read and nothing else, which a config file says of all of
-// them at once.
+// Closure reports whether artifacts can have only the files that their variants read. A config file sets this for all of them
+// at once.
 func (c config) Closure() bool { return c.ByApp() && len(c.Open) == 0 }
 
 // splitBy completes a reading that has apps in environments.
@@ -194,30 +194,30 @@ func (r *Reading) splitBy(s *component.Survey, by Grouping) {
 		return
 	}
 	r.By = ByApp
-	dirs, hold := r.config.layers(), "holds"
+	dirs, have := r.config.layers(), "has"
 	if len(dirs) > 1 {
-		hold = "hold"
+		have = "have"
 	}
-	r.Rule = enumerate(dirs) + " " + hold + " apps in environments (<layer>/<environment>/<app>), so each app is one component"
+	r.Rule = enumerate(dirs) + " " + have + " apps in environments (<layer>/<environment>/<app>), so each app is one component"
 	for _, e := range r.config.envFirst {
 		r.Reasons = append(r.Reasons, e.why()...)
 	}
 	for _, d := range r.config.Discover {
 		switch d.Layout {
 		case string(LayoutLayer):
-			r.Reasons = append(r.Reasons, d.Path+" stays one component: it holds no apps in environments.")
+			r.Reasons = append(r.Reasons, d.Path+" stays one component: it has no apps in environments.")
 		case string(LayoutComponents):
 			r.Reasons = append(r.Reasons, "Each folder of "+d.Path+"/ with a kustomization is one component.")
 		}
 	}
 	if r.config.Open = r.config.open(s); len(r.config.Open) > 0 {
-		r.Reasons = append(r.Reasons, "No mode: closure, which would hold for all components: "+strings.Join(r.config.Open, " "))
+		r.Reasons = append(r.Reasons, "No mode: closure, because it would apply to all components: "+strings.Join(r.config.Open, " "))
 	}
 	r.Reasons = append(r.Reasons, "Files that apps share, such as their bases, are packed into the artifact of each that reads them.")
 }
 
-// open is why artifacts are to hold more than what their variants read. An app is built by its overlays; of what is
-// published beside the apps, clusters may build other folders as well.
+// open gives the reasons why artifacts need more than the files that their variants read. Overlays build an app. Of the
+// other components, clusters may build more folders.
 func (c *config) open(s *component.Survey) []string {
 	var lines []string
 	for _, d := range c.Discover {
@@ -236,7 +236,7 @@ func (c *config) open(s *component.Survey) []string {
 	return lines
 }
 
-// unread says what of a folder clusters may build that its variants do not read.
+// unread lists what clusters may build of a folder although its variants do not read it.
 func unread(s *component.Survey, f component.Folder) []string {
 	if len(f.Variants) == 0 {
 		return []string{f.Path + " has no variant."}
@@ -254,8 +254,8 @@ func unread(s *component.Survey, f component.Folder) []string {
 	return lines
 }
 
-// offers tells of apps that can be components, with each reading that has their layers; else with the first one, of which
-// they are a part.
+// offers adds that apps can be components to each reading that has their layers. Where no reading has them, it adds this to
+// the first one, which contains the apps.
 func (p *proposer) offers(readings []Reading) {
 	none := !slices.ContainsFunc(readings, func(r Reading) bool { return r.By == ByLayer })
 	for i := range readings {
@@ -301,7 +301,7 @@ func disabled(ws *component.Workspace) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	return []string{"No environment builds " + enumerate(names) + ": no component, and keos-oci components --explain NAME says why."}
+	return []string{"No environment builds " + enumerate(names) + ": no component, and keos-oci components --explain NAME shows why."}
 }
 
 // noApps is the error for a checkout whose apps cannot be components, with what was looked for and what is there.
@@ -313,11 +313,11 @@ func noApps(s *component.Survey) error {
 	var seen []string
 	for _, f := range s.Folders {
 		if f.Kustomizations {
-			seen = append(seen, f.Path+"/ "+holds(f))
+			seen = append(seen, f.Path+"/ "+contents(f))
 		}
 	}
 	if len(s.Components) > 0 {
-		seen = append(seen, "components/ holds "+count(len(s.Components), "component"))
+		seen = append(seen, "components/ has "+count(len(s.Components), "component"))
 	}
 	if len(seen) == 0 {
 		seen = []string{"no folder with a kustomization at the top"}
@@ -326,8 +326,8 @@ func noApps(s *component.Survey) error {
 		"production and the like, or are beside a base whose apps they have; found: %s", ErrLayout, strings.Join(seen, "; "))
 }
 
-// holds is what a folder has in the place of apps in environments.
-func holds(f component.Folder) string {
+// contents says what a folder has instead of apps in environments.
+func contents(f component.Folder) string {
 	var without []string
 	for _, p := range f.Places {
 		if !p.Base && len(p.Apps) == 0 {
@@ -338,9 +338,9 @@ func holds(f component.Folder) string {
 	case len(without) > 0:
 		return "has " + enumerate(without) + " without folders of apps"
 	case len(f.Others) > 0:
-		return "holds " + enumerate(f.Others) + ", no environments"
+		return "has " + enumerate(f.Others) + ", no environments"
 	case len(f.Environments) > 0:
-		return "holds " + enumerate(f.Environments) + " and no environment with apps"
+		return "has " + enumerate(f.Environments) + " and no environment with apps"
 	}
-	return "holds a kustomization of its own"
+	return "has a kustomization of its own"
 }

@@ -81,7 +81,7 @@ func (c *config) entryOf(one component.Component) *entry {
 	return c.Components[i]
 }
 
-// nobodySigns tells whether no pipeline's signature can be accepted on a channel: nobody is named, or a channel that
+// nobodySigns reports whether no pipeline's signature can be accepted on a channel: nobody is named, or a channel that
 // follows versions, which are signed on tags, expects a branch.
 func nobodySigns(ch component.Channel) bool {
 	return !slices.ContainsFunc(ch.Identities, func(i component.Identity) bool {

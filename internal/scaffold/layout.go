@@ -86,9 +86,9 @@ func readAny(s *component.Survey, repository string, by Grouping) ([]Reading, bo
 	return readFolders(s, repository, by)
 }
 
-// components is zero-config rule 3.
+// components is the reading of a repository with components/.
 func components(s *component.Survey, by Grouping) Reading {
-	r := Reading{Layout: LayoutComponents, Rule: "each folder of components/ that holds a kustomization is a component (zero-config rule 3)",
+	r := Reading{Layout: LayoutComponents, Rule: "found components/<name>/ with a kustomization: each is a component",
 		config: config{by: by}}
 	r.config.name("components", bases(s.Components)...)
 	if layers := appLayers(s); by == ByApp && len(layers) > 0 {
@@ -104,10 +104,10 @@ func components(s *component.Survey, by Grouping) Reading {
 	return r
 }
 
-// wholeFleet is zero-config rule 2.
+// wholeFleet is the reading of a repository with clusters/: all of it is one artifact.
 func wholeFleet(s *component.Survey) Reading {
 	return Reading{Layout: LayoutFleet,
-		Rule:    "clusters/ holds clusters, so the whole repository is one artifact, the fleet (zero-config rule 2)",
+		Rule:    "found clusters in clusters/: the whole repository is one artifact, the fleet",
 		Reasons: append([]string{count(len(s.Clusters), "cluster") + ": " + strings.Join(s.Clusters, ", ")}, templates(s)...)}
 }
 
@@ -185,7 +185,7 @@ func componentsBeside(s *component.Survey, parts []string, by Grouping) Reading 
 // layered makes a component of each layer.
 func layered(s *component.Survey, layers []string, by Grouping) Reading {
 	r := Reading{Layout: LayoutLayer, Rule: enumerate(layers) +
-		" hold environments of all their apps (<layer>/<environment>/<app>), so each is one component", config: config{by: by}}
+		" have environments of all their apps (<layer>/<environment>/<app>), so each is one component", config: config{by: by}}
 	r.Reasons = builds(s, layers)
 	for _, dir := range layers {
 		r.config.layer(folder(s, dir))
@@ -219,7 +219,7 @@ func readFolders(s *component.Survey, repository string, by Grouping) ([]Reading
 			any, unclear = true, true
 			one.config.layer(f)
 			each.config.each(f)
-			reason := fmt.Sprintf("%s/ holds %s, and nothing tells whether they are released together.", f.Path, enumerate(f.Others))
+			reason := fmt.Sprintf("%s/ has %s. It is not clear whether they are released together.", f.Path, enumerate(f.Others))
 			one.Reasons, each.Reasons = append(one.Reasons, reason), append(each.Reasons, reason)
 		}
 	}

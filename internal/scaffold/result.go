@@ -29,7 +29,7 @@ type FoundLayout struct {
 	Config string `json:"config,omitempty"`
 }
 
-// Init proposes what the checkout of the options needs, compares it with the files that are there, and writes it if that is asked for. The
+// Init proposes what the checkout of the options needs, compares it with the files that are there, and writes it if the request says so. The
 // result is nil where there is nothing to propose.
 func Init(options component.Options, req Request) (*Result, error) {
 	if err := req.resolveAction(); err != nil {
@@ -56,7 +56,7 @@ func newResult(p *Proposal) *Result {
 	return res
 }
 
-// settle compares the files with those that are there, and writes them if that is asked for.
+// settle compares the files with those that are there, and writes them if the request says so.
 func (r *Result) settle(top string, p *Proposal, req Request) error {
 	if p.Chosen() == nil {
 		return r.undecided(req)

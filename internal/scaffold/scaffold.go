@@ -3,7 +3,7 @@
 //
 // It promises that a config it proposes was loaded and yields the components it claims, and that it decides nothing where
 // a checkout can be read in two ways: it then gives all readings. It looks at the checkout through internal/component
-// alone, and speaks to no network. Init writes what it proposes if that is asked for.
+// alone, and speaks to no network. Init writes what it proposes if the request says so.
 package scaffold
 
 import (
@@ -92,7 +92,7 @@ func Propose(o component.Options, ask Request) (*Proposal, error) {
 	return p.fresh()
 }
 
-// fits checks that the workflows asked for are of the system where the Git remote is, as far as its host tells.
+// fits checks that the workflows asked for are of the system of the Git remote, as far as its host shows this.
 func (p *proposer) fits() error {
 	if p.ask.Workflows == GitLab {
 		_, err := p.signing()
@@ -140,7 +140,7 @@ func (r *Request) resolveAction() (err error) {
 	return err
 }
 
-// isPlain tells whether a text may stand in conditions and scripts of workflows, where another letter could end it.
+// isPlain reports whether a text may be in conditions and scripts of workflows, where another letter could end it.
 func isPlain(text string) bool {
 	return text != "" && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/") == ""
 }
@@ -191,13 +191,13 @@ func choose(readings []Reading, asked Layout, clear bool) error {
 	return fmt.Errorf("%w: %q: this checkout can be read as %s", ErrLayout, asked, strings.Join(names, ", "))
 }
 
-// beside proposes what goes beside the config file that is there, which has the last word on what is published.
+// beside proposes the files beside the config file that is there. The config file decides what is published.
 func (p *proposer) beside(existing []byte) (*Proposal, error) {
 	ws, err := component.Load(p.options)
 	if err != nil {
 		return nil, err
 	}
-	p.found.Readings = []Reading{{Layout: LayoutConfig, Rule: "keos-oci.yaml is there and has the last word (rule 1)", Workspace: ws,
+	p.found.Readings = []Reading{{Layout: LayoutConfig, Rule: "keos-oci.yaml is there and decides what is published", Workspace: ws,
 		Chosen: true}}
 	if p.ask.Workflows != "" {
 		p.ask.Branch = newWorkflows(ws, p.ask).Branch

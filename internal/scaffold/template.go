@@ -71,8 +71,8 @@ func list(texts []string) (string, error) {
 	return "[" + strings.Join(items, ", ") + "]", nil
 }
 
-// comment is a text as comment lines of some columns. What stands in it may come from the checkout: no letter of it may
-// end a line.
+// comment is a text as comment lines of some columns. The text may come from the checkout: no letter of it may end
+// a line.
 func comment(margin int, text string) string {
 	const width = 110
 	indent := strings.Repeat(" ", margin) + "#"

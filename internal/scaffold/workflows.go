@@ -75,10 +75,10 @@ func newWorkflows(ws *component.Workspace, ask Request) *workflows {
 	return w
 }
 
-// One tells whether a single diff serves all components, those to come included.
+// One reports whether a single diff serves all components, those to come included.
 func (w *workflows) One() bool { return len(w.Diffs) == 1 }
 
-// GHCR tells whether the job's own token opens the registry.
+// GHCR reports whether the job's own token opens the registry.
 func (w *workflows) GHCR() bool { return w.Host == "ghcr.io" }
 
 // files fills in templates, by the path of each file.

@@ -26,7 +26,7 @@ type Signing struct {
 	OIDCIssuer    string        // of the interactive login
 	OIDCClientID  string
 	Format        string      // bundle or both
-	Expected      sign.Policy // the identity that is asked for; zero is the config's
+	Expected      sign.Policy // the requested identity; zero is the config's
 	VerifyOnly    bool        // the verb signs nothing
 	TUFMirror     string      // with TUFRoot: a TUF repository of the user's own Sigstore
 	TUFRoot       string

@@ -196,7 +196,7 @@ func subject(s rbacv1.Subject) error {
 	return nil
 }
 
-// isKustomizationFile tells kustomize's own file, which no cluster ever sees, from Flux's kind of the same name.
+// isKustomizationFile reports whether kind is kustomize's own file. Flux has a kind of the same name; kustomize's never gets to a cluster.
 func isKustomizationFile(kind schema.GroupVersionKind) bool {
 	return kind.Group == "kustomize.config.k8s.io" || kind.Empty()
 }

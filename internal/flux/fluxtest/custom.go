@@ -39,7 +39,7 @@ func (v *Validator) load(dir string) error {
 		return err
 	}
 	if len(files) == 0 {
-		return fmt.Errorf("%s holds no CRDs", filepath.Base(dir))
+		return fmt.Errorf("%s has no CRDs", filepath.Base(dir))
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)

@@ -1,4 +1,4 @@
-// Package fluxtest tells a test, without a cluster, whether one would accept a Flux document: it checks objects as a kube-apiserver does on
+// Package fluxtest checks, without a cluster, whether one would accept a Flux document: it checks objects as a kube-apiserver does on
 // create, renders a ResourceSet as flux-operator does, and compiles the CEL expressions that Flux itself reads. The renderer is package
 // resourceset, whose tests compare it with the operator. fluxtest applies nothing, so what needs a running controller (readiness, health,
 // impersonation) is left to e2e.

@@ -277,7 +277,7 @@ func fleet(t *testing.T) string {
 	}
 	dir := filepath.Join(root, "d2-fleet")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no real fleet repository at %s: set KEOS_OCI_CORPORA to the folder that holds d2-fleet", dir)
+		t.Skipf("no real fleet repository at %s: set KEOS_OCI_CORPORA to the folder with d2-fleet", dir)
 	}
 	return dir
 }
@@ -344,7 +344,7 @@ func runtimeInfo(t *testing.T, objects []map[string]any) map[string]string {
 	return vars
 }
 
-// The file still parses, whatever a variable holds.
+// The file still parses, whatever value a variable has.
 func parses(t *testing.T, set map[string]any, vars map[string]string) {
 	t.Helper()
 	for name := range vars {

@@ -96,7 +96,7 @@ func TestRender_faults(t *testing.T) {
 	}
 }
 
-// Quotes do not survive substitution: only what stands inside a longer text stays text.
+// Quotes do not survive substitution: only a part of a longer text stays text.
 func TestSubstitute_scalars(t *testing.T) {
 	for _, tt := range []struct{ value, variable, want string }{
 		{"${X}", "latest", `"latest"`},
