@@ -248,7 +248,7 @@ func situations() map[string]situation {
 				s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL="+server(t, hangs)+"?x=y")
 				return h.st.flags()
 			}, want: []string{"the identity provider at 127.0.0.1:", "did not answer within 1 s"}, hint: slowSigstore},
-		"a token for somebody else": {verb: []string{"publish", "frontend"}, keyless: true,
+		"a token for another audience": {verb: []string{"publish", "frontend"}, keyless: true,
 			breaks: func(t *testing.T, h *nightHouse, s *sandbox) []string {
 				s.env = append(s.env, "ACTIONS_ID_TOKEN_REQUEST_URL=", "SIGSTORE_ID_TOKEN="+h.token(t, "audience=kubernetes"))
 				return h.st.flags()

@@ -19,7 +19,7 @@ import (
 // completionTime is how long a shell waits for a registry before it offers nothing.
 const completionTime = 3 * time.Second
 
-// completing opens the workspace for the shell; nil where there is none, which the shell need not be told.
+// completing opens the workspace for the shell. It is nil where there is none; that is no error.
 func (a *app) completing(cmd *cobra.Command) *release.Service {
 	svc, err := a.serviceIn(cmd.Context(), a.global.directory, true, nil)
 	if err != nil {

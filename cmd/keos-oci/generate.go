@@ -45,7 +45,7 @@ func bindAccess(f *pflag.FlagSet, r *flux.Request, signing *signFlags) {
 	putUnder(f, headingSigning, "key-secret", "trusted-root-secret", "key")
 }
 
-// bindTenants is for what speaks of components.
+// bindTenants adds the flags of commands about components.
 func bindTenants(f *pflag.FlagSet, r *flux.Request, signing *signFlags) {
 	bindAccess(f, r, signing)
 	f.StringArrayVar(&r.Workspaces, "workspace", nil, "checkout with components; can be repeated (default -C)")

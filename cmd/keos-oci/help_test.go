@@ -62,7 +62,7 @@ func TestHelpGroups(t *testing.T) {
 		"\n  generate ", "\nOther:", "\n  help ")
 }
 
-// inOrder demands that a text has all words, one after the other.
+// inOrder checks that a text has all words, one after the other.
 func inOrder(t *testing.T, text string, words ...string) {
 	t.Helper()
 	rest := text

@@ -117,7 +117,7 @@ func (p *ptyRun) until(t *testing.T, what string, met func() bool) {
 		default:
 		}
 		if time.Since(start) > 30*time.Second {
-			t.Fatalf("%s: waited in vain:\n%s", what, p.lines())
+			t.Fatalf("%s: nothing came:\n%s", what, p.lines())
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (a *app) versionCmd() *cobra.Command {
 	}
 }
 
-// buildResult reads what the Go toolchain put into the program: the linker is told nothing.
+// buildResult reads what the Go toolchain put into the program. The linker gets no flags for it.
 func buildResult() *render.Version {
 	res := &render.Version{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Libraries: map[string]string{}}

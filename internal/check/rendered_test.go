@@ -13,7 +13,7 @@ import (
 	"github.com/stratio/keos-oci/internal/kustomize"
 )
 
-// secretShell is a Secret without values, which may stand in plain text.
+// secretShell is a Secret without values, which may be in plain text.
 const secretShell = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n"
 
 // forms are ways to put a value into a Secret that kustomize takes, by what they are. Each file of them is below staging.

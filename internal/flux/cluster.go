@@ -241,7 +241,7 @@ func (c Cluster) gitRef() (string, error) {
 	return "refs/tags/([^/]+/)?v[0-9]+[.][0-9]+[.][0-9]+", nil
 }
 
-// checkTexts demands that values which replace a ${VARIABLE} without quotes are read as texts.
+// checkTexts checks that values which replace a ${VARIABLE} without quotes are read as texts.
 func checkTexts(settings []Setting) error {
 	var faults []error
 	for _, s := range settings {

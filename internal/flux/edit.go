@@ -21,13 +21,13 @@ type Change struct {
 	Content []byte
 	fileset.Entries
 
-	Environments []string // what the inputs say of the environment: literal ones, or the ${VARIABLE} that chooses it
+	Environments []string // the environments in the inputs: literal ones, or the ${VARIABLE} that chooses one
 }
 
 // Apply returns the content of the file with an input for each component. It changes lines of inputs only: comments,
 // order, quoting and everything else stay as they are, byte for byte. A new input takes the keys and values of its
-// neighbours, with its own name. What is there already stays, but for a pin that was asked for and for keys that the
-// resources need and the input lacks.
+// neighbours, with its own name. Existing values stay. Only a requested pin is
+// set, and keys are added that the resources need and the input lacks.
 func (e Edit) Apply(content []byte) (Change, error) {
 	for _, f := range e.Components {
 		if err := checkComponent(f.Component); err != nil {
@@ -83,7 +83,7 @@ func (e Edit) edit(d *inputsDocument) (Change, error) {
 	return change, nil
 }
 
-// update adds to an input the keys that the resources need and it lacks, and puts a pin that was asked for in place.
+// update adds the keys to an input that the resources need and the input lacks, and sets a requested pin.
 func (e Edit) update(d *inputsDocument, i int, f Followed) (bool, error) {
 	node := clean(d.entries[i].node)
 	own, err := e.ours(f)

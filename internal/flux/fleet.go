@@ -178,7 +178,7 @@ func selectedBy(follow []Followed, environment string, clusters []KnownCluster) 
 	return errors.Join(faults...)
 }
 
-// checkNew demands that no cluster of the fleet has the name, nor the display name or domain, of c.
+// checkNew checks that no cluster of the fleet has the name, nor the display name or domain, of c.
 func (c Cluster) checkNew(known []KnownCluster) error {
 	for _, k := range known {
 		for key, value := range map[string]string{"CLUSTER_NAME": c.displayName(), "CLUSTER_DOMAIN": c.Domain} {

@@ -143,7 +143,7 @@ func checkObjectName(name string) error {
 	return nil
 }
 
-// checkComponent demands that a component can be named in a cluster.
+// checkComponent checks that a component can be named in a cluster.
 func checkComponent(c component.Component) error {
 	if err := checkLabel(c.Name); err != nil {
 		return fmt.Errorf("component %s: %w; give it another name in %s", c.Name, err, component.ConfigFile)

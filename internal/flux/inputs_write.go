@@ -79,7 +79,7 @@ func (d *inputsDocument) environments() []string {
 	return unique(all)
 }
 
-// verify reads the file as it would be and demands that the inputs are what they should be and all else is as it was.
+// verify reads the file as it would be and checks that the inputs are what they should be and all else is as it was.
 func (d *inputsDocument) verify(content []byte) error {
 	after, err := values(content)
 	if err != nil {

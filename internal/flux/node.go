@@ -92,7 +92,7 @@ func remove(node *yaml.Node, key string) {
 	}
 }
 
-// clean copies a node without its comments, which speak of something else.
+// clean copies a node without its comments, which do not fit the copy.
 func clean(node *yaml.Node) *yaml.Node {
 	c := *node
 	c.HeadComment, c.LineComment, c.FootComment = "", "", ""

@@ -274,7 +274,7 @@ func phaseName(name, phase string) string {
 	return name + "-" + phase
 }
 
-// checkDependencies demands that what components wait for is delivered too, and that nothing waits for itself.
+// checkDependencies checks that what components wait for is delivered too, and that nothing waits for itself.
 func checkDependencies(follow []Followed) error {
 	byName := map[string]Followed{}
 	var set component.Set

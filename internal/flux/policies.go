@@ -22,7 +22,7 @@ func (a Allowlist) File() (fileset.File, error) {
 	return fileset.File{Path: tenantsFile(a.Folder, "policies"), Content: content}, err
 }
 
-// validate refuses what would let others in, and what would keep everybody out: the policy demands that exactly one source
+// validate refuses what would let others in, and what would keep everybody out: the policy checks that exactly one source
 // fits, so that of two that overlap neither would.
 func (a Allowlist) validate() error {
 	if err := checkTenantsFolder(a.Folder); err != nil {

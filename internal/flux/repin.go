@@ -78,7 +78,7 @@ func (p Pairs) repinOne(file string, content []byte, f Followed, at int, documen
 	return lines.join(), sameBut(file, content, lines.join(), at, want)
 }
 
-// sameBut demands that nothing but the spec of one document changed.
+// sameBut checks that nothing but the spec of one document changed.
 func sameBut(file string, before, after []byte, at int, spec *yaml.Node) error {
 	was, err := values(before)
 	is, other := values(after)

@@ -73,7 +73,7 @@ func TestRepinRefuses(t *testing.T) {
 	}
 }
 
-// TestLayers: one layer waits for the other, and is ready when the objects are that it was told to watch.
+// TestLayers: one layer waits for the other, and is ready when the objects of its health checks are.
 func TestLayers(t *testing.T) {
 	v := fluxtest.CRDs(t)
 	layer := func(name string, after ...string) Followed {

@@ -221,7 +221,7 @@ func (p *tenantsPlan) postBuild() any {
 	return `<< if inputs.substitute >><< ` + from + ` | toJson >><< else >>null<< end >>`
 }
 
-// input is what the resources are told of one component.
+// input is what the resources get for one component.
 func (p *tenantsPlan) input(f Followed) fields {
 	c := f.Component
 	in := fields{{"tenant", quoted(c.Name)}, {"tag", quoted(p.tag(f))}, {"environment", quoted(p.Environment)}}

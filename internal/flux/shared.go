@@ -8,9 +8,9 @@ import (
 	"github.com/stratio/keos-oci/internal/component"
 )
 
-// Shared describes sources in files that several clusters apply. What differs between clusters, the channel and who signs what is on it,
-// are variables of their settings. A cluster without them does not get the source, so that what waits for all it applies does not wait for
-// an artifact in vain. Should it come there all the same it fetches nothing: the tag is then "unset", and no subject matches.
+// Shared describes sources in files that several clusters apply. Clusters differ in the channel and in its signers: these are variables of
+// their settings. Flux does not apply the source to a cluster without these settings, so no parent waits for an artifact that never comes.
+// If Flux applies it all the same, it fetches nothing: the tag is "unset", and no subject matches.
 type Shared struct {
 	Components []Followed
 	Interval   string // how often the tag is looked at; 5m where empty

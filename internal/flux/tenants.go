@@ -117,7 +117,7 @@ type tenantsPlan struct {
 	choose    bool     // some component's content is not substituted
 	decrypts  bool     // some component's content is encrypted
 	plain     bool     // some component's content is not
-	pins      bool     // a range or a digest may stand in for the tag
+	pins      bool     // a range or a digest may replace the tag
 	quote     bool     // some name would be read as a number or a boolean
 }
 

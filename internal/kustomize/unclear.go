@@ -107,7 +107,7 @@ func (k *Kustomization) note(n *yaml.Node, line int, plugin bool) {
 	}
 }
 
-// isFree reports whether any key may stand in the mapping behind one.
+// isFree reports whether any key may be in the mapping behind one.
 func isFree(key string) bool {
 	return slices.Contains([]string{"commonLabels", "commonAnnotations", "labels", "annotations"}, key)
 }

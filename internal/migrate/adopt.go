@@ -244,7 +244,7 @@ func all(list []*applier, is func(*applier) bool) bool {
 	return !slices.ContainsFunc(list, func(a *applier) bool { return !is(a) })
 }
 
-// verify demands that changes do the step, that they alter nothing else of the cluster, and nothing of other clusters.
+// verify checks that changes do the step, that they alter nothing else of the cluster, and nothing of other clusters.
 func (a *adopter) verify(ctx context.Context, changes []Change) error {
 	copied, remove, err := a.Fleet.copyWith(changes)
 	if err != nil {
@@ -271,7 +271,7 @@ func (a *adopter) verify(ctx context.Context, changes []Change) error {
 	return err
 }
 
-// keeps demands that Kustomizations that are neither old nor new owners stay as they are, and settings too.
+// keeps checks that Kustomizations that are neither old nor new owners stay as they are, and settings too.
 func (a *adopter) keeps(after *adopter) error {
 	before, now := a.others(), after.others()
 	if !a.keepsSettings(after.landscape) || len(before) != len(now) {

@@ -28,7 +28,7 @@ func (o owned) String() string {
 	return o.id.Kind + " " + strings.TrimPrefix(o.id.Namespace+"/"+o.id.Name, "/")
 }
 
-// compare demands that the new owners apply exactly the objects of the old ones.
+// compare checks that the new owners apply exactly the objects of the old ones.
 func (a *adopter) compare(ctx context.Context) error {
 	before, err := a.objectsOf(ctx, a.old)
 	if err != nil {
@@ -82,7 +82,7 @@ func (a *adopter) takers(before, after []owned) map[cluster.ID]owned {
 	return taken
 }
 
-// compareOne demands that an object has the same content, and what Git does not show of it.
+// compareOne checks that an object has the same content, and what Git does not show of it.
 func (a *adopter) compareOne(o, now owned) {
 	if now.by == nil {
 		return // Flux applies the file itself, in the same commit

@@ -76,7 +76,7 @@ func (a *adopter) waitEnd(ctx context.Context) error {
 	return a.waitOwned(ctx, a.inventory(a.freshRefs()), a.takersInCluster())
 }
 
-// waitBuilt demands that the new owners have applied all that they build.
+// waitBuilt checks that the new owners have applied all that they build.
 func (a *adopter) waitBuilt(ctx context.Context) error {
 	objects, err := a.objectsOf(ctx, a.fresh)
 	if err != nil {
@@ -139,7 +139,7 @@ func (a *adopter) checkSets() {
 	}
 }
 
-// waitGone demands that the cluster has none of the new owners.
+// waitGone checks that the cluster has none of the new owners.
 func (a *adopter) waitGone() {
 	for _, o := range a.fresh {
 		if _, found := a.live.state.Find(kustomizationRef(o.name)); found {
@@ -217,7 +217,7 @@ func (a *adopter) waitAll(appliers []*applier, conditions []condition) {
 	}
 }
 
-// waitOwned demands that objects have the labels of their owner: the one of these that has them in its inventory. Labels of Secrets are not
+// waitOwned checks that objects have the labels of their owner: the one of these that has them in its inventory. Labels of Secrets are not
 // read, because that is the right to read Secrets; for them the inventory counts.
 func (a *adopter) waitOwned(ctx context.Context, ids []cluster.ID, owners []cluster.Ref) error {
 	var asked []cluster.ID

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// same demands that each cluster gets the same Kustomizations from the same sources, and the same objects but sources of Git and patches.
+// same checks that each cluster gets the same Kustomizations from the same sources, and the same objects but sources of Git and patches.
 func (c *cleaner) same(ctx context.Context, changes []Change) error {
 	copied, remove, err := c.req.Fleet.copyWith(changes)
 	if err != nil {

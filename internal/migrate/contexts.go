@@ -72,7 +72,7 @@ func (c *Contexts) byName(names []string) (map[string]string, error) {
 	return found, nil
 }
 
-// all demands that each of the named clusters has a context.
+// all checks that each of the named clusters has a context.
 func (l liveClusters) all(names []string) error {
 	for _, name := range names {
 		if l[name] == nil {

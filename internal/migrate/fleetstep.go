@@ -170,7 +170,7 @@ func (s *fleetStep) addSecond(e *edits, with FleetSources) error {
 	return s.keep(e)
 }
 
-// sameArtifact demands that the artifact has what the checkout has, for each Kustomization that takes its files from the fleet.
+// sameArtifact checks that the artifact has what the checkout has, for each Kustomization that takes its files from the fleet.
 func (s *fleetStep) sameArtifact(ctx context.Context) error {
 	entry := s.appliers[0]
 	if s.workspace == nil {

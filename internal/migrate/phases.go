@@ -56,7 +56,7 @@ func Prepare(ctx context.Context, req Request, with Sources) (*Plan, []Change, e
 	return plan, changes, req.checkPrepared(ctx, plan, changes)
 }
 
-// checkPrepared demands that each cluster can still be followed. It stops at each source that a cluster gets with a file
+// checkPrepared checks that each cluster can still be followed. It stops at each source that a cluster gets with a file
 // that it shares, has no use for, and could not fetch: it would never be Ready, and nor would what waits for all that its
 // parent applies.
 func (r Request) checkPrepared(ctx context.Context, plan *Plan, changes []Change) error {

@@ -191,7 +191,7 @@ func (r Request) behind(ctx context.Context, changes []Change, of map[string]boo
 	return list, nil
 }
 
-// sameAfter demands that changes alter nothing in a cluster but where its Kustomizations take their files from, and nothing in others. A
+// sameAfter checks that changes alter nothing in a cluster but where its Kustomizations take their files from, and nothing in others. A
 // cluster that applies the folder of this one moves with it: the notes say so.
 func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Change) (notes []string, err error) {
 	copied, remove, err := r.Fleet.copyWith(changes)
@@ -209,7 +209,7 @@ func (r Request) sameAfter(ctx context.Context, before *landscape, changes []Cha
 	return r.othersSame(ctx, copied, before.folder)
 }
 
-// othersSame demands that all clusters but one are in a changed copy of the fleet as they are. A cluster that applies the
+// othersSame checks that all clusters but one are in a changed copy of the fleet as they are. A cluster that applies the
 // folder of that one changes with it: the notes say so.
 func (r Request) othersSame(ctx context.Context, copied *Fleet, but string) (notes []string, err error) {
 	for _, folder := range r.Fleet.Clusters() {
@@ -263,7 +263,7 @@ func (l *landscape) kinds() map[string]int {
 	return counts
 }
 
-// sameBut demands that a cluster gets the same Kustomizations and settings, apart from what a look leaves out.
+// sameBut checks that a cluster gets the same Kustomizations and settings, apart from what a look leaves out.
 func (l *landscape) sameBut(after *landscape, look func(map[string]any) map[string]any) error {
 	if len(after.stops) > len(l.stops) {
 		return fmt.Errorf("%w: after the change: %s", ErrStops, after.stops[len(after.stops)-1].Message)

@@ -250,7 +250,7 @@ func (j *job) unchanged(ctx context.Context, out PublishedComponent, was compare
 	return out.signedBy(signed), err
 }
 
-// contentOf demands that the layer which the registry gives is the content of the checkout.
+// contentOf checks that the layer which the registry gives is the content of the checkout.
 func (j *job) contentOf(ctx context.Context, a pack.Artifact) error {
 	got, err := j.gate.Content(ctx, j.component, a)
 	if err == nil && got != j.tree.ContentDigest {

@@ -16,12 +16,12 @@ import (
 	"github.com/stratio/keos-oci/internal/pack"
 )
 
-// contents is what a component's artifact is made of.
+// contents has the files of a component's artifact.
 type contents struct {
 	component component.Component
 	source    pack.Source
-	reached   *kustomize.Inputs // what builds read; nil where paths alone decide
-	closure   bool              // nothing but that is taken
+	reached   *kustomize.Inputs // the files that builds read; nil where only the paths decide
+	closure   bool              // only reached is packed
 	external  bool              // references were followed out of the paths
 
 	remote     []kustomize.Vendored // remote bases that were rendered into source
@@ -116,8 +116,8 @@ func (c contents) rendered() error {
 	return nil
 }
 
-// below is the tracked files in a folder, or the file of that name. They are sorted as bytes, so that those in a folder
-// stand together.
+// below is the tracked files in a folder, or the file of that name. The files are sorted as bytes, so the files of a
+// folder are next to each other.
 func (s *Service) below(folder string) []git.File {
 	if folder == "." {
 		return s.Files
@@ -129,7 +129,7 @@ func (s *Service) below(folder string) []git.File {
 	return s.Files[at(folder+"/"):at(folder+"0")] // the letter after the slash
 }
 
-// walk follows what variants refer to, and unless only that counts, all that the component has.
+// walk follows the references of variants, and without a closure those of all files of the component.
 func (s *Service) walk(ctx context.Context, all contents) (kustomize.Inputs, error) {
 	c, tree := all.component, s.tree(all)
 	var starts []string
@@ -164,7 +164,7 @@ func (c contents) takes(file string) bool {
 	return !c.closure && c.component.Contains(file)
 }
 
-// dirty reports whether a file that differs from the commit is among those of the artifact, or rules what is.
+// dirty reports whether a file that differs from the commit is in the artifact, or decides which files are.
 func (c contents) dirty(ch changes) bool {
 	return slices.ContainsFunc(ch.modified, func(file string) bool {
 		return c.takes(file) || path.Base(file) == ".sourceignore" && c.changedBy(file)
@@ -176,7 +176,7 @@ func (c contents) changedBy(file string) bool {
 	return c.component.ChangedBy(file) || c.reached != nil && c.reached.Concerns(file)
 }
 
-// paths are those whose commits may have changed the artifact.
+// paths are the paths in which a commit may have changed the artifact.
 func (c contents) paths() []string {
 	if c.reached == nil {
 		return c.component.Paths
@@ -197,11 +197,11 @@ func (c contents) paths() []string {
 	return append(list, c.source.Rules...)
 }
 
-// maxPaths is how many paths Git is asked about at once; a command line has an end.
+// maxPaths is how many paths one call of Git gets, because a command line has a limit.
 const maxPaths = 2000
 
-// ChangedIn returns the components of set that a change to files may concern, as component.Set does, and beyond it knows
-// what components include of others.
+// ChangedIn returns the components of set that a change to files may concern, like component.Set. It
+// also knows which files components include from others.
 func (s *Service) ChangedIn(ctx context.Context, set component.Set, files []string) (component.Set, error) {
 	var changed component.Set
 	for _, c := range set {

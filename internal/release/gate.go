@@ -37,14 +37,14 @@ func (e *RefusedError) Error() string {
 // Is implements errors.Is for ErrRefused.
 func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
 
-// packed is a component as bytes.
+// packed is a component's artifact as bytes.
 type packed struct {
 	contents
 	tree  *pack.Tree
 	layer pack.Layer
 }
 
-// gate unpacks the very layer into an empty folder and checks it there. Warnings are returned, errors refuse. Known errors are warnings.
+// gate unpacks the layer into an empty folder and checks it there. Warnings are returned, errors refuse. Known errors are warnings.
 func (s *Service) gate(ctx context.Context, p packed, changes changes, known *finding.Baseline) (warnings []finding.Finding, err error) {
 	dir, err := os.MkdirTemp(s.TempDir, "keos-oci-")
 	if err != nil {
@@ -142,8 +142,8 @@ func (s *Service) modeOf(file string) git.Mode {
 // CheckResult is what `check` found, for all selected components.
 type CheckResult struct {
 	Components []CheckedComponent `json:"components"`
-	Warnings   []finding.Finding  `json:"warnings,omitempty"` // about the workspace as a whole
-	Notes      []finding.Finding  `json:"notes,omitempty"`    // what of the baseline is fixed
+	Warnings   []finding.Finding  `json:"warnings,omitempty"` // about the whole workspace
+	Notes      []finding.Finding  `json:"notes,omitempty"`    // fixed findings of the baseline
 	Summary    struct {
 		Passed  int `json:"passed"`
 		Refused int `json:"refused"`
@@ -224,7 +224,7 @@ func (s *Service) check(ctx context.Context, set component.Set, known *finding.B
 	return res, nil
 }
 
-// signers warns of what lets others sign: workflows that they can start, and patterns that accept more than they should.
+// signers warns if other people could sign: workflows that they can start, and patterns that accept too much.
 func (s *Service) signers(set component.Set) []finding.Finding {
 	var files []string
 	for _, f := range s.Files {

@@ -44,7 +44,7 @@ func (m *move) judge(ctx context.Context, to aim) judged {
 	return j
 }
 
-// permit gives the right to make the planned step. It demands that something signed says which digest the version is: else whoever
+// permit gives the right to make the planned step. It checks that something signed says which digest the version is: else whoever
 // can write to the registry chooses it.
 func (m *move) permit(ctx context.Context, p planned, v judged) (planned, error) {
 	if v.err != nil {

@@ -109,7 +109,7 @@ func (src *Source) commitAs(ctx context.Context, checkout *git.Checkout, head gi
 	return src.onBranch(ctx, checkout)
 }
 
-// onBranch demands that the branch has the commit, where this clone can tell.
+// onBranch checks that the branch has the commit, where this clone can tell.
 func (src *Source) onBranch(ctx context.Context, checkout *git.Checkout) error {
 	has, known, err := checkout.BranchHas(ctx, src.Ref.Branch, src.Commit.Hash)
 	if err != nil || has || !known {

@@ -256,7 +256,7 @@ func (s *Service) doubts(j tag.Journal, out *ChannelStatus) {
 	}
 }
 
-// maxNotes is how many doubts are told one by one.
+// maxNotes is how many doubts are listed one by one.
 const maxNotes = 5
 
 // HistoryResult is the journal of one channel, newest first.

@@ -158,7 +158,7 @@ func (t Target) reference(c component.Component) string {
 	return c.Repository.Tag(t.Tag).String()
 }
 
-// ClusterPolicy says whose signature clusters are to be told to check of an artifact of c under a tag: what promote checks. A former
+// ClusterPolicy says whose signature clusters must check on an artifact of c under a tag: what promote checks. A former
 // name of the repository is accepted as long as what a channel points to, or would be rolled back to, needs it. The policy that is asked
 // for, unless it is zero, counts more than what the config says.
 func (s *Service) ClusterPolicy(ctx context.Context, c component.Component, t string, asked sign.Policy) (sign.Policy, error) {

@@ -221,7 +221,7 @@ func (p *proposer) reload(r *Reading) (err error) {
 		if r.Config, err = fillIn("keos-oci.yaml", r.config); err != nil {
 			return err
 		}
-		o.Config, o.Registry = r.Config, "" // publish will not be told it again
+		o.Config, o.Registry = r.Config, "" // publish does not get it as a flag
 	}
 	r.Workspace, err = component.Load(o)
 	return err

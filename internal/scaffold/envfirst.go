@@ -9,7 +9,7 @@ import (
 	"github.com/stratio/keos-oci/internal/component"
 )
 
-// Grouping is what of a layer is released together.
+// Grouping says whether a layer is released as a whole or app by app.
 type Grouping string
 
 // Both ways to release a layer of environments.
@@ -29,8 +29,8 @@ type envFirst struct {
 	strange      []string          // folders beside the base that have no app of the others
 }
 
-// envFirstOf reports whether f is laid out so. Where a folder has another name than environments have everywhere, an app in
-// it that is in the base or in another environment as well makes it one.
+// envFirstOf reports whether f is laid out so. A folder with an unusual name is an environment if the base or another
+// environment has one of its apps, too.
 func envFirstOf(f component.Folder) (envFirst, bool) {
 	e := envFirst{Folder: f}
 	if len(f.Others) > 0 && f.Path != "." {
@@ -77,7 +77,7 @@ func (e envFirst) unlisted() []string {
 	return found
 }
 
-// apps are those that are components.
+// apps are the apps that are components.
 func (e envFirst) apps() []string {
 	all := len(e.unlisted()) > 0
 	var names []string
@@ -120,7 +120,7 @@ func (e envFirst) why() []string {
 // dir is the name of e.
 func (e envFirst) dir() string { return called(e.Path) }
 
-// called is a folder in a sentence.
+// called is the name of a folder in a sentence.
 func called(dir string) string {
 	if dir == "." {
 		return "the top folder"
@@ -143,7 +143,7 @@ func (e envFirst) enabled() string {
 	return enumerate(files) + " list the apps that clusters build; no others count."
 }
 
-// where is the folders of its environments.
+// where lists the folders of its environments.
 func (e envFirst) where() string {
 	dirs := make([]string, len(e.environments))
 	for i, p := range e.environments {
@@ -163,7 +163,7 @@ func appLayers(s *component.Survey) []string {
 	return found
 }
 
-// byApp makes a component of each app, if that is what the config is to do and f is laid out so.
+// byApp makes a component of each app, if the request wants this and f is laid out so.
 func (c *config) byApp(f component.Folder) bool {
 	e, ok := envFirstOf(f)
 	if !ok {
@@ -304,7 +304,7 @@ func disabled(ws *component.Workspace) []string {
 	return []string{"No environment builds " + enumerate(names) + ": no component, and keos-oci components --explain NAME shows why."}
 }
 
-// noApps is the error for a checkout whose apps cannot be components, with what was looked for and what is there.
+// noApps is the error for a checkout whose apps cannot be components, with what init looked for and what it found.
 func noApps(s *component.Survey) error {
 	if layers := appLayers(s); len(layers) > 0 {
 		return fmt.Errorf("%w: by app: a FluxInstance in clusters/ has the whole repository synced, so it is one artifact with the apps of %s",

@@ -17,7 +17,7 @@ func bases(dirs []string) []string {
 	return names
 }
 
-// tops returns the folders at the top that clusters build, from the source of their own or from another one.
+// tops returns the folders at the top that clusters build, from their own source or from another one.
 func tops(s *component.Survey, own bool) []string {
 	var found []string
 	for _, b := range s.Builds {
@@ -74,7 +74,7 @@ func builds(s *component.Survey, parts []string) []string {
 	return slices.Compact(lines)
 }
 
-// templates says what is no component because of its name.
+// templates lists the folders that are no components because of their names.
 func templates(s *component.Survey) []string {
 	var lines []string
 	for _, dir := range s.Templates {
@@ -89,7 +89,7 @@ func templates(s *component.Survey) []string {
 	return lines
 }
 
-// leftOut says which manifests are in no artifact.
+// leftOut lists which manifests are in no artifact.
 func leftOut(s *component.Survey) []string {
 	var dirs []string
 	for _, f := range s.Folders {

@@ -10,7 +10,7 @@ import (
 
 const gitlabCom = "gitlab.com"
 
-// signing is who signs on GitLab. On GitHub nothing has to be said: the defaults are its workflows.
+// signing is who signs on GitLab. GitHub needs no config: by default the workflows sign.
 type signing struct {
 	Issuer  string
 	Branch  string // subject of pipelines of the main branch
@@ -71,7 +71,7 @@ func (c *config) sign(who *signing, set component.Set) {
 	}
 }
 
-// entryOf returns the entry of a component, which is made where it was only discovered.
+// entryOf returns the entry of a component. It adds one for a component that was only discovered.
 func (c *config) entryOf(one component.Component) *entry {
 	i := slices.IndexFunc(c.Components, func(e *entry) bool { return e.Name == one.Name || e.Name == "" && e.Key == one.Name })
 	if i < 0 {
@@ -81,15 +81,15 @@ func (c *config) entryOf(one component.Component) *entry {
 	return c.Components[i]
 }
 
-// nobodySigns reports whether no pipeline's signature can be accepted on a channel: nobody is named, or a channel that
-// follows versions, which are signed on tags, expects a branch.
+// nobodySigns reports whether a channel can accept no pipeline's signature: no signer is set, or the channel follows
+// versions and expects a branch, although versions are signed on tags.
 func nobodySigns(ch component.Channel) bool {
 	return !slices.ContainsFunc(ch.Identities, func(i component.Identity) bool {
 		return i.Issuer != "" && (ch.From != component.FromVersion || !strings.Contains(i.Subject, "@refs/heads/"))
 	})
 }
 
-// signedOnGitLab demands that a config file which is there says who signs: what follows releases would else accept nobody.
+// signedOnGitLab checks that an existing config file says who signs. Otherwise the channel of releases would accept nobody.
 func (p *proposer) signedOnGitLab(ws *component.Workspace) error {
 	if ws.Config.Signing.Key != "" {
 		return nil

@@ -11,7 +11,7 @@ import (
 // Layout is how a checkout is read.
 type Layout string
 
-// The layouts. All but the last are for choosing.
+// The layouts. A request can choose each of them but the last.
 const (
 	LayoutComponents Layout = "components" // each folder of a folder is a component
 	LayoutFleet      Layout = "fleet"      // the whole repository is one artifact
@@ -28,8 +28,8 @@ func Layouts() []string {
 // Reading is one way in which a checkout can be published.
 type Reading struct {
 	Layout    Layout
-	By        Grouping // of a reading with layers of environments: what of them is released together
-	Rule      string   // what it follows from
+	By        Grouping // what of layers with environments is released together
+	Rule      string   // the rule that gives this reading
 	Reasons   []string // what was seen
 	Config    []byte   // the config file it takes; nil where none is needed
 	Workspace *component.Workspace
@@ -38,7 +38,7 @@ type Reading struct {
 	config config
 }
 
-// readings gives what is possible, best first, each with its config loaded; and whether the best one is clear.
+// readings returns the possible readings, best first, each with its config loaded. It also reports whether the best one is clear.
 func (p *proposer) readings() ([]Reading, bool, error) {
 	readings, clear := read(p.survey, p.baseName(), p.ask.By)
 	if len(readings) == 0 {
@@ -112,7 +112,7 @@ func wholeFleet(s *component.Survey) Reading {
 }
 
 // readFleet reads a repository with clusters. It is a fleet, unless clusters say that parts of it are versioned apart, or
-// build its layers one by one. Short of that evidence the parts are a second reading.
+// build its layers one by one. Without that evidence the parts are a second reading.
 func readFleet(s *component.Survey, by Grouping) ([]Reading, bool) {
 	whole := wholeFleet(s)
 	pinned, built := tops(s, false), tops(s, true)
@@ -136,8 +136,8 @@ func readFleet(s *component.Survey, by Grouping) ([]Reading, bool) {
 	return []Reading{whole, split(s, parts, by)}, false
 }
 
-// withApps puts the folders first whose apps are to be components, whoever builds them: a folder that is defined then
-// gets another name than an app, whose place it would take.
+// withApps puts the folders first that have apps as components. Then a folder that is defined later gets another name than
+// an app, and does not take the app's place.
 func withApps(s *component.Survey, parts []string, by Grouping) []string {
 	if by != ByApp {
 		return parts
@@ -202,7 +202,7 @@ func readFolders(s *component.Survey, repository string, by Grouping) ([]Reading
 	if len(s.Top.Environments) > 1 {
 		return []Reading{environmentsAtTop(s, repository, by)}, true
 	}
-	one, each := Reading{config: config{by: by}}, Reading{config: config{by: by}} // of what is not clear, the folder as a whole or each folder in it
+	one, each := Reading{config: config{by: by}}, Reading{config: config{by: by}} // a folder that is not clear is one component, or each folder in it is
 	var unclear, any bool
 	for _, f := range s.Folders {
 		switch {

@@ -18,7 +18,7 @@ type Result struct {
 	Notes []string          `json:"notes,omitempty"`
 }
 
-// FoundLayout is one way to read the checkout. Config is what it takes, nothing where the rules without a config do.
+// FoundLayout is one way to read the checkout. Config is the config file for it, empty where none is needed.
 type FoundLayout struct {
 	Layout  Layout   `json:"layout"`
 	By      Grouping `json:"by,omitempty"`
@@ -90,7 +90,7 @@ func (r *Result) write(root *os.Root, files []fileset.File, compared *fileset.Re
 	return nil
 }
 
-// undecided is why nothing is written: a guess could publish what nobody meant to.
+// undecided is why nothing is written: a guess could publish something that nobody wants to publish.
 func (r *Result) undecided(req Request) error {
 	if !req.Write && req.Workflows == "" {
 		return nil

@@ -1,5 +1,5 @@
-// Package scaffold proposes what a checkout needs to be published: a config file where the rules without one do not
-// serve its layout, and the workflows of its CI system.
+// Package scaffold proposes what a checkout needs to be published: a config file where its layout
+// needs one, and the workflows of its CI system.
 //
 // It promises that a config it proposes was loaded and yields the components it claims, and that it decides nothing where
 // a checkout can be read in two ways: it then gives all readings. It looks at the checkout through internal/component
@@ -18,7 +18,7 @@ import (
 	"github.com/stratio/keos-oci/internal/fileset"
 )
 
-// Errors of what was asked for. All mean that nothing is proposed.
+// Errors of a request. All mean that nothing is proposed.
 var (
 	ErrLayout = errors.New("no such layout here")
 	ErrInput  = errors.New("invalid input")
@@ -34,7 +34,7 @@ const (
 // Systems are the values of Request.Workflows.
 func Systems() []string { return []string{GitHub, GitLab} }
 
-// Request is what is wanted.
+// Request is what the user wants.
 type Request struct {
 	Layout    Layout   // of several that are possible; empty for the one that is clear
 	By        Grouping // what of a layer of environments is released together; empty for all of it
@@ -44,7 +44,7 @@ type Request struct {
 	Branch    string   // the branch that clusters' first channel follows; "main" where it is empty
 	ActionRef string   // for GitHub: the commit that workflows pin, as COMMIT or VERSION@COMMIT; BuiltFrom where it is empty
 	BuiltFrom string   // commit of the release that runs, empty where that is not known
-	Action    Action   // what Init makes of these two
+	Action    Action   // Init sets it from these two
 	Release   string   // version of keos-oci that runs, which GitLab's jobs install and whose schema editors read; empty between releases
 }
 
@@ -83,7 +83,7 @@ func Propose(o component.Options, ask Request) (*Proposal, error) {
 		return nil, err
 	}
 	if existing == nil && slices.Contains(o.Files, "keos-oci.yml") {
-		_, err := component.Load(o) // which says what it is to be called
+		_, err := component.Load(o) // whose error says which name the file needs
 		return nil, err
 	}
 	if existing != nil && ask.Layout == "" && ask.By == "" && !ask.Replace {
@@ -174,7 +174,7 @@ func (p *proposer) fresh() (*Proposal, error) {
 	return p.withWorkflows(chosen.Workspace)
 }
 
-// choose marks the reading that was asked for, or the best one where that is clear.
+// choose marks the requested reading, or the best one if it is clear.
 func choose(readings []Reading, asked Layout, clear bool) error {
 	if asked == "" {
 		readings[0].Chosen = clear
@@ -212,8 +212,8 @@ func (p *proposer) beside(existing []byte) (*Proposal, error) {
 	return &p.found, nil
 }
 
-// compare adds what would be proposed without the config file, for the reader to compare with; where that is not clear, the
-// file settles it. Of a config file by app that is still the one proposed, the same is proposed.
+// compare adds what init would propose without the config file, so that people can compare. If that is not clear, the file
+// decides. If the file makes a component of each app, and init would still propose this, it is the proposal.
 func (p *proposer) compare(ws *component.Workspace, existing []byte) {
 	for _, by := range []Grouping{ByLayer, ByApp} {
 		other := &proposer{options: p.options, existing: existing, ask: p.ask, survey: p.survey}

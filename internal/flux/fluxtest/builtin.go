@@ -72,7 +72,7 @@ func builtins() map[schema.GroupVersionKind]builtin {
 // pathSegment is the rule for names of RBAC kinds, which may hold colons.
 func pathSegment(name string, _ bool) []string {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/%") {
-		return []string{fmt.Sprintf("%q cannot stand in a path", name)}
+		return []string{fmt.Sprintf("%q cannot be in a path", name)}
 	}
 	return nil
 }
