@@ -20,7 +20,7 @@ func (a *app) loginCmd() *cobra.Command {
 		Use:   "login HOST[:PORT]",
 		Short: "Log in to a registry, as docker login does",
 		Long: `Checks the login with the registry and writes it where docker login does: to the credential helper that Docker's config has, else
-to the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. login
+to the config itself ($DOCKER_CONFIG/config.json, by default ~/.docker/config.json), which does not encrypt passwords. It
 asks for the password at the terminal, or reads it from stdin.`,
 		Example: `  keos-oci login registry.example.com:11443
   keos-oci login ghcr.io --username bot --password-stdin   # in CI: pipe it in`,

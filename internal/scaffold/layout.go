@@ -202,7 +202,7 @@ func readFolders(s *component.Survey, repository string, by Grouping) ([]Reading
 	if len(s.Top.Environments) > 1 {
 		return []Reading{environmentsAtTop(s, repository, by)}, true
 	}
-	one, each := Reading{config: config{by: by}}, Reading{config: config{by: by}} // a folder that is not clear is one component, or each folder in it is
+	one, each := Reading{config: config{by: by}}, Reading{config: config{by: by}} // unclear folders: as one component, or each folder in them
 	var unclear, any bool
 	for _, f := range s.Folders {
 		switch {
