@@ -9,12 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratio/keos-oci/internal/registry"
@@ -55,46 +52,6 @@ type Journal struct{ o Options }
 
 // Open names a journal; nothing is requested yet.
 func Open(o Options) *Journal { return &Journal{o} }
-
-// Tags is the tags of a channel's records and their marks, among others: all of them, or those behind one name.
-type Tags struct {
-	Names []string
-	After string // "" for all
-
-	set map[string]bool // of Names
-}
-
-// Has reports whether a record was there when the tags were listed. Of what is older than the list, it assumes so.
-func (t Tags) Has(record string) bool { return record <= t.After || t.set[record] }
-
-// Tags lists the tags of the records of the last 30 days. What a registry has beside them costs nothing, where it begins
-// lists as it is asked to.
-func (l *Journal) Tags(ctx context.Context) (Tags, error) {
-	return l.list(ctx, tag.RecordsAfter(l.o.Channel, l.o.Now().Add(-recent)))
-}
-
-// Relist lists the same part of the records once more.
-func (l *Journal) Relist(ctx context.Context, before Tags) (Tags, error) {
-	return l.list(ctx, before.After)
-}
-
-func (l *Journal) list(ctx context.Context, after string) (Tags, error) {
-	first := l.o.Channel + "."
-	names, whole, err := l.o.Repo.TagsBetween(ctx, max(after, first), l.o.Channel+"/") // the byte behind the dot
-	if whole || after <= first {
-		after = ""
-	}
-	return TagsOf(names, after), err
-}
-
-// TagsOf is a list that was read already: of all tags, or of those behind one.
-func TagsOf(names []string, after string) Tags {
-	set := make(map[string]bool, len(names))
-	for _, name := range names {
-		set[name] = true
-	}
-	return Tags{names, after, set}
-}
 
 // Read gives the newest records, verified: limit valid ones, or all, and at least as many as it takes to know what the channel's newest
 // move is. points is what the channel points to. Where the tags are not enough, all records are listed, and tags is that list then. Invalid
@@ -344,95 +301,4 @@ func (l *Journal) MayMove(id sign.Signed) error {
 		return fmt.Errorf("%w: your identity %s may not move %s: %w", sign.ErrWrongIdentity, id, l.o.Channel, err)
 	}
 	return nil
-}
-
-// Signed is a record that was signed, on its way to the registry.
-type Signed struct {
-	tag.Entry
-	desc ocispec.Descriptor
-	raw  []byte
-}
-
-// Sign signs a record and gives it as it will be read. Nothing is written yet.
-func (l *Journal) Sign(ctx context.Context, r tag.Record) (Signed, error) {
-	s := Signed{Entry: tag.Entry{Record: r}}
-	title := strings.TrimSpace(fmt.Sprintf("%s %s %s to %s %s", r.Action, r.Component, r.Channel, r.Version, r.To))
-	desc, raw, id, err := l.sign(ctx, recordMeaning, recordSubject(r), r, r.Time, title)
-	if err != nil {
-		return s, err
-	}
-	s.Tag, s.Digest, s.Signer, s.Logged = tag.RecordTag(l.o.Channel, r.Time, r.Request), desc.Digest, id.String(), id.Time
-	s.desc, s.raw = desc, raw
-	return s, nil
-}
-
-// Store writes a signed record under a tag of its own. Nothing is ever replaced: the tag has the time to the millisecond, and an end that
-// comes from the request.
-func (l *Journal) Store(ctx context.Context, s Signed) error {
-	return l.store(ctx, s.Tag, s.desc, s.raw)
-}
-
-// Mark says that the move of a record is done.
-func (l *Journal) Mark(ctx context.Context, s Signed) error {
-	return l.o.Repo.Tag(ctx, s.desc, s.raw, tag.DoneTag(s.Tag))
-}
-
-// MarkRead is Mark for a record that was read.
-func (l *Journal) MarkRead(ctx context.Context, e tag.Entry) error {
-	desc, raw, err := l.o.Repo.Manifest(ctx, e.Digest.String())
-	if err != nil {
-		return err
-	}
-	return l.Mark(ctx, Signed{Entry: e, desc: desc, raw: raw})
-}
-
-// sign makes the manifest of a record.
-func (l *Journal) sign(ctx context.Context, meaning string, subject digest.Digest, predicate any, at time.Time,
-	title string) (ocispec.Descriptor, []byte, sign.Signed, error) {
-	none := ocispec.Descriptor{}
-	stated, err := asMap(predicate)
-	if err != nil {
-		return none, nil, sign.Signed{}, err
-	}
-	id, err := l.o.Signer.Identity(ctx)
-	if err != nil {
-		return none, nil, id, fmt.Errorf("sign the record: %w", err)
-	}
-	if err := l.MayMove(id); err != nil { // before anything of a stranger is signed, and logged
-		return none, nil, id, err
-	}
-	bundle, id, err := l.o.Signer.SignStatement(ctx, sign.Statement{Repository: l.o.Names[0], Subject: subject, Type: meaning,
-		Predicate: stated})
-	if err != nil {
-		return none, nil, id, fmt.Errorf("sign the record: %w", err)
-	}
-	raw, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: recordType,
-		Config: empty(), Layers: []ocispec.Descriptor{empty()},
-		Annotations: map[string]string{
-			ocispec.AnnotationCreated: at.UTC().Format(time.RFC3339),
-			recordBundle:              string(bundle),
-			ocispec.AnnotationTitle:   title,
-		},
-	})
-	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, raw, id, err
-}
-
-func empty() ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: ocispec.DescriptorEmptyJSON.Digest,
-		Size: ocispec.DescriptorEmptyJSON.Size}
-}
-
-// store writes a record. The empty blob is there wherever keos-oci published; elsewhere the registry misses it.
-func (l *Journal) store(ctx context.Context, name string, desc ocispec.Descriptor, raw []byte) error {
-	return registry.WithEmptyBlob(ctx, l.o.Repo, func(ctx context.Context) error { return l.o.Repo.Tag(ctx, desc, raw, name) })
-}
-
-func asMap(v any) (map[string]any, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var m map[string]any
-	return m, json.Unmarshal(raw, &m)
 }
