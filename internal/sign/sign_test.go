@@ -2,10 +2,8 @@ package sign
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,63 +44,6 @@ func TestPolicy(t *testing.T) {
 	if key := (Identity{Key: "k"}); !key.Exactly().MatchesName(key) || key.Exactly().MatchesName(me) {
 		t.Error("Exactly a key")
 	}
-}
-
-// store is a repository in memory, for what needs no registry.
-type store struct {
-	manifests map[string][]byte
-	blobs     map[digest.Digest][]byte
-	referrers []ocispec.Descriptor
-}
-
-var errMissing = errors.New("missing")
-
-func newStore() *store {
-	return &store{manifests: map[string][]byte{}, blobs: map[digest.Digest][]byte{}}
-}
-
-func (s *store) Manifest(_ context.Context, ref string) (ocispec.Descriptor, []byte, error) {
-	raw, ok := s.manifests[ref]
-	if !ok {
-		return ocispec.Descriptor{}, nil, errMissing
-	}
-	return ocispec.Descriptor{}, raw, nil
-}
-
-func (s *store) Blob(_ context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error) {
-	raw, ok := s.blobs[desc.Digest]
-	if !ok || int64(len(raw)) > limit {
-		return nil, errMissing
-	}
-	return raw, nil
-}
-
-func (s *store) Referrers(context.Context, digest.Digest, string) ([]ocispec.Descriptor, error) {
-	return s.referrers, nil
-}
-
-func (s *store) SeenReferrers(context.Context, digest.Digest, string) ([]ocispec.Descriptor, error) {
-	return s.referrers, nil
-}
-
-func (s *store) PushBlob(_ context.Context, desc ocispec.Descriptor, data []byte) error {
-	s.blobs[desc.Digest] = data
-	return nil
-}
-
-func (s *store) PushManifest(_ context.Context, desc ocispec.Descriptor, raw []byte) error {
-	s.manifests[desc.Digest.String()] = raw
-	s.referrers = append(s.referrers, desc)
-	return nil
-}
-
-func (s *store) AddReferrer(ctx context.Context, desc ocispec.Descriptor, raw []byte, _ bool) ([]ocispec.Descriptor, error) {
-	return s.referrers, s.PushManifest(ctx, desc, raw)
-}
-
-func (s *store) Tag(_ context.Context, desc ocispec.Descriptor, raw []byte, tag string) error {
-	s.manifests[tag] = raw
-	return nil
 }
 
 func keySigner(t *testing.T, format Format) (*Signer, *Verifier) {
@@ -343,86 +284,5 @@ func TestKeyFaults(t *testing.T) {
 	}
 	if private, err := IsPrivateKey(filepath.Join(dir, "k.pub")); err != nil || private {
 		t.Error(private, err)
-	}
-}
-
-func TestTokenSources(t *testing.T) {
-	env := map[string]string{}
-	o := TokenOptions{HTTP: http.DefaultClient, Getenv: func(k string) string { return env[k] }}
-	if _, err := o.token(t.Context()); !errors.Is(err, ErrNoToken) || !strings.Contains(err.Error(), "--key") {
-		t.Error(err)
-	}
-	env["GITHUB_ACTIONS"] = "true"
-	if _, err := o.token(t.Context()); !errors.Is(err, ErrNoToken) || !strings.Contains(err.Error(), "id-token: write") {
-		t.Error(err)
-	}
-	env["SIGSTORE_ID_TOKEN"] = "from env"
-	if got, err := o.token(t.Context()); err != nil || got.text != "from env" {
-		t.Error(got, err)
-	}
-	o.File = filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(o.File, []byte("from file\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := o.token(t.Context()); err != nil || got.text != "from file" {
-		t.Error(got, err)
-	}
-	o.File = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl"
-	if _, err := o.token(t.Context()); !errors.Is(err, ErrNoToken) || strings.Contains(err.Error(), "eyJ") {
-		t.Error("a token on the command line:", err)
-	}
-	now := time.Unix(1_700_000_000, 0)
-	for token, want := range map[string]string{
-		"a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c": "expired", // {"sub":"s","exp":1699999999}
-		"a.b": "no JWT", "a.!.c": "no JWT", "a.eA.c": "no JSON", "a.e30.c": "no subject",
-	} {
-		if _, err := (idToken{text: token}).subject(now); err == nil || !strings.Contains(err.Error(), want) ||
-			strings.Contains(err.Error(), token) {
-			t.Errorf("%s: %v", token, err)
-		}
-	}
-	if got, err := (idToken{text: "a.eyJzdWIiOiJzIiwiZXhwIjoxNjk5OTk5OTk5fQ.c"}).subject(now.Add(-time.Hour)); err != nil || got != "s" {
-		t.Error(got, err)
-	}
-}
-
-// TestCertificateIsRenewedInTime: a run that outlives its certificate asks for another before the old one ends.
-func TestCertificateIsRenewedInTime(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	a := &authority{now: func() time.Time { return now }, tokens: TokenOptions{Getenv: func(string) string { return "" }}}
-	a.current = &credential{asked: now, lasts: 10 * time.Minute}
-	first := a.current
-	for _, c := range []struct {
-		after time.Duration
-		same  bool
-	}{{0, true}, {8 * time.Minute, true}, {9*time.Minute + time.Second, false}, {11 * time.Minute, false}} {
-		now = time.Unix(1_700_000_000, 0).Add(c.after)
-		a.failed = nil
-		got, err := a.credential(t.Context())
-		if c.same && got != first {
-			t.Errorf("after %s: renewed", c.after)
-		}
-		if !c.same && !errors.Is(err, ErrNoToken) { // it asks for a token, of which there is none here
-			t.Errorf("after %s: not renewed: %v", c.after, err)
-		}
-	}
-}
-
-// TestFailureIsSharedByTheRun: a hundred components do not each wait for a certificate authority that does not answer.
-func TestFailureIsSharedByTheRun(t *testing.T) {
-	asked := 0
-	a := &authority{now: time.Now, tokens: TokenOptions{Getenv: func(k string) string {
-		if k == "SIGSTORE_ID_TOKEN" {
-			asked++
-		}
-		return ""
-	}}}
-	for range 3 {
-		if _, err := a.credential(t.Context()); !errors.Is(err, ErrNoToken) {
-			t.Error(err)
-		}
-	}
-	if asked != 1 {
-		t.Errorf("looked for a token %d times", asked)
 	}
 }
