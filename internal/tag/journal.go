@@ -1,12 +1,7 @@
 package tag
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -93,85 +88,6 @@ type Journal struct {
 	Absent  []string // tags of records that later records refer to, and that the registry does not list
 }
 
-// recordTag is <channel>.<UTC time to the millisecond>.<4 hex>; channels may have dots, so it is read from its end.
-var recordTag = regexp.MustCompile(`^(.+)\.([0-9]{8}T[0-9]{9}Z)\.([0-9a-f]{4})$`)
-
-const recordTime = "20060102T150405.000"
-
-// RecordTag names a record. Its end comes from the request. It keeps two moves of one millisecond apart, and it finds the
-// records of a command that is repeated without reading all of them.
-func RecordTag(channel string, at time.Time, request string) string {
-	return RecordsAfter(channel, at) + "Z" + requestEnd(request)
-}
-
-// RecordsAfter is a name for sorted lists of tags: newer records come after it, older ones before it.
-func RecordsAfter(channel string, at time.Time) string {
-	return channel + "." + strings.Replace(at.UTC().Format(recordTime), ".", "", 1)
-}
-
-func requestEnd(request string) string {
-	sum := sha256.Sum256([]byte(request))
-	return "." + hex.EncodeToString(sum[:2])
-}
-
-// MayBeOf picks the records of a request out of those of a channel. Now and then there is a record of another request among them.
-func MayBeOf(records []string, request string) []string {
-	end := requestEnd(request)
-	return slices.DeleteFunc(slices.Clone(records), func(record string) bool { return !strings.HasSuffix(record, end) })
-}
-
-// ParseRecordTag reads the channel and the time of a record's tag, false for any other tag.
-func ParseRecordTag(t string) (channel string, at time.Time, ok bool) {
-	m := recordTag.FindStringSubmatch(t)
-	if m == nil {
-		return "", time.Time{}, false
-	}
-	stamp := m[2]
-	at, err := time.Parse(recordTime, stamp[:15]+"."+stamp[15:18])
-	return m[1], at, err == nil
-}
-
-// DoneTag is the second tag of a record, once its move is done.
-func DoneTag(record string) string { return record + doneSuffix }
-
-const doneSuffix = ".done"
-
-// IsDoneTag reports whether a tag marks a record as done.
-func IsDoneTag(t string) bool {
-	record, ok := strings.CutSuffix(t, doneSuffix)
-	if ok {
-		_, _, ok = ParseRecordTag(record)
-	}
-	return ok
-}
-
-// ReleaseTag names the record that says which digest a version is.
-func ReleaseTag(version string) string { return releasePrefix + version }
-
-// IsReleaseTag reports whether a tag is that of a release record.
-func IsReleaseTag(t string) bool {
-	version, ok := strings.CutPrefix(t, releasePrefix)
-	if !ok {
-		return false
-	}
-	_, err := ParseVersion(version)
-	return err == nil
-}
-
-const releasePrefix = "release."
-
-// RecordTags picks a channel's records out of a repository's tags, newest first.
-func RecordTags(tags []string, channel string) []string {
-	var list []string
-	for _, t := range tags {
-		if c, _, ok := ParseRecordTag(t); ok && c == channel {
-			list = append(list, t)
-		}
-	}
-	slices.SortFunc(list, func(a, b string) int { return cmp.Compare(b, a) })
-	return list
-}
-
 // Suffices reports whether the entries have so many valid records that no older one needs to be read: wanted, and among them
 // one that says where the channel was moved; else enough.
 func (j Journal) Suffices(wanted, enough int) bool {
@@ -235,87 +151,6 @@ func (j Journal) Agreement() (Agreement, Entry) {
 		return Outside, Entry{}
 	}
 	return Unrecorded, Entry{}
-}
-
-// States of a single record.
-const (
-	StateDone      = "done"
-	StatePending   = "pending"
-	StateInvalid   = "invalid"
-	StateOvertaken = "overtaken"
-	StateClosed    = "closed"
-	StateFailed    = "failed"
-	StateUnchecked = "cannot-check"
-)
-
-// State is the outcome of entry i. A move is done if it is marked, or if the channel points to where it went. One that is neither is
-// pending as long as the channel points to where it came from. A later record may close it.
-func (j Journal) State(i int) string {
-	e := j.Entries[i]
-	switch {
-	case e.Unchecked:
-		return StateUnchecked
-	case e.Err != nil:
-		return StateInvalid
-	case !e.Moves(), e.Action == ActionAdopt, e.From == e.To && !e.legacy():
-		return StateDone
-	}
-	if closed := j.closed(i); closed != "" {
-		return closed
-	}
-	switch {
-	case e.Marked:
-		return StateDone
-	case j.tookEffect(i), e.To == j.Current && !j.superseded(i):
-		return StateDone
-	case e.From == j.Current && !j.superseded(i):
-		return StatePending
-	}
-	return StateOvertaken
-}
-
-// closed is the state that a later record gave entry i, "" where none did. Its writer may have been alive, and moved the
-// channel all the same: then it marked the record. Anybody who can write to the registry can write a mark. So a mark counts
-// against a closing only where the channel, or a later record, says that the channel was there.
-func (j Journal) closed(i int) string {
-	e := j.Entries[i]
-	switch by := j.closer(i); {
-	case by.Tag == "", e.Marked && (j.tookEffect(i) || e.To == j.Current && by.Action != ActionWithdraw):
-		return ""
-	case by.Failed:
-		return StateFailed
-	}
-	return StateClosed
-}
-
-// closer is the record that closed entry i.
-func (j Journal) closer(i int) Entry {
-	for _, later := range j.Entries {
-		if later.Err == nil && slices.Contains(later.Closes, j.Entries[i].Digest) {
-			return later
-		}
-	}
-	return Entry{}
-}
-
-// tookEffect reports whether a later move started from where entry i went.
-func (j Journal) tookEffect(i int) bool {
-	for _, later := range j.Entries[:i] {
-		if later.counts() && later.From == j.Entries[i].To && later.From != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// superseded says that a later move was done, or went to the same digest.
-func (j Journal) superseded(i int) bool {
-	for k, later := range j.Entries[:i] {
-		if later.counts() && (later.To == j.Entries[i].To || later.Marked || later.legacy() && (later.To == j.Current || j.tookEffect(k))) {
-			return true
-		}
-	}
-	return false
 }
 
 // Unfinished are the moves that were begun, and of which nothing says how they ended, newest first. Of the first release's records, which say

@@ -6,37 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 )
-
-func TestRecordTags(t *testing.T) {
-	at := time.Date(2026, 11, 20, 14, 38, 12, 123e6, time.UTC)
-	got := RecordTag("latest-stable", at, "one")
-	if got != "latest-stable.20261120T143812123Z.7692" {
-		t.Error(got)
-	}
-	if list := MayBeOf([]string{got, RecordTag("latest-stable", at, "two")}, "one"); !slices.Equal(list, []string{got}) {
-		t.Error(list)
-	}
-	for _, channel := range []string{"latest-stable", "a.b", "x.20261120T143812123Z.9f3a"} {
-		tag := RecordTag(channel, at, "")
-		if c, parsed, ok := ParseRecordTag(tag); !ok || c != channel || !parsed.Equal(at) {
-			t.Errorf("%s: %q %s %v", tag, c, parsed, ok)
-		}
-	}
-	for _, tag := range []string{"latest", "v1.2.3", "latest.20261120T143812123Z", "latest.20261120T143812Z.9f3a",
-		"latest.20261320T143812123Z.9f3a", ".20261120T143812123Z.9f3a"} {
-		if _, _, ok := ParseRecordTag(tag); ok {
-			t.Errorf("%s was taken for a record", tag)
-		}
-	}
-	list := []string{"latest.20261120T143812123Z.0001", "latest", "latest-stable.20270101T000000000Z.0001", "latest.20261120T143812124Z.0000"}
-	if got := RecordTags(list, "latest"); !slices.Equal(got, []string{list[3], list[0]}) {
-		t.Error(got)
-	}
-}
 
 // journal builds records oldest first from "from>to" with an optional action, and the channel's present digest.
 func journal(names string, moves ...string) Journal {
@@ -88,31 +60,6 @@ func TestStanding(t *testing.T) {
 		got, waiting := c.j.Agreement()
 		if got != c.want || waiting.Tag != c.waits {
 			t.Errorf("%s: %s %s, want %s %s", c.name, got, waiting.Tag, c.want, c.waits)
-		}
-	}
-}
-
-func TestStates(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		j    Journal
-		want []string // oldest first
-	}{
-		{"done", journal("2", ">1", "1>2"), []string{"done", "done"}},
-		{"pending", journal("1", ">1", "1>2"), []string{"done", "pending"}},
-		{"invalid", journal("1", ">1", "1>2 bad"), []string{"done", "invalid"}},
-		{"race", journal("2", ">1", "1>2", "1>3"), []string{"done", "done", "overtaken"}},
-		{"race, then a move", journal("4", ">1", "1>2", "1>3", "2>4"), []string{"done", "done", "overtaken", "done"}},
-		{"there and back", journal("1", ">1", "1>2", "2>1 rollback"), []string{"done", "done", "done"}},
-		{"marked, and moved by hand", journal("1", ">1 done", "1>2 done"), []string{"done", "done"}},
-		{"not marked yet", journal("2", ">1 done", "1>2 open"), []string{"done", "done"}},
-		{"not marked, before one that is", journal("3", ">1 done", "1>2 open", "1>3 done"), []string{"done", "overtaken", "done"}},
-		{"not marked, and moved by hand", journal("9", ">1 done", "1>2 open"), []string{"done", "overtaken"}},
-	} {
-		for i := range c.want {
-			if got := c.j.State(len(c.want) - 1 - i); got != c.want[i] {
-				t.Errorf("%s: record %d is %s, want %s", c.name, i, got, c.want[i])
-			}
 		}
 	}
 }
@@ -299,68 +246,6 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// TestBegun: what a command finds of moves that were begun before.
-func TestBegun(t *testing.T) {
-	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)
-	view := func(request string, age time.Duration, moves ...string) View {
-		j := journal("1", moves...)
-		for i := range j.Entries {
-			j.Entries[i].Time = now.Add(-age)
-		}
-		return View{Name: "c", Digest: "1", Version: "v1.0.0", Journal: j, Request: request, Now: now}
-	}
-	closed := view("me", time.Hour, ">1 done", "1>2 open", "1>1 close")
-	closed.Journal.Entries[0].Closes = []digest.Digest{"d1"}
-	closed.Journal.Entries[0].Request = "other"
-	withdrawn := view("me", time.Hour, ">1 done", "1>2 open", "1>1 withdraw")
-	withdrawn.Journal.Entries[0].Closes, withdrawn.Journal.Entries[0].Request = []digest.Digest{"d1"}, "me"
-	watched := view("me", time.Minute, ">1 done", "1>2 other")
-	watched.Seen = map[string]time.Time{"r1": now.Add(-DeadWatch)}
-	forced := view("me", time.Second, ">1 done", "1>2 other")
-	forced.Force = true
-	for name, c := range map[string]struct {
-		view View
-		done bool
-		err  string
-	}{
-		"nothing":                       {view("me", 0, ">1 done"), false, ""},
-		"its own":                       {view("me", 0, ">1 done", "1>2 open"), false, ""},
-		"of another, just now":          {view("me", time.Second, ">1 done", "1>2 other"), true, "is under way (record r1, 1s ago)"},
-		"of another, with a fast clock": {view("me", -time.Hour, ">1 done", "1>2 other"), true, "by a clock that is ahead"},
-		"of another, dead":              {view("me", 16*time.Minute, ">1 done", "1>2 other"), false, ""},
-		"of another, watched":           {watched, false, ""},
-		"of another, forced":            {forced, false, ""},
-		"closed by another":             {closed, true, "record r2 closed the move"},
-		"withdrawn":                     {withdrawn, false, ""},
-		"legacy, just now":              {view("me", time.Second, ">1", "1>2"), true, "is under way"},
-	} {
-		_, done, err := c.view.Resume(ActionPromote, "v2.0.0")
-		if done != c.done || (err == nil) != (c.err == "") || err != nil &&
-			(!strings.Contains(err.Error(), c.err) || !errors.Is(err, ErrConflict)) {
-			t.Errorf("%s: %v %v, want %v %q", name, done, err, c.done, c.err)
-		}
-	}
-	marked := journal("1", ">1 done", "1>2 done", "1>1 close")
-	marked.Entries[0].Closes = []digest.Digest{"d1"}
-	if got := marked.State(1); got != StateClosed {
-		t.Errorf("a mark on a move that was closed makes it %s", got)
-	}
-	marked.Current = "2"
-	if got := marked.State(1); got != StateDone {
-		t.Errorf("a move that was made after it was closed is %s", got)
-	}
-	marked.Entries[0].Action = ActionWithdraw
-	if got := marked.State(1); got != StateClosed {
-		t.Errorf("a mark on a move that its writer withdrew makes it %s", got)
-	}
-	repeated := view("me", time.Hour, ">1 done", "1>2 done", "2>1 rollback")
-	repeated.Journal.Entries[0].Request = "later"
-	if step, done, err := repeated.Resume(ActionPromote, "v2.0.0"); !done || err != nil || step.Move ||
-		!strings.Contains(step.Note, "this command was done before: record r1; c was moved on since") {
-		t.Errorf("a command that is repeated: %+v %v %v", step, done, err)
-	}
-}
-
 func TestNearest(t *testing.T) {
 	v, err := ParseVersion("v1.5.0")
 	if err != nil {
@@ -369,70 +254,5 @@ func TestNearest(t *testing.T) {
 	got := Nearest(v, []string{"v4.0.0", "v3.0.0", "v2.0.0", "v1.9.0", "v1.4.0", "v1.3.0", "v1.2.0", "v1.1.0"})
 	if want := []string{"v3.0.0", "v2.0.0", "v1.9.0", "v1.4.0", "v1.3.0", "v1.2.0"}; !slices.Equal(got, want) {
 		t.Error(got)
-	}
-}
-
-// TestDoubts: why the newest record is in doubt, and what ends the doubt.
-func TestDoubts(t *testing.T) {
-	numbered := func(j Journal) Journal {
-		for i := range j.Entries {
-			j.Entries[i].Sequence = len(j.Entries) - i
-		}
-		return j
-	}
-	without := func(j Journal, i int) Journal {
-		j.Entries = slices.Delete(j.Entries, i, i+1)
-		return j
-	}
-	part := func(j Journal, n int) Journal {
-		j.Entries, j.Partial = j.Entries[:n], true
-		return j
-	}
-	unread := func(j Journal, i int) Journal {
-		j.Entries[i].Err, j.Entries[i].Unchecked = errors.New("no answer"), true
-		return j
-	}
-	ignoring := func(j Journal, what string) Journal {
-		j.Entries[0].Ignores = []string{what}
-		return j
-	}
-	skipping := func(j Journal) Journal { // the newest one's writer could not read the one before it
-		j.Entries[0].Previous, j.Entries[0].Sequence = j.Entries[2].Digest, j.Entries[1].Sequence
-		return ignoring(j, j.Entries[1].Tag)
-	}
-	four := func() Journal { return numbered(journal("4", ">1", "1>2", "2>3", "3>4")) }
-	for name, c := range map[string]struct {
-		j    Journal
-		want string
-	}{
-		"none":                 {four(), ""},
-		"no record":            {journal(""), ""},
-		"a newer invalid one":  {numbered(journal("2", ">1", "1>2", "2>3 bad")), "in doubt: invalid record: r2"},
-		"an older invalid one": {numbered(journal("3", ">1", "1>2 bad", "1>3")), ""},
-		"invalid ones alone": {journal("2", ">1 bad", "1>2 bad"),
-			"in doubt: invalid record: r1 is newer than any valid one: bad, and 1 more"},
-		"one that cannot be checked":       {unread(four(), 0), "record r3 cannot be checked: no answer"},
-		"it outweighs an invalid one":      {unread(numbered(journal("2", ">1", "1>2", "2>3", "3>4 bad")), 1), "record r2 cannot be checked"},
-		"the newest is gone":               {without(four(), 0), ""}, // which the channel or an anchor shows
-		"one in the middle is gone":        {without(four(), 2), "in doubt: gap: the record before r2"},
-		"the oldest is gone":               {without(four(), 3), "in doubt: gap: the record before r1"},
-		"the oldest was not read":          {part(four(), 3), ""},
-		"only the newest was read":         {part(four(), 1), ""},
-		"one is gone of those read":        {part(without(four(), 1), 2), "in doubt: gap: the record before r3"},
-		"somebody went on without it":      {ignoring(without(four(), 2), "d1"), ""},
-		"somebody went on without reading": {part(skipping(four()), 2), ""},
-	} {
-		err := c.j.Doubt()
-		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || c.want != "" && !strings.Contains(got, c.want) {
-			t.Errorf("%s: %s, want %q", name, got, c.want)
-		}
-	}
-	twice := four()
-	twice.Entries[0].Sequence = 3
-	if list := twice.SameNumber(); len(list) != 1 || list[0][0].Tag != "r3" || list[0][1].Tag != "r2" {
-		t.Errorf("a number that is used twice: %v", list)
-	}
-	if list := skipping(four()).SameNumber(); list != nil {
-		t.Errorf("who could not read a record gave his own its number: %v", list)
 	}
 }
