@@ -1,9 +1,6 @@
 package git
 
 import (
-
-	//nolint:gosec // the name that Git gives an object; nothing is signed with it
-
 	"errors"
 	"fmt"
 	"io/fs"
