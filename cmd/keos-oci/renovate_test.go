@@ -86,8 +86,8 @@ func readPreset(t *testing.T) renovatePreset {
 		t.Fatalf("%d managers, %v", len(preset.CustomManagers), err)
 	}
 	for _, m := range preset.CustomManagers {
-		if m.CustomType != "regex" || m.MatchStringsStrategy != "recursive" || m.DatasourceTemplate != "docker" || m.VersioningTemplate != "semver" ||
-			len(m.ManagerFilePatterns) == 0 {
+		if m.CustomType != "regex" || m.MatchStringsStrategy != "recursive" || len(m.ManagerFilePatterns) == 0 ||
+			m.DatasourceTemplate != "docker" || m.VersioningTemplate != "semver" {
 			t.Errorf("%+v", m)
 		}
 	}
@@ -105,12 +105,12 @@ func (p renovatePreset) dependencies(t *testing.T, file, newer string) []renovat
 }
 
 // search is the strategy "recursive": each expression searches in what the one before it matched, and the groups of all are collected.
-func (m renovateManager) search(t *testing.T, text string, expressions []string, groups map[string]string, newer string) []renovateDependency {
+func (m renovateManager) search(t *testing.T, text string, steps []string, groups map[string]string, newer string) []renovateDependency {
 	t.Helper()
-	if len(expressions) == 0 {
+	if len(steps) == 0 {
 		return []renovateDependency{m.dependency(text, groups, newer)}
 	}
-	re, err := regexp.Compile(strings.ReplaceAll(expressions[0], "(?<", "(?P<"))
+	re, err := regexp.Compile(strings.ReplaceAll(steps[0], "(?<", "(?P<"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func (m renovateManager) search(t *testing.T, text string, expressions []string,
 				all[group] = match[i]
 			}
 		}
-		found = append(found, m.search(t, match[0], expressions[1:], all, newer)...)
+		found = append(found, m.search(t, match[0], steps[1:], all, newer)...)
 	}
 	return found
 }
