@@ -13,6 +13,7 @@ import (
 	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/render"
 	"github.com/stratio/keos-oci/internal/scaffold"
+	"github.com/stratio/keos-oci/internal/setup"
 )
 
 // TestInit_realRepositories: what zero config serves needs no config file, and no workflow of theirs is written over.
@@ -128,8 +129,7 @@ func TestInit_gitlabScripts(t *testing.T) {
 // TestWhoRuns: the journal names who pressed the button, not the user of the runner's container.
 func TestWhoRuns(t *testing.T) {
 	env := map[string]string{"GITLAB_CI": "true", "GITLAB_USER_LOGIN": "jane", "CI_JOB_URL": "https://gitlab.com/g/p/-/jobs/1"}
-	a := &app{getenv: func(name string) string { return env[name] }}
-	if actor, run := a.whoRuns(); actor != "jane" || run != "https://gitlab.com/g/p/-/jobs/1" {
+	if actor, run := setup.WhoRuns(func(name string) string { return env[name] }); actor != "jane" || run != "https://gitlab.com/g/p/-/jobs/1" {
 		t.Errorf("on GitLab: %s, %s", actor, run)
 	}
 }

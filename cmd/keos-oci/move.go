@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -19,46 +14,8 @@ import (
 
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/render"
-	"github.com/stratio/keos-oci/internal/tag"
+	"github.com/stratio/keos-oci/internal/setup"
 )
-
-func (a *app) promoteCmd() *cobra.Command {
-	cmd := a.moveCmd("promote", func(ctx context.Context, svc *release.Service, req release.MoveRequest) (*release.MoveResult, error) {
-		return svc.Promote(ctx, req)
-	})
-	cmd.Use = "promote COMPONENT VERSION"
-	cmd.Short = "Move latest-stable to a published version"
-	cmd.Long = `Verifies the signature of the version against the policy of the channel, records the move in the journal and moves
-the channel. promote
-refuses a version that is older than the channel's: use rollback for that.
-
---from-file reads a file with one "COMPONENT VERSION" per line. All components are read, decided and verified before the first one moves.`
-	cmd.Example = `  keos-oci promote frontend v1.2.3
-  keos-oci promote frontend:v1.2.3 --dry-run
-  keos-oci promote --from-file train.txt --reason "release 42"
-  keos-oci promote frontend v1.2.3 --expect sha256:…   # unless it moved`
-	return cmd
-}
-
-func (a *app) rollbackCmd() *cobra.Command {
-	cmd := a.moveCmd("rollback", func(ctx context.Context, svc *release.Service, req release.MoveRequest) (*release.MoveResult, error) {
-		return svc.Rollback(ctx, req)
-	})
-	cmd.Use = "rollback COMPONENT [VERSION]"
-	cmd.Short = "Move latest-stable back to what it was before, or to a version"
-	cmd.Long = `Without a version, the channel goes back to what the journal says it was before. A second rollback goes one step
-further back. With a
-version, the channel goes to that version. rollback verifies the signature of the target first. publish does not move the channel to the
-left or skipped versions again; promote can.
-
-With a version, an unreadable record, list or log does not stop the rollback. While signing is down, --unrecorded moves the channel
-without a record. The next move records it.`
-	cmd.Example = `  keos-oci rollback frontend --reason "500s since 02:50"
-  keos-oci rollback frontend v1.2.2
-  keos-oci rollback frontend --dry-run
-  keos-oci rollback frontend v1.2.2 --unrecorded   # while signing is down`
-	return cmd
-}
 
 // moveCmd is what promote and rollback share.
 func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, release.MoveRequest) (*release.MoveResult,
@@ -112,8 +69,8 @@ func (a *app) moveCmd(verb string, run func(context.Context, *release.Service, r
 			return err
 		}
 		a.opener().OpenKey(signing.settings())
-		req.Actor, req.RunURL = a.whoRuns()
-		req.Request = requestOf(req.Request, req.RunURL)
+		req.Actor, req.RunURL = setup.WhoRuns(a.getenv)
+		req.Request = setup.RequestOf(req.Request, req.RunURL)
 		svc, names, err := a.serviceFor(cmd.Context(), &signing, itemNames(req.Items)...)
 		if err != nil {
 			return err
@@ -139,55 +96,6 @@ func bindRequest(f *pflag.FlagSet, request *string, wait *time.Duration) {
 	f.DurationVar(wait, "wait-for-move", 0, "how long to wait for an unfinished move of another command, for example 2m")
 }
 
-// requestOf is what names a command: what the user says, else the CI run without its attempt, else something that nobody else says.
-func requestOf(given, runURL string) string {
-	if given == "" {
-		given, _, _ = strings.Cut(runURL, "/attempts/")
-	}
-	return cmp.Or(given, rand.Text())
-}
-
-func (a *app) cancelCmd() *cobra.Command {
-	var req release.MoveRequest
-	var now bool
-	var signing signFlags
-	cmd := &cobra.Command{
-		Use:   "cancel COMPONENT…",
-		Short: "Close moves that were never finished",
-		Long: `A command that was killed may leave an unfinished move in the journal. Run the same command again to complete the move,
-or close it with
-cancel: a signed record says that the move is over. A move that may still be running is closed only with --now.`,
-		Example: `  keos-oci cancel frontend
-  keos-oci cancel frontend --now --reason "the job hangs"`,
-		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: a.completeComponents,
-	}
-	f := cmd.Flags()
-	f.StringVar(&req.Channel, "channel", "", "channel (default the first one that follows versions)")
-	f.StringVar(&req.Reason, "reason", "", "reason; it goes into the journal")
-	f.BoolVar(&now, "now", false, "also close moves that may still be running")
-	f.BoolVar(&req.DryRun, "dry-run", false, "print the plan and stop")
-	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
-	signing.bindMover(f)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req.Actor, req.RunURL = a.whoRuns()
-		req.Request = requestOf("", "")
-		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			req.Items = append(req.Items, release.MoveItem{Component: name})
-		}
-		res, err := svc.Cancel(cmd.Context(), req, now)
-		if err != nil {
-			return err
-		}
-		return a.finish(render.Move{MoveResult: res}, res.Err())
-	}
-	return cmd
-}
-
 func itemNames(items []release.MoveItem) []string {
 	names := make([]string, len(items))
 	for i, item := range items {
@@ -201,140 +109,16 @@ func (a *app) moveItems(verb string, args []string, file string) ([]release.Move
 	switch {
 	case file != "" && len(args) > 0:
 		return nil, fmt.Errorf("%w: either --from-file or arguments", errUsage)
+	case file == "-":
+		return release.ReadMoveItems(a.in, file, verb == "rollback")
 	case file != "":
-		return a.itemsFrom(verb, file)
-	}
-	item, err := moveItem(splitTarget(args))
-	return []release.MoveItem{item}, err
-}
-
-// moveItem reads COMPONENT [VERSION].
-func moveItem(fields []string) (item release.MoveItem, err error) {
-	item.Component = fields[0]
-	if len(fields) == 2 {
-		item.Version, err = tag.ParseVersion(fields[1])
-	}
-	return item, err
-}
-
-func (a *app) itemsFrom(verb, file string) ([]release.MoveItem, error) {
-	in := a.in
-	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		in = f
+		return release.ReadMoveItems(f, file, verb == "rollback")
 	}
-	var items []release.MoveItem
-	line := 0
-	for sc := bufio.NewScanner(in); sc.Scan(); {
-		line++
-		text, _, _ := strings.Cut(sc.Text(), "#")
-		fields := strings.Fields(text)
-		switch {
-		case len(fields) == 0:
-			continue
-		case len(fields) == 2, len(fields) == 1 && verb == "rollback":
-			item, err := moveItem(fields)
-			if err != nil {
-				return nil, fmt.Errorf("%s:%d: %w", file, line, err)
-			}
-			items = append(items, item)
-		default:
-			return nil, fmt.Errorf("%w: %s:%d: want COMPONENT VERSION", errUsage, file, line)
-		}
-	}
-	if len(items) == 0 {
-		return nil, fmt.Errorf("%w: %s names no component", errUsage, file)
-	}
-	return items, nil
-}
-
-// whoRuns is the actor and the run that the journal names: CI's, else the user at this machine.
-func (a *app) whoRuns() (actor, runURL string) {
-	if actor = a.getenv("GITHUB_ACTOR"); actor != "" {
-		if id := a.getenv("GITHUB_RUN_ID"); id != "" {
-			runURL = a.getenv("GITHUB_SERVER_URL") + "/" + a.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + id
-		}
-		return actor, runURL
-	}
-	if a.getenv("GITLAB_CI") == "true" && a.getenv("GITLAB_USER_LOGIN") != "" {
-		return a.getenv("GITLAB_USER_LOGIN"), a.getenv("CI_JOB_URL")
-	}
-	if u, err := user.Current(); err == nil {
-		return u.Username, ""
-	}
-	return "", ""
-}
-
-func (a *app) statusCmd() *cobra.Command {
-	var signing signFlags
-	var exitCode bool
-	cmd := &cobra.Command{
-		Use:   "status [COMPONENT…]",
-		Short: "Show what each channel points to, since when and by whom",
-		Long: `Shows for each component and channel: version, digest, age, who moved it and whether the journal agrees. An unfinished
-move is "pending".
-A move that another tool made is "moved outside". A missing record is a gap in the journal. If something cannot be read or checked, status
-shows ? and exits with 1.`,
-		Example: `  keos-oci status
-  keos-oci status --exit-code   # exits with 3 if somebody should look
-  keos-oci status frontend -o json`,
-		ValidArgsFunction: a.completeComponents,
-	}
-	signing.bindVerifier(cmd.Flags())
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false,
-		"exit with 3 if a channel is moved outside, pending or without a valid signature, or if its journal has invalid records or a gap")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
-		if err != nil {
-			return err
-		}
-		res, err := svc.Status(cmd.Context(), names)
-		if err != nil {
-			return err
-		}
-		failed := res.Err()
-		if exitCode {
-			failed = res.Odd()
-		}
-		return a.finish(render.Status{StatusResult: res}, failed)
-	}
-	return cmd
-}
-
-func (a *app) historyCmd() *cobra.Command {
-	var signing signFlags
-	var channel string
-	var limit int
-	cmd := &cobra.Command{
-		Use:   "history COMPONENT",
-		Short: "Show the journal of a channel: each move, when, by whom and why",
-		Long:  `Shows the newest records of the journal of a channel. Each record is verified. Forged and unreadable records are reported.`,
-		Example: `  keos-oci history frontend
-  keos-oci history frontend --limit 100 -o json`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeComponents,
-	}
-	cmd.Flags().StringVar(&channel, "channel", "", "channel (default the first one that follows versions)")
-	_ = cmd.RegisterFlagCompletionFunc("channel", a.completeChannels)
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many records to read, newest first")
-	signing.bindVerifier(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if limit < 1 {
-			return fmt.Errorf("%w: --limit %d: at least 1", errUsage, limit)
-		}
-		svc, names, err := a.serviceFor(cmd.Context(), &signing, args...)
-		if err != nil {
-			return err
-		}
-		res, err := svc.History(cmd.Context(), names[0], channel, limit)
-		if err != nil {
-			return err
-		}
-		return errors.Join(res.Err(), a.print(render.History{HistoryResult: res}))
-	}
-	return cmd
+	item, err := release.ParseMoveItem(splitTarget(args))
+	return []release.MoveItem{item}, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/render"
+	"github.com/stratio/keos-oci/internal/setup"
 	"github.com/stratio/keos-oci/internal/tag"
 )
 
@@ -72,8 +73,8 @@ Every component must pass "keos-oci check" first. If a run was killed, run it ag
 		if req.Anchor, err = anchor.open(); err != nil {
 			return err
 		}
-		req.Actor, req.RunURL = a.whoRuns()
-		req.Request = requestOf(req.Request, req.RunURL)
+		req.Actor, req.RunURL = setup.WhoRuns(a.getenv)
+		req.Request = setup.RequestOf(req.Request, req.RunURL)
 		svc, err := a.opened(a.opener().Publish(cmd.Context(), want, &req, signing.settings()))
 		if err != nil {
 			return err
