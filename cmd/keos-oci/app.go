@@ -9,13 +9,12 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stratio/keos-oci/internal/git"
+	"github.com/stratio/keos-oci/internal/process"
 	"github.com/stratio/keos-oci/internal/sign"
 	"github.com/stratio/keos-oci/internal/terminal"
 )
@@ -34,15 +33,9 @@ type app struct {
 	unnamed  bool      // the command asks no registry, and need not know one
 	rekor    *sign.Log // that audit searches; nil where none is named
 	progress *terminal.Progress
-	critical critical        // what a signal does not cut
-	paged    bool            // a long text of the command is shown by the pager
-	paging   atomic.Bool     // the pager has the terminal
-	ended    <-chan struct{} // is closed when the command ends early
-	cause    func() error    // why the command ends early, nil when it does not
-	late     func(error)     // is called when --timeout is over; may be nil
-	ending   sync.Mutex
-	cleanup  []func()
-	top      string // of the checkout that was opened last
+	paged    bool        // a long text of the command is shown by the pager
+	top      string      // of the checkout that was opened last
+	process  process.Run // how the command ends
 }
 
 type globalFlags struct {
@@ -57,17 +50,28 @@ type globalFlags struct {
 	color                                   string
 }
 
+// supervise runs one command line until it ends or a signal ends it, and gives the exit code.
+func (a *app) supervise(args []string, signals <-chan os.Signal) int {
+	code, why := a.process.Supervise(func(ctx context.Context) int { return a.run(ctx, args) }, signals)
+	if why != nil {
+		a.closeProgress()
+		a.say(why)
+		return exitFailed
+	}
+	return code
+}
+
 // run executes one command line and gives the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	defer a.end()
-	a.cause, a.ended = func() error { return context.Cause(ctx) }, ctx.Done()
+	defer a.process.End()
+	a.process.Begin(ctx)
 	cmd := a.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
 	if err != nil && !a.started {
 		err = commandError(cmd, err)
 	}
-	defer a.critical.enter()() // what is left is to say how it ended
+	defer a.process.Critical()() // what is left is to say how it ended
 	a.closeProgress()
 	if err == nil {
 		return exitDone
@@ -156,7 +160,7 @@ func (a *app) begin(cmd *cobra.Command) error {
 	}
 	a.global.plainHTTPAsked = cmd.Flags().Changed("plain-http")
 	if a.global.timeout > 0 {
-		cmd.SetContext(a.limit(cmd.Context()))
+		cmd.SetContext(a.process.Limit(cmd.Context(), a.global.timeout))
 	}
 	if err := a.openProgress(); err != nil {
 		return err

@@ -151,7 +151,7 @@ func (a *app) completeChannels(cmd *cobra.Command, _ []string, _ string) ([]stri
 
 // completeClusters offers the clusters of the fleet that the checkout is.
 func (a *app) completeClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	fleet, err := migrate.OpenFleet(cmd.Context(), a.global.directory, a.atEnd)
+	fleet, err := migrate.OpenFleet(cmd.Context(), a.global.directory, a.process.AtEnd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -21,8 +21,8 @@ func (a *app) interactive() bool { return terminal.IsTerminal(a.in) && terminal.
 // secret asks for a line that the terminal does not show. Nothing else is shown meanwhile.
 func (a *app) secret(prompt string) ([]byte, error) {
 	defer a.progress.Pause()()
-	a.atEnd(terminal.Keep(a.in)) // a signal may end the command while the terminal does not show what is typed
-	return terminal.Secret(a.in, a.err, prompt, a.ended, a.cause)
+	a.process.AtEnd(terminal.Keep(a.in)) // a signal may end the command while the terminal does not show what is typed
+	return terminal.Secret(a.in, a.err, prompt, a.process.Ended(), a.process.Cause)
 }
 
 // errDeclined is the answer no to a question of ours.
@@ -91,12 +91,5 @@ func (a *app) browse(pager *terminal.Pager, r render.Result) error {
 	if err := a.format(&text, r); err != nil {
 		return err
 	}
-	return pager.Show(text.String(), a.pagerRuns)
-}
-
-// pagerRuns leaves the terminal and Ctrl-C to the pager.
-func (a *app) pagerRuns(end func()) (ended func()) {
-	a.paging.Store(true)
-	a.atEnd(end)
-	return func() { a.paging.Store(false) }
+	return pager.Show(text.String(), a.process.Page)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stratio/keos-oci/internal/fileset"
 	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/migrate"
+	"github.com/stratio/keos-oci/internal/process"
 	"github.com/stratio/keos-oci/internal/release"
 	"github.com/stratio/keos-oci/internal/render"
 	"github.com/stratio/keos-oci/internal/scaffold"
@@ -30,8 +31,8 @@ var errUsage = exit.ErrUsage
 
 // faults is the table of all errors: those of the verbs, and those that only commands know.
 func faults() exit.Table {
-	var over overtime
-	var by interruption
+	var over process.Overtime
+	var by process.Interruption
 	return slices.Concat(exit.Table{
 		{Is: func(err error) bool { return errors.As(err, &over) },
 			Hint: "give it more time with --timeout; running the same command again completes what is missing"},
@@ -102,13 +103,26 @@ func (a *app) explain(err error) {
 	a.say(errs...)
 }
 
+// interrupted puts one short error in the place of all that say only where the signal met the command.
+func (a *app) interrupted(errs []error) []error {
+	var by process.Interruption
+	cause := a.process.Cause()
+	if !errors.As(cause, &by) {
+		return errs
+	}
+	left := slices.DeleteFunc(slices.Clone(errs), func(err error) bool {
+		return a.known(err).Code == "canceled" && !release.InDoubt(err) && strings.HasSuffix(err.Error(), cause.Error())
+	})
+	if len(left) < len(errs) {
+		left = append(left, cause)
+	}
+	return left
+}
+
 // early is the signal or the --timeout that ended the command, nil where that is not why it failed, or is said already.
 func (a *app) early(err error) error {
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	if !ended || a.cause == nil {
-		return nil
-	}
-	if cause := a.cause(); cause != nil && !strings.Contains(err.Error(), cause.Error()) {
+	if cause := a.process.Cause(); ended && cause != nil && !strings.Contains(err.Error(), cause.Error()) {
 		return cause
 	}
 	return nil

@@ -58,7 +58,7 @@ func bindContexts(f *pflag.FlagSet, c *migrate.Contexts) {
 
 // migration adds to the options of a phase what the arguments, the global flags and those of signing say.
 func (a *app) migration(o *migrate.Options, signing *signFlags, clusters []string) {
-	o.Clusters, o.AtEnd = clusters, a.atEnd
+	o.Clusters, o.AtEnd = clusters, a.process.AtEnd
 	o.Flux.Directory, o.Flux.OneWorkspace = a.global.directory, a.global.registry != "" || a.global.config != ""
 	o.Flux.Key, o.Flux.Asked = signing.Key, signing.Expected
 	o.Open = func(ctx context.Context, dir string) (migrate.Checkout, error) {

@@ -42,7 +42,7 @@ Port 0 selects a free port.`,
 				return err
 			}
 			fmt.Fprintln(a.out, l.Addr())
-			defer a.critical.enter()() // requests under way are answered
+			defer a.process.Critical()() // requests under way are answered
 			return embedded.Serve(cmd.Context(), l, dir)
 		},
 	}

@@ -50,12 +50,19 @@ func (a *app) opener() *setup.Opener {
 		Directory: g.directory, Config: g.config, Registry: g.registry, RegistryCA: g.registryCA, Unnamed: a.unnamed,
 		Concurrency: g.concurrency, RegistryTimeout: g.registryTimeout, SigstoreTimeout: g.sigstoreTimeout,
 		UserAgent: "keos-oci/" + version(), Interactive: a.interactive(), LoginOutput: a.progress, NewKey: a.newKey, Getenv: a.getenv, Now: a.now,
-		Log: slog.New(a.progress), Finishing: a.finishing, AtEnd: a.atEnd,
+		Log: slog.New(a.progress), Finishing: a.finishing, AtEnd: a.process.AtEnd,
 	}
 	if g.plainHTTPAsked {
 		o.PlainHTTP = &g.plainHTTP
 	}
 	return o
+}
+
+// finishing is for a part of a move that is finished in spite of a signal. It warns when a signal comes.
+func (a *app) finishing(ctx context.Context) (end func()) {
+	return a.process.Finishing(ctx, func() {
+		slog.New(a.progress).Warn("the move that was begun is being finished, which takes 15 s at most; Ctrl-C ends at once")
+	})
 }
 
 // newKey is a private key that is opened when it is needed. Tests that run many commands open theirs once.
