@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -87,48 +84,18 @@ func (f *anchorFlag) bind(flags *pflag.FlagSet) {
 		"file with the newest record of each channel, kept outside the registry; a journal without that record was cut off")
 }
 
-// open reads the file. Without the flag the anchor is nil; a file that is not there yet is empty.
-func (f *anchorFlag) open() (*journal.Anchor, error) {
-	if f.file == "" {
-		return nil, nil //nolint:nilnil // no flag, no anchor
+// open reads the file. Without the flag the anchor is nil.
+func (f *anchorFlag) open() (_ *journal.Anchor, err error) {
+	if f.file != "" {
+		f.anchor, err = journal.OpenAnchor(f.file)
 	}
-	raw, err := os.ReadFile(f.file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		f.anchor = new(journal.Anchor)
-		return f.anchor, nil
-	case err != nil:
-		return nil, err
-	}
-	if f.anchor, err = journal.ParseAnchor(raw); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.file, err)
-	}
-	return f.anchor, nil
+	return f.anchor, err
 }
 
-// save writes the file anew, whole or not at all, if heads were put in.
-func (f *anchorFlag) save(always bool) (err error) {
+// save writes the file anew if records were put in.
+func (f *anchorFlag) save(always bool) error {
 	if f.anchor == nil || !always && !f.anchor.Changed() {
 		return nil
 	}
-	raw, err := f.anchor.File()
-	if err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(filepath.Dir(f.file), ".anchor-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp.Name()))
-		}
-	}()
-	if _, err = temp.Write(raw); err != nil {
-		return errors.Join(err, temp.Close())
-	}
-	if err = errors.Join(temp.Chmod(0o644), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), f.file)
+	return f.anchor.Save(f.file)
 }

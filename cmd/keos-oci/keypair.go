@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -63,34 +61,8 @@ only the job that publishes can read it.`,
 	return cmd
 }
 
-// generateKeyPair makes the two files. It looks first whether they can be made, and asks for the password then.
+// generateKeyPair makes the two files.
 func (a *app) generateKeyPair(prefix string) (*render.KeyPair, error) {
 	made := &render.KeyPair{PrivateKey: prefix + ".key", PublicKey: prefix + ".pub"}
-	for _, file := range []string{made.PrivateKey, made.PublicKey} {
-		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s is there already: choose another name with --output-key-prefix", file)
-		}
-	}
-	password, err := a.newPassword()
-	if err != nil {
-		return nil, err
-	}
-	private, public, err := sign.GenerateKey(password)
-	if err != nil {
-		return nil, err
-	}
-	if err := writeNew(made.PrivateKey, private, 0o600); err != nil {
-		return nil, err
-	}
-	return made, writeNew(made.PublicKey, public, 0o644)
-}
-
-func writeNew(file string, data []byte, mode os.FileMode) (err error) {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.Write(data)
-	return err
+	return made, sign.WriteKeyPair(made.PrivateKey, made.PublicKey, a.newPassword)
 }
