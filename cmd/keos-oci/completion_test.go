@@ -92,7 +92,8 @@ func TestCompletionScripts(t *testing.T) {
 	s := newSandbox(t)
 	dir := t.TempDir()
 	s.must("docs", "--format", "completions", dir)
-	for shell, file := range map[string]string{"bash": "keos-oci.bash", "zsh": "_keos-oci", "fish": "keos-oci.fish", "powershell": "keos-oci.ps1"} {
+	for shell, file := range map[string]string{"bash": "keos-oci.bash", "zsh": "_keos-oci", "fish": "keos-oci.fish",
+		"powershell": "keos-oci.ps1"} {
 		raw, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil || s.must("completion", shell).stdout != string(raw) || !strings.Contains(string(raw), "__complete") {
 			t.Errorf("%s: %v\n%.300s", shell, err, raw)

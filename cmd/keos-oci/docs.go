@@ -26,7 +26,8 @@ func (a *app) docsCmd() *cobra.Command {
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root, dir := cmd.Root(), args[0]
-			write, known := map[string]func(*cobra.Command, string) error{"markdown": writePages, "man": writeMan, "completions": writeCompletions}[format]
+			write, known := map[string]func(*cobra.Command, string) error{"markdown": writePages, "man": writeMan,
+				"completions": writeCompletions}[format]
 			if !known {
 				return fmt.Errorf("%w: --format %s is unknown; use markdown, man or completions", errUsage, format)
 			}

@@ -15,7 +15,8 @@ func TestDoctorKeyless(t *testing.T) {
 	s.must(append([]string{"publish", "--ref", "refs/heads/main"}, st.flags()...)...)
 	s.registry.Reset()
 	r := s.run(append([]string{"doctor"}, st.flags()...)...)
-	for _, want := range []string{"Fulcio: " + st.env["SIGSTORE_FULCIO_URL"] + " answers", "Rekor: " + st.env["SIGSTORE_REKOR_URL"] + " answers",
+	for _, want := range []string{"Fulcio: " + st.env["SIGSTORE_FULCIO_URL"] + " answers", "Rekor: " + st.env["SIGSTORE_REKOR_URL"] +
+		" answers",
 		"OIDC: from GitHub Actions", ": loaded", "identity: https://github.com/org/apps/.github/workflows/publish.yaml@refs/heads/main",
 		"frontend latest, frontend latest-stable: may move it", "frontend latest: clusters accept what it points to"} {
 		if !strings.Contains(r.stdout, want) {

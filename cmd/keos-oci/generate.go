@@ -40,7 +40,8 @@ func bindAccess(f *pflag.FlagSet, r *flux.Request, signing *signFlags) {
 	f.StringVar(&r.Trust.Key, "key-secret", "", "Secret in flux-system with the public key, if artifacts are signed with a key pair")
 	f.StringVar(&r.Trust.Root, "trusted-root-secret", "", "Secret in flux-system with the trusted_root.json of your own Sigstore")
 	signing.bindPolicy(f)
-	f.StringVar(&signing.Key, "key", "", "artifacts are signed with this key pair; clusters read the public key from the Secret of --key-secret")
+	f.StringVar(&signing.Key, "key", "",
+		"artifacts are signed with this key pair; clusters read the public key from the Secret of --key-secret")
 	putUnder(f, headingRegistry, "cluster-registry", "pull-secret", "service-account", "provider", "cert-secret", "insecure")
 	putUnder(f, headingSigning, "key-secret", "trusted-root-secret", "key")
 }

@@ -50,7 +50,8 @@ func bindCluster(cmd *cobra.Command, r *flux.ClusterRequest, signing *signFlags)
 	bindTenantsFolder(f, &c.TenantsFolder)
 	f.StringVar(&c.DisplayName, "cluster-name", "", "CLUSTER_NAME in the settings of the cluster (default NAME)")
 	f.StringArrayVar(&r.Settings, "set", nil, "KEY=VALUE: adds a setting to flux-runtime-info; components use it as ${KEY}")
-	f.StringArrayVar(&r.Pins, "pin", nil, "COMPONENT=PIN: pin a component of --workspace; needs ResourceSets that were generated with --cluster-pins")
+	f.StringArrayVar(&r.Pins, "pin", nil,
+		"COMPONENT=PIN: pin a component of --workspace; needs ResourceSets that were generated with --cluster-pins")
 	f.StringVar(&r.FleetPin, "pin-fleet", "", "pin the fleet to a version or a digest")
 	f.StringVar(&c.Workflow, "signer-workflow", "",
 		"regular expression for the workflow that signs components, without .yaml (default any)")

@@ -91,7 +91,8 @@ func TestHelpFits(t *testing.T) {
 // TestHelpFlags: everyday flags come first, the others are under their headings, and global flags are folded.
 func TestHelpFlags(t *testing.T) {
 	help := helpOf(t, "keos-oci promote")
-	order := []string{"\nFlags:", "--channel", "--dry-run", "--key", "--reason", "\nJournal flags:", "--anchor", "--request", "\nSigning and Sigstore flags:",
+	order := []string{"\nFlags:", "--channel", "--dry-run", "--key", "--reason", "\nJournal flags:", "--anchor", "--request",
+		"\nSigning and Sigstore flags:",
 		"--certificate-identity", "--fulcio-url", "--tuf-root", "\nGlobal flags:", "--directory", "--output", "\nMore global flags: keos-oci help flags"}
 	inOrder(t, help, order...)
 	if strings.Contains(help, "--log-format") {

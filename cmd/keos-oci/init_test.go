@@ -129,7 +129,8 @@ func TestInit_gitlabScripts(t *testing.T) {
 // TestWhoRuns: the journal names who pressed the button, not the user of the runner's container.
 func TestWhoRuns(t *testing.T) {
 	env := map[string]string{"GITLAB_CI": "true", "GITLAB_USER_LOGIN": "jane", "CI_JOB_URL": "https://gitlab.com/g/p/-/jobs/1"}
-	if actor, run := setup.WhoRuns(func(name string) string { return env[name] }); actor != "jane" || run != "https://gitlab.com/g/p/-/jobs/1" {
+	if actor, run := setup.WhoRuns(func(name string) string { return env[name] }); actor != "jane" ||
+		run != "https://gitlab.com/g/p/-/jobs/1" {
 		t.Errorf("on GitLab: %s, %s", actor, run)
 	}
 }

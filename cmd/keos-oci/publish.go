@@ -45,7 +45,8 @@ Every component must pass "keos-oci check" first. If a run was killed, run it ag
 	f := cmd.Flags()
 	f.StringVar(&ref, "ref", "",
 		"Git reference to publish: a Git tag, or HEAD as this branch (default GITHUB_REF, else the checked-out branch)")
-	f.StringVar(&want.Commit, "commit", "", "publish this commit of the branch instead of the checked-out files; with --version, this commit gets the version")
+	f.StringVar(&want.Commit, "commit", "",
+		"publish this commit of the branch instead of the checked-out files; with --version, this commit gets the version")
 	f.StringVar(&version, "version", "", "publish the given components under this version, as their Git tag would")
 	f.StringVar(&req.Since, "changed-since", "",
 		"publish only components with files that changed since this Git revision; the others need no request")

@@ -24,7 +24,8 @@ func (s *signFlags) bindSigner(f *pflag.FlagSet) {
 	s.bindTrust(f)
 	defer under(f, headingSigning)()
 	f.StringVar(&s.Services.FulcioURL, "fulcio-url", "", "certificate authority (Fulcio) of your own Sigstore")
-	f.StringVar(&s.Services.RekorURL, "rekor-url", "", "transparency log (Rekor) of your own Sigstore; with --key, signatures are logged there")
+	f.StringVar(&s.Services.RekorURL, "rekor-url", "",
+		"transparency log (Rekor) of your own Sigstore; with --key, signatures are logged there")
 	f.StringVar(&s.Services.SigningConfig, "signing-config", "", "signing_config.json with the addresses of the services")
 	f.StringVar(&s.IdentityToken, "identity-token", "",
 		"file with the OIDC identity token (default GitHub Actions, SIGSTORE_ID_TOKEN or the browser)")

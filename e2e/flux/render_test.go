@@ -62,8 +62,8 @@ func renderCases(t *testing.T, folder string) map[string]string {
 	return cases
 }
 
-// operatorBuilds gives what the operator prints for a file with a ResourceSet and the providers of its inputs. What it refuses, and what has
-// no objects, is a comment.
+// operatorBuilds gives what the operator prints for a file with a ResourceSet and the providers of its inputs. What it
+// refuses, and what has no objects, is a comment.
 func operatorBuilds(t *testing.T, cli, text string) []byte {
 	t.Helper()
 	set, providers, _ := strings.Cut(text, "\n---\n")

@@ -87,7 +87,8 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	infra.Health = []Health{check}
-	files, err := Pairs{Components: []Followed{infra, layer("system", "infra"), layer("apps", "system"), layer("3rd", "system")}, Channel: "latest",
+	files, err := Pairs{Components: []Followed{infra, layer("system", "infra"), layer("apps", "system"), layer("3rd", "system")},
+		Channel:     "latest",
 		Environment: "production"}.Files()
 	if err != nil {
 		t.Fatal(err)

@@ -160,7 +160,8 @@ func TestLoginMayNotPush(t *testing.T) {
 
 		dockerConfig(t, "other.test", "reader", "secret")
 		var advice *AdviceError
-		if err := openWith(t, HTTP, nil, front.Host()).PushBlob(t.Context(), desc, data); !errors.Is(err, ErrUnauthorized) || errors.As(err, &advice) {
+		if err := openWith(t, HTTP, nil, front.Host()).PushBlob(t.Context(), desc, data); !errors.Is(err, ErrUnauthorized) ||
+			errors.As(err, &advice) {
 			t.Error("no login:", err)
 		}
 	}

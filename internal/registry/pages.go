@@ -78,7 +78,8 @@ func (t *pages) page(req *http.Request) error {
 	if !strings.EqualFold(asked.URL.Host, req.URL.Host) {
 		redirected = "redirected to " + req.URL.Host + " and "
 	}
-	return &PageError{fmt.Sprintf("%s %sanswered with an HTML page (a login page?) instead of the registry API", t.part.who(asked), redirected)}
+	return &PageError{fmt.Sprintf("%s %sanswered with an HTML page (a login page?) instead of the registry API", t.part.who(asked),
+		redirected)}
 }
 
 // absent looks closer at a 404 that is not in a registry's form. Registries write an error in JSON, but not in the answer to HEAD, where
@@ -132,7 +133,8 @@ func getOf(req *http.Request, path string) *http.Request {
 	return again
 }
 
-// hasContent reports whether an answer is read. Answers to writes are not read, and Quay calls them HTML. Blobs are checked by their digest.
+// hasContent reports whether an answer is read. Answers to writes are not read, and Quay calls them HTML. Blobs are checked
+// by their digest.
 func hasContent(req *http.Request) bool {
 	if !isRegistry(req) {
 		return true

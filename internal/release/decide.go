@@ -119,8 +119,8 @@ func (m *move) stepTo(v tag.View, t tag.Target) (tag.Step, error) {
 	}
 }
 
-// stays is the answer where nothing is to be done. Who asks for a version that the gate refuses gets that error: clusters refuse the version
-// as well.
+// stays is the answer where nothing is to be done. Who asks for a version that the gate refuses gets that error: clusters
+// refuse the version as well.
 func (m *move) stays(err error, v judged) error {
 	if err == nil && m.action != tag.ActionPublish && trust.IsRefusal(v.err) {
 		return v.err

@@ -29,8 +29,8 @@ type FoundLayout struct {
 	Config string `json:"config,omitempty"`
 }
 
-// Init proposes what the checkout of the options needs, compares it with the files that are there, and writes it if the request says so. The
-// result is nil where there is nothing to propose.
+// Init proposes what the checkout of the options needs, compares it with the files that are there, and writes it if the
+// request says so. The result is nil where there is nothing to propose.
 func Init(options component.Options, req Request) (*Result, error) {
 	if err := req.resolveAction(); err != nil {
 		return nil, err

@@ -32,7 +32,8 @@ func TestSchemaLine(t *testing.T) {
 				t.Fatal(err)
 			}
 			config := string(proposal.Chosen().Config)
-			if first, _, _ := strings.Cut(config, "\n"); strings.HasPrefix(first, schemaPrefix) && first != tt.want || !strings.HasPrefix(config, tt.want) {
+			if first, _, _ := strings.Cut(config, "\n"); strings.HasPrefix(first, schemaPrefix) && first != tt.want ||
+				!strings.HasPrefix(config, tt.want) {
 				t.Errorf("the config begins with %s, want %s", first, tt.want)
 			}
 			o.ConfigFile, o.Config = "", []byte(config)

@@ -189,7 +189,8 @@ func (s *Signing) publicHalf() (string, error) {
 		return public, nil
 	}
 	if s.configured {
-		return "", fmt.Errorf("%w: signing.key is a private key, and there is no %s beside it: verify with --key and the public one", exit.ErrUsage,
+		return "", fmt.Errorf("%w: signing.key is a private key, and there is no %s beside it: verify with --key and the public one",
+			exit.ErrUsage,
 			filepath.Base(public))
 	}
 	return "", fmt.Errorf("%w: %s is a private key; verify with the public one", exit.ErrUsage, s.Key)

@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// WriteKeyPair makes a key pair and writes both files or none. It looks first whether the files can be made, and asks for the password then.
+// WriteKeyPair makes a key pair and writes both files or none. It looks first whether the files can be made, and asks for
+// the password then.
 func WriteKeyPair(privateFile, publicFile string, password func() ([]byte, error)) error {
 	for _, file := range []string{privateFile, publicFile} {
 		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {

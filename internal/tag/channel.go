@@ -75,8 +75,9 @@ func (v View) Promote(t Target) (Step, error) {
 }
 
 // Publish decides the move that follows the publication of a version: what Promote would refuse is no error here, since
-// publishing is done. Publish never moves the channel to an older version, completes no move of another command, and does not return to a version that a
-// rollback left or passed over. It moves nothing while the newest record is in doubt: the error says why.
+// publishing is done. Publish never moves the channel to an older version, completes no move of another command, and does
+// not return to a version that a rollback left or passed over. It moves nothing while the newest record is in doubt: the
+// error says why.
 func (v View) Publish(t Target) (Step, error) {
 	if err := v.forward(t); err != nil {
 		return Step{Note: fmt.Sprintf("%s stays where it is: %v", v.Name, err)}, nil

@@ -114,7 +114,8 @@ func (j Journal) Findings() []string {
 	var list []string
 	followers := map[digest.Digest][]string{}
 	for i, e := range j.Entries {
-		if e.counts() && e.Previous != "" && j.closed(i) == "" && !j.ignored(e.Tag) { // a writer that withdrew its move leaves a fork, and nothing is lost
+		if e.counts() && e.Previous != "" && j.closed(i) == "" &&
+			!j.ignored(e.Tag) { // a writer that withdrew its move leaves a fork, and nothing is lost
 			followers[e.Previous] = append(followers[e.Previous], e.Tag)
 		}
 	}

@@ -153,8 +153,8 @@ func (j Journal) Agreement() (Agreement, Entry) {
 	return Unrecorded, Entry{}
 }
 
-// Unfinished are the moves that were begun, and of which nothing says how they ended, newest first. Of the first release's records, which say
-// nothing, it is only the one that waits.
+// Unfinished are the moves that were begun, and of which nothing says how they ended, newest first. Of the first release's
+// records, which say nothing, it is only the one that waits.
 func (j Journal) Unfinished() []Entry {
 	var list []Entry
 	for i, e := range j.Entries {
@@ -215,8 +215,9 @@ func (j Journal) Moved(version string, d digest.Digest) bool {
 	return false
 }
 
-// History is where the channel was, newest first, beginning with where its records say that it is. A rollback takes away what it undid: after
-// v1, v2, v3 and a rollback to v2, the channel was at v1 before. So does whoever put it back by other means.
+// History is where the channel was, newest first, beginning with where its records say that it is. A rollback takes away
+// what it undid: after v1, v2, v3 and a rollback to v2, the channel was at v1 before. So does whoever put it back by other
+// means.
 func (j Journal) History() []Target {
 	var past []Target
 	for i := len(j.Entries) - 1; i >= 0; i-- {
@@ -255,8 +256,8 @@ func higher(a, b string) bool {
 	return err == nil && va.GreaterThan(vb)
 }
 
-// SkippedVersions are the versions that rollbacks left or passed over, and that nobody promoted since. Each record repeats those of the one before
-// it. Of the first release's records, it is what their rollbacks left.
+// SkippedVersions are the versions that rollbacks left or passed over, and that nobody promoted since. Each record repeats
+// those of the one before it. Of the first release's records, it is what their rollbacks left.
 func (j Journal) SkippedVersions() []Target {
 	var off []Target
 	done := map[digest.Digest]bool{} // what a later move went to

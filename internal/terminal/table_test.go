@@ -11,7 +11,8 @@ func tabled(t *testing.T, width int, colour bool) string {
 	t.Helper()
 	var out bytes.Buffer
 	p := &Page{W: &out, Width: width, Colour: colour}
-	columns := []Column{{Head: "COMPONENT"}, {Head: "STATUS"}, {Head: "DIGEST", Drop: 3}, {Head: "REPOSITORY", Drop: 2}, {Head: "TAGS", Cut: true}}
+	columns := []Column{{Head: "COMPONENT"}, {Head: "STATUS"}, {Head: "DIGEST", Drop: 3}, {Head: "REPOSITORY", Drop: 2},
+		{Head: "TAGS", Cut: true}}
 	p.Table(columns, []Row{
 		{"frontend", p.Paint(Green, "published"), "sha256:0123456789ab", "ghcr.io/stratio/fleet/frontend", "latest main-01234567"},
 		{"日本", p.Paint(Red, "failed"), "-", "ghcr.io/stratio/fleet/\x1b[31m", ""},
