@@ -103,7 +103,7 @@ func (a *app) tagsOf(cmd *cobra.Command, name string) *release.ListResult {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
 	if svc := a.completing(cmd); svc != nil {
-		if list, err := svc.List(ctx, name); err == nil {
+		if list, err := svc.List(ctx, release.ListRequest{Component: name}); err == nil {
 			list.Tags = slices.DeleteFunc(list.Tags, func(t string) bool { return !tag.Legal(t) }) // a shell takes what it is offered
 			return list
 		}

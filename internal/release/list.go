@@ -12,6 +12,12 @@ import (
 	"github.com/stratio/keos-oci/internal/trust"
 )
 
+// ListRequest asks for the tags of one component.
+type ListRequest struct {
+	Component string
+	Limit     int // how many versions; 0 is all
+}
+
 // ListResult is the tags of a component: versions, newest first by semver precedence, and the rest, such as channels and
 // commits, by name. Tags that registries without the referrers API keep signatures under are left out.
 type ListResult struct {
@@ -19,11 +25,12 @@ type ListResult struct {
 	Repository string   `json:"repository"`
 	Versions   []string `json:"versions"`
 	Tags       []string `json:"tags"`
+	More       bool     `json:"more,omitempty"` // older versions exist
 }
 
 // List reads the tags of one component; a component that was never published has none.
-func (s *Service) List(ctx context.Context, name string) (*ListResult, error) {
-	c, err := s.Workspace.Components.Find(name)
+func (s *Service) List(ctx context.Context, req ListRequest) (*ListResult, error) {
+	c, err := s.Workspace.Components.Find(req.Component)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +38,11 @@ func (s *Service) List(ctx context.Context, name string) (*ListResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ListResult{Name: c.Name, Repository: c.Repository.String(), Versions: list.versions, Tags: list.others}, nil
+	res := &ListResult{Name: c.Name, Repository: c.Repository.String(), Versions: list.versions, Tags: list.others}
+	if req.Limit > 0 && len(res.Versions) > req.Limit {
+		res.Versions, res.More = res.Versions[:req.Limit], true
+	}
+	return res, nil
 }
 
 // tagList is a repository's tags without those of signatures: versions, newest first, and the others by name.
