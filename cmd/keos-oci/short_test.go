@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -17,7 +19,9 @@ const (
 // TestFilesAreShort: a Go file has at most maxFileLines lines, and no line is added that is longer than maxColumns. A tab is one column.
 func TestFilesAreShort(t *testing.T) {
 	var long []string
-	for file, text := range prose(t) {
+	texts := prose(t)
+	for _, file := range slices.Sorted(maps.Keys(texts)) {
+		text := texts[file]
 		if !strings.HasSuffix(file, ".go") {
 			continue
 		}
@@ -31,7 +35,7 @@ func TestFilesAreShort(t *testing.T) {
 		}
 	}
 	if len(long) > maxLongLines {
-		t.Errorf("%d lines have more than %d columns, at most %d are allowed: wrap yours\n%s",
+		t.Errorf("%d lines have more than %d columns, at most %d are allowed: wrap those that you added, see git diff\n%s",
 			len(long), maxColumns, maxLongLines, strings.Join(long, "\n"))
 	}
 }

@@ -17,7 +17,7 @@ const (
 	Note    Severity = "note"
 )
 
-// The rules.
+// The rules. A new one needs a case in describe (sarif.go) and a place in docs/guides/troubleshooting.md.
 const (
 	RuleBuild       = "build"
 	RuleEqual       = "equal"

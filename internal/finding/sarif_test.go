@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -132,8 +133,15 @@ func TestSARIFFingerprints(t *testing.T) {
 	}
 }
 
-// TestRulesAreDescribed: a code host shows what a rule is about, whatever rules there are.
+// TestRulesAreDescribed: a code host shows what a rule is about, whatever rules there are, and the guide has the rule.
 func TestRulesAreDescribed(t *testing.T) {
+	const guide = "docs/guides/troubleshooting.md"
+	text, err := os.ReadFile(filepath.Join("../..", guide))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## The gate")
+	section, _, _ = strings.Cut(section, "\n## ")
 	file, err := parser.ParseFile(token.NewFileSet(), "finding.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +155,11 @@ func TestRulesAreDescribed(t *testing.T) {
 		rules++
 		name, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
 		if about, help := describe(name); err != nil || about == name || help == "" {
-			t.Errorf("%s is not described: %q, %q", spec.Names[0].Name, about, help)
+			t.Errorf("%s is not described: add a case to describe in sarif.go: %q, %q", spec.Names[0].Name, about, help)
+		}
+		if !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("%s: the section \"The gate\" of %s does not explain the rule: add a row to its table, or a warning to the list below",
+				name, guide)
 		}
 		return true
 	})
