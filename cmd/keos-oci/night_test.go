@@ -80,7 +80,7 @@ func TestNoCheckout(t *testing.T) {
 		{[]string{"rollback", "frontend", "--key", key}, "v1.1.0"},
 		{[]string{"rollback", full, "v1.0.0", "--key", key}, "moved"},
 		{[]string{"promote", full, "v1.2.0", "--key", key}, "moved"},
-		{[]string{"cancel", "frontend", "--key", key}, "no move of latest-stable was begun"},
+		{[]string{"cancel", "frontend", "--key", key}, "latest-stable has no unfinished move"},
 	} {
 		if r := away.run(c.args...); r.code != 0 || !strings.Contains(r.stdout, c.want) {
 			t.Errorf("%v: want %q: %v", c.args, c.want, r)
