@@ -42,7 +42,7 @@ func TestAnswersOfNoHelp(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	host := strings.TrimPrefix(server.URL, "https://")
 	_, err := open(t, host, "a").Resolve(t.Context(), "v1")
-	if !errors.Is(err, ErrSpeaksTLS) || !strings.Contains(err.Error(), host+" speaks TLS") {
+	if !errors.Is(err, ErrSpeaksTLS) || !strings.Contains(err.Error(), host+" uses TLS") {
 		t.Error(err)
 	}
 	nginx := answering(t, func(w http.ResponseWriter, _ *http.Request) {
