@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	"oras.land/oras-go/v2/errdef"
@@ -142,12 +143,17 @@ func isURLError(err error) bool {
 	return errors.As(err, &ue)
 }
 
-// redact drops the query of URLs in an error: upload sessions and redirects to storage carry their authority there.
+// redact drops the query of URLs in an error: upload sessions and redirects to storage carry their authority there. The error itself stays
+// as it is: requests that wait for one token share it.
 func redact(err error) error {
 	var resp *errcode.ErrorResponse
 	if errors.As(err, &resp) && resp.URL != nil {
-		resp.URL = withoutQuery(resp.URL)
-		return err
+		clean := *resp
+		clean.URL = withoutQuery(resp.URL)
+		if *clean.URL == *resp.URL {
+			return err
+		}
+		return &redacted{strings.ReplaceAll(err.Error(), resp.Error(), clean.Error()), &clean, err}
 	}
 	var ue *url.Error
 	if errors.As(err, &ue) {
@@ -157,6 +163,18 @@ func redact(err error) error {
 	}
 	return err
 }
+
+// redacted is an error whose text has no query of a URL.
+type redacted struct {
+	text  string
+	clean *errcode.ErrorResponse
+	err   error
+}
+
+func (r *redacted) Error() string { return r.text }
+
+// Unwrap makes errors.As find the answer without the query first, and errors.Is what the error is.
+func (r *redacted) Unwrap() []error { return []error{r.clean, r.err} }
 
 func withoutQuery(u *url.URL) *url.URL {
 	clean := *u
