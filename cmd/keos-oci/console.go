@@ -25,6 +25,12 @@ func (a *app) secret(prompt string) ([]byte, error) {
 	return terminal.Secret(a.in, a.err, prompt, a.process.Ended(), a.process.Cause)
 }
 
+// line asks for a line that the terminal shows. Nothing else is shown meanwhile.
+func (a *app) line(ctx context.Context, prompt string) (string, error) {
+	defer a.progress.Pause()()
+	return terminal.Line(ctx, a.in, a.err, prompt)
+}
+
 // errDeclined is the answer no to a question of ours.
 var errDeclined = errors.New("not confirmed; nothing was changed. To move without the question: --yes")
 

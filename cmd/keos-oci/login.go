@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -33,7 +33,7 @@ asks for the password at the terminal, or reads it from stdin.`,
 		if err != nil {
 			return err
 		}
-		user, password, err := a.credentials(host, user, fromStdin)
+		user, password, err := a.credentials(cmd.Context(), host, user, fromStdin)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (a *app) registryClient(address string) (*registry.Client, string, error) {
 }
 
 // credentials reads the user and the password, from the flags and stdin or at the terminal.
-func (a *app) credentials(host, user string, fromStdin bool) (string, string, error) {
+func (a *app) credentials(ctx context.Context, host, user string, fromStdin bool) (string, string, error) {
 	switch {
 	case fromStdin && user == "":
 		return "", "", fmt.Errorf("%w: --password-stdin needs the user: --username USER", errUsage)
@@ -94,18 +94,19 @@ func (a *app) credentials(host, user string, fromStdin bool) (string, string, er
 		if err != nil {
 			return "", "", err
 		}
-		return user, strings.TrimRight(string(raw), "\r\n"), notEmpty(strings.TrimRight(string(raw), "\r\n"))
+		password := strings.TrimRight(string(raw), "\r\n")
+		return user, password, notEmpty(password)
 	case !a.interactive():
 		return "", "", fmt.Errorf("%w: there is no terminal to ask for the password: use --username USER --password-stdin", errUsage)
 	}
-	a.closeProgress() // nothing is drawn over the prompt
 	if user == "" {
-		fmt.Fprintf(a.err, "User of %s: ", host)
-		line, err := bufio.NewReader(a.in).ReadString('\n')
-		if err != nil {
+		var err error
+		if user, err = a.line(ctx, fmt.Sprintf("User of %s: ", host)); err != nil {
 			return "", "", err
 		}
-		user = strings.TrimSpace(line)
+		if user == "" {
+			return "", "", fmt.Errorf("%w: the user is empty", errUsage)
+		}
 	}
 	password, err := a.secret("Password: ")
 	if err != nil {

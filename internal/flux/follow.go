@@ -22,8 +22,10 @@ const pinTimeout = 10 * time.Second
 // follow opens the workspaces and gives the components of these kinds, those named in the order of their names.
 func (r *Request) follow(ctx context.Context, with OpenOptions, names []string, kinds ...component.Kind) ([]Followed, error) {
 	dirs := r.dirs()
-	if len(dirs) > 1 && r.OneWorkspace && !with.Plain {
-		return nil, fmt.Errorf("%w: --registry and --config speak of one workspace, and --workspace names %d", exit.ErrUsage, len(dirs))
+	if !with.Plain {
+		if err := r.CheckWorkspaces(); err != nil {
+			return nil, err
+		}
 	}
 	var found []Followed
 	workspaces := map[string]Workspace{} // by the name of a component: the first one that has it
@@ -63,6 +65,14 @@ func (r *Request) follow(ctx context.Context, with OpenOptions, names []string, 
 		}
 	}
 	return chosen, nil
+}
+
+// CheckWorkspaces refuses several workspaces beside a registry or a config, which are of one workspace.
+func (r *Request) CheckWorkspaces() error {
+	if n := len(r.Workspaces); n > 1 && r.OneWorkspace {
+		return fmt.Errorf("%w: --registry and --config are for one workspace, and there are %d of --workspace", exit.ErrUsage, n)
+	}
+	return nil
 }
 
 // dirs are the folders of the checkouts with components.

@@ -99,7 +99,7 @@ func (r *Request) apply(chosen []Followed, all component.Set) error {
 		{"health-check", r.Health, (*Followed).watch},
 	} {
 		for _, text := range each.texts {
-			name, value, err := keyValue(each.flag, text)
+			name, value, err := KeyValue(each.flag, text)
 			if err != nil {
 				return err
 			}
@@ -151,10 +151,11 @@ func (t target) find(flag, name string) (*Followed, error) {
 	return nil, fmt.Errorf("--%s: %w", flag, err)
 }
 
-func keyValue(flag, text string) (string, string, error) {
+// KeyValue reads KEY=VALUE, of which neither may be empty.
+func KeyValue(flag, text string) (string, string, error) {
 	key, value, ok := strings.Cut(text, "=")
 	if !ok || key == "" || value == "" {
-		return "", "", fmt.Errorf("%w: --%s %q: want NAME=VALUE", exit.ErrUsage, flag, text)
+		return "", "", fmt.Errorf("%w: --%s %q: want KEY=VALUE", exit.ErrUsage, flag, text)
 	}
 	return key, value, nil
 }

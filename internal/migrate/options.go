@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/stratio/keos-oci/internal/component"
-	"github.com/stratio/keos-oci/internal/exit"
 	"github.com/stratio/keos-oci/internal/flux"
 	"github.com/stratio/keos-oci/internal/git"
 	"github.com/stratio/keos-oci/internal/kustomize"
@@ -46,8 +45,8 @@ type run struct {
 
 // open opens the fleet and the workspaces.
 func (o *Options) open(ctx context.Context) (*run, error) {
-	if n := len(o.Flux.Workspaces); n > 1 && o.Flux.OneWorkspace {
-		return nil, fmt.Errorf("%w: --registry and --config speak of one workspace, and --workspace names %d", exit.ErrUsage, n)
+	if err := o.Flux.CheckWorkspaces(); err != nil {
+		return nil, err
 	}
 	fleet, err := OpenFleet(ctx, o.Flux.Directory, o.AtEnd)
 	if err != nil {
@@ -91,9 +90,9 @@ func OpenFleet(ctx context.Context, dir string, atEnd func(func())) (*Fleet, err
 func pairsOf(flag string, texts []string) (map[string]string, error) {
 	found := map[string]string{}
 	for _, text := range texts {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok || key == "" || value == "" {
-			return nil, fmt.Errorf("%w: --%s %q is not KEY=VALUE", exit.ErrUsage, flag, text)
+		key, value, err := flux.KeyValue(flag, text)
+		if err != nil {
+			return nil, err
 		}
 		found[key] = value
 	}

@@ -107,7 +107,7 @@ func (s *Signing) keys(configured []string, flagged bool) (keyring, error) {
 		return keyring{}, err
 	}
 	if flagged && !private && !s.VerifyOnly {
-		return keyring{}, fmt.Errorf("%w: %s is a public key. Signing needs the private key: pass --key cosign.key", sign.ErrKey, s.Key)
+		return keyring{}, sign.NotPrivate(s.Key)
 	}
 	ring := keyring{signs: private, atHand: flagged && (!private || len(configured) == 0)}
 	switch {

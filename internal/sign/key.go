@@ -51,7 +51,7 @@ func loadKey(file string, password func() ([]byte, error)) (*keypair, error) {
 	}
 	block, _ := pem.Decode(raw)
 	if block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY") {
-		return nil, fmt.Errorf("%w: %s is a public key. Signing needs the private key: pass --key cosign.key", ErrKey, file)
+		return nil, NotPrivate(file)
 	}
 	if block == nil || block.Type != cosign.SigstorePrivateKeyPemType && block.Type != cosign.CosignPrivateKeyPemType {
 		return nil, fmt.Errorf("%w: %s is no cosign private key: make one with keos-oci generate-key-pair, or import yours with "+
@@ -158,4 +158,9 @@ func GenerateKey(password []byte) (private, public []byte, err error) {
 		return nil, nil, err
 	}
 	return keys.PrivateBytes, keys.PublicBytes, nil
+}
+
+// NotPrivate is the ErrKey of a file that has a public key where signing needs the private one.
+func NotPrivate(file string) error {
+	return fmt.Errorf("%w: %s is a public key. Signing needs the private key: pass --key cosign.key", ErrKey, file)
 }

@@ -17,7 +17,17 @@ const maxAnswer = 1024
 // Ask prints a question and reports whether the answer is yes: y or yes. Every other answer is no, and so is the end of the input. The
 // end of ctx ends the question, and its cause is the error.
 func Ask(ctx context.Context, in io.Reader, out io.Writer, question string) (bool, error) {
-	fmt.Fprint(out, question+" [y/N] ")
+	text, err := Line(ctx, in, out, question+" [y/N] ")
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	answer := strings.ToLower(text)
+	return err == nil && (answer == "y" || answer == "yes"), err
+}
+
+// Line prints a prompt and reads one line, without the spaces around it. The end of ctx ends the prompt, and its cause is the error.
+func Line(ctx context.Context, in io.Reader, out io.Writer, prompt string) (string, error) {
+	fmt.Fprint(out, prompt)
 	type line struct {
 		text string
 		err  error
@@ -30,18 +40,16 @@ func Ask(ctx context.Context, in io.Reader, out io.Writer, question string) (boo
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(out)
-		return false, context.Cause(ctx)
+		return "", context.Cause(ctx)
 	case l := <-typed:
 		if errors.Is(l.err, io.EOF) {
 			fmt.Fprintln(out)
-			l.err = nil
 		}
-		answer := strings.ToLower(strings.TrimSpace(l.text))
-		return l.err == nil && (answer == "y" || answer == "yes"), l.err
+		return strings.TrimSpace(l.text), l.err
 	}
 }
 
-// readLine reads one line and nothing after it: the next question has the next line.
+// readLine reads one line and nothing after it: the next prompt has the next line.
 func readLine(in io.Reader) (string, error) {
 	var line []byte
 	letter := make([]byte, 1)
