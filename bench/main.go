@@ -5,7 +5,7 @@
 // cosign. The Sigstore services of keyless runs are neither counted nor delayed.
 //
 // It prints one Markdown table with the limits beside the figures. It fails when a tool failed, did not say that it did
-// its job, or made more requests than it may; a missed limit of time or memory is only told. It needs git and the
+// its job, or made more requests than it may; a missed limit of time or memory is only reported. It needs git and the
 // keos-oci binary, works in a temporary folder, and leaves nothing behind.
 package main
 

@@ -49,11 +49,11 @@ type job struct {
 	code                    int
 	log, summary, report    string
 	outputs                 map[string]string
-	result                  told
+	result                  reported
 }
 
-// told is what publish, promote and rollback tell; a move has a channel instead of tags.
-type told struct {
+// reported is the JSON of publish, promote and rollback; a move has a channel instead of tags.
+type reported struct {
 	Ref, Commit string
 	Components  []struct {
 		Name, Status, Digest, Channel, To, Record string

@@ -94,14 +94,14 @@ components:
 			res.Config.Commit != "" {
 			t.Errorf("%s: %+v", version, res)
 		}
-		told := strings.Join(res.Missing, "\n")
+		missed := strings.Join(res.Missing, "\n")
 		for _, m := range missing {
-			if !strings.Contains(told, m) {
-				t.Errorf("%s: missing\n%s\nwant %q", version, told, m)
+			if !strings.Contains(missed, m) {
+				t.Errorf("%s: missing\n%s\nwant %q", version, missed, m)
 			}
 		}
 		if len(res.Missing) != len(missing) {
-			t.Errorf("%s: %d things are missing, want %d:\n%s", version, len(res.Missing), len(missing), told)
+			t.Errorf("%s: %d things are missing, want %d:\n%s", version, len(res.Missing), len(missing), missed)
 		}
 	}
 	s.git("tag", "extra-1.0.0", "v0.1.0")

@@ -176,7 +176,7 @@ func searchable(t *testing.T, upstream string) *httptest.Server {
 	return server
 }
 
-// TestAuditAsksTheLog: the log knows of a record that somebody deleted.
+// TestAuditAsksTheLog: audit finds a deleted record in the transparency log.
 func TestAuditAsksTheLog(t *testing.T) {
 	st := sigstore(t)
 	log := searchable(t, st.env["SIGSTORE_REKOR_URL"])

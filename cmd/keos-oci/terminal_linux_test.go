@@ -15,7 +15,7 @@ import (
 	"github.com/stratio/keos-oci/internal/registry/registrytest"
 )
 
-// person is somebody at a terminal of 80 columns, with a checkout, a registry and no password in the environment.
+// person sits at a terminal of 80 columns, with a checkout, a registry and no password in the environment.
 type person struct {
 	*sandbox
 	t     *testing.T
@@ -74,7 +74,7 @@ func (p *person) sees(run *ptyRun, text string) {
 	run.until(p.t, text, func() bool { return run.sees(text) })
 }
 
-// TestTerminal is a morning of somebody at a terminal. docs/guides/terminal.md has what the person sees.
+// TestTerminal runs what a person does at a terminal. docs/guides/terminal.md has what the person sees.
 func TestTerminal(t *testing.T) {
 	p := newPerson(t)
 	p.version("1")

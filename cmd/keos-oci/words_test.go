@@ -14,7 +14,7 @@ import (
 )
 
 // maxVerbs bounds how often tells, stands, holds and bears occur in all texts together. It only goes down.
-const maxVerbs = 60
+const maxVerbs = 10
 
 // unclear are turns that have no place in plain English, with a limit for those that still occur. Limits only go down. CONTRIBUTING.md
 // says how to write.
@@ -22,8 +22,8 @@ var unclear = []struct {
 	turn  string // a regular expression, between word boundaries
 	limit int
 }{
-	{`(?:is|are|be|was|were|been|being) told`, 16},
-	{`tells? apart|told apart`, 2},
+	{`(?:is|are|be|was|were|been|being) told`, 0},
+	{`tells? apart|told apart`, 0},
 	{`counts? for nothing`, 0},
 	{`what was left`, 0},
 	{`said of`, 0},

@@ -131,7 +131,7 @@ func (g *gate) allowed(name string) bool {
 func (g *gate) workspacePath(name string) string { return path.Join(g.c.Root, name) }
 
 // report adds a finding whose File is relative to the root. Two variants meet the same fault in their common base: it is
-// told once.
+// reported once.
 func (g *gate) report(f finding.Finding) {
 	if base, ok := g.standIns[f.File]; ok { // which only the artifact has
 		f.Message = fmt.Sprintf("%s, rendered as %s, line %d: %s", base.URL, path.Base(f.File), f.Line, f.Message)

@@ -37,7 +37,7 @@ func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.R
 			}
 		}
 	}
-	if len(leaks) == 0 || g.toldOf(read) {
+	if len(leaks) == 0 || g.reportedOf(read) {
 		return
 	}
 	made := g.makers(ctx, variant)
@@ -46,8 +46,8 @@ func (g *gate) checkRendered(ctx context.Context, variant string, built resmap.R
 	}
 }
 
-// toldOf reports whether a file of a build has a finding about secrets already: what it gives is not told twice.
-func (g *gate) toldOf(read kustomize.Inputs) bool {
+// reportedOf reports whether a file of a build has a finding about secrets already: what it gives is not reported twice.
+func (g *gate) reportedOf(read kustomize.Inputs) bool {
 	files := map[string]bool{}
 	for name := range read.Files {
 		files[g.workspacePath(name)] = true

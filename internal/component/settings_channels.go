@@ -51,7 +51,7 @@ func (s *settings) checkChannel(channel *channelShape, name string, path []strin
 	s.checkIdentities(channel.Identities, with(path, "identities"))
 }
 
-// take decodes a value that the schema let through; a fault here is one of the schema, and still told with its line.
+// take decodes a value that the schema let through; a fault here is one of the schema, and is reported with its line all the same.
 func (s *settings) take(node *yaml.Node, into any, path []string) {
 	if err := node.Decode(into); err != nil {
 		s.doc.add(path, "%v", err)

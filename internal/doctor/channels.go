@@ -46,7 +46,7 @@ func channel(c release.ComponentStatus, ch release.ChannelStatus) Check {
 			out.Do = fmt.Sprintf("clusters keep what they run; publish again, or roll back. Look: keos-oci verify %s:%s --explain", c.Name, ch.Name)
 		}
 	case ch.Unknown, ch.Verdict == trust.CannotTell, ch.Standing == tag.CannotCheck:
-		out.Status, out.Message, out.Do = Unknown, "what clusters make of it could not be told", "see the checks above"
+		out.Status, out.Message, out.Do = Unknown, "it is unknown what clusters make of it", "see the checks above"
 		if len(ch.Notes) > 0 {
 			out.Message = ch.Notes[0]
 		} else if c.Error != nil {

@@ -53,10 +53,10 @@ type Result struct {
 	Summary  Summary `json:"summary"`
 }
 
-// ErrUnknown reports that something could not be told, and that nothing else is wrong.
+// ErrUnknown reports that a check has no answer, and that nothing is known to be wrong.
 var ErrUnknown = errors.New("cannot tell")
 
-// Err is release.ErrOdd when something is wrong, ErrUnknown when something could not be told, and nil when all is fine. Warnings are fine.
+// Err is release.ErrOdd when something is wrong, ErrUnknown when a check has no answer, and nil when all is fine. Warnings are fine.
 func (r *Result) Err() error {
 	switch {
 	case r.Summary.Errors > 0:

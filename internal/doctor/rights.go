@@ -69,7 +69,7 @@ func (p *patient) push(ctx context.Context, of component.Component) Check {
 	return c
 }
 
-// refused says which right is missing, or that it could not be told.
+// refused says which right is missing, or that it is unknown.
 func refused(c Check, what string, err error) Check {
 	var login *registry.LoginError
 	switch {

@@ -33,7 +33,7 @@ type Repository struct {
 // Name is the repository's name.
 func (r *Repository) Name() name.Repository { return r.name }
 
-// Manifest reads what ref, a tag or a digest, names. The bytes are checked against the digest that the registry told
+// Manifest reads what ref, a tag or a digest, points to. The bytes are checked against the digest that the registry gave
 // and, for a digest, against ref. ErrNotFound when there is no such manifest or no such repository.
 func (r *Repository) Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
 	desc, raw, err := r.manifest(ctx, ref)

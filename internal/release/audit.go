@@ -38,10 +38,10 @@ type AuditSummary struct {
 	Records  int `json:"records"`
 	Channels int `json:"channels"`
 	Findings int `json:"findings"`
-	Unknown  int `json:"unknown"` // what could not be told
+	Unknown  int `json:"unknown"` // what is unknown
 }
 
-// AuditedComponent is one component's part. Unknown is what could not be told, with the cause.
+// AuditedComponent is one component's part. Unknown is what could not be checked, with the cause.
 type AuditedComponent struct {
 	Name       string         `json:"name"`
 	Repository string         `json:"repository"`
@@ -64,7 +64,7 @@ type AuditFinding struct {
 	Do      string        `json:"do"`
 }
 
-// Err is ErrOdd for each component with findings, and what could not be told of each; nil when all is as it should be.
+// Err is ErrOdd for each component with findings, and what could not be checked of each; nil when all is as it should be.
 func (r *AuditResult) Err() error {
 	var failures Failures
 	for _, c := range r.Components {
@@ -177,7 +177,7 @@ func (a *audit) find(code, name string, d digest.Digest, do, format string, args
 	a.out.Findings = append(a.out.Findings, AuditFinding{Code: code, Tag: name, Digest: d, Message: fmt.Sprintf(format, args...), Do: do})
 }
 
-// unknown notes what could not be told.
+// unknown notes what could not be checked.
 func (a *audit) unknown(name string, err error) {
 	a.out.Unknown = append(a.out.Unknown, AuditFinding{Code: code(err), Tag: name, Message: err.Error(), Do: "look again when that works"})
 	a.out.failed = append(a.out.failed, fmt.Errorf("%s: %w: %v", name, errCannotTell, err)) //nolint:errorlint // as in judge of status

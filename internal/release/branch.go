@@ -40,7 +40,7 @@ func (j *job) publishBranch(ctx context.Context, out PublishedComponent) (Publis
 		v := j.gate.Judge(ctx, j.question(current, was.tag))
 		untold := j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy)
 		if untold {
-			out.note("%s has this content; whether its signature is accepted cannot be told: %v", was.tag, v.Err)
+			out.note("%s has this content; it is unknown whether its signature is accepted: %v", was.tag, v.Err)
 		}
 		if untold || v.Answer == trust.Accepted {
 			return j.unchanged(ctx, out, was, v)

@@ -195,7 +195,7 @@ func (r *repository) service(t *testing.T, dir string) *Service {
 		if !r.messy {
 			t.Fatalf("%v\n%s\n%s", err, r.config, r)
 		}
-		return &Service{Workspace: &component.Workspace{}} // told with its line, which other tests demand
+		return &Service{Workspace: &component.Workspace{}} // reported with its line, which other tests demand
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -51,7 +51,7 @@ func (j *job) usable(ctx context.Context, n *notes, a pack.Artifact, c checked, 
 	switch {
 	case v.Answer == trust.Accepted:
 	case j.run.DryRun && errors.Is(v.Err, trust.ErrNoPolicy):
-		n.add("%s has this content; whether its signature is accepted cannot be told: %v", name, v.Err)
+		n.add("%s has this content; it is unknown whether its signature is accepted: %v", name, v.Err)
 		return reusable{staged{artifact: a}, name}, true, nil
 	case !trust.IsUnsigned(v.Err):
 		return reusable{}, false, v.Err

@@ -67,7 +67,7 @@ func (m *move) wouldMove(ctx context.Context, out PublishedComponent) PublishedC
 	p, err := m.prepare(ctx)
 	switch {
 	case err != nil:
-		out.note("whether %s would move cannot be told: %v", m.channel.Name, err)
+		out.note("it is unknown whether %s would move: %v", m.channel.Name, err)
 	case p.step.Move:
 		out.Tags = append(out.Tags, tag.Move{Tag: m.channel.Name, From: p.view.Digest, To: out.Digest})
 		out.note("%s would move to %s", m.channel.Name, out.Version)

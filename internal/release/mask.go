@@ -86,7 +86,7 @@ func (m masker) hideAll(n *yaml.Node) {
 // secretText finds a Secret in a string of YAML or JSON, and leaves alone an ExternalSecret or a SecretStore.
 var secretText = regexp.MustCompile(`kind["']?\s*:\s*["']?Secret\b`)
 
-// hideInside masks the Secrets among the documents of a string; where they cannot be told apart, as in a template that is no
+// hideInside masks the Secrets among the documents of a string; where they cannot be separated, as in a template that is no
 // YAML, the whole string.
 func (m masker) hideInside(n *yaml.Node) {
 	if !secretText.MatchString(n.Value) {

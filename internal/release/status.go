@@ -56,7 +56,7 @@ type ChannelStatus struct {
 
 	content  digest.Digest
 	artifact pack.Artifact
-	err      error // why something about it could not be told
+	err      error // why something about it is unknown
 	odd      bool
 }
 
@@ -66,7 +66,7 @@ var errCannotTell = errors.New("cannot tell")
 // ErrOdd reports a channel that somebody should look at.
 var ErrOdd = errors.New("not as it should be")
 
-// Err joins what could not be told of each component, nil when all was.
+// Err joins what is unknown of each component, nil when all is known.
 func (r *StatusResult) Err() error { return r.failures().orNil() }
 
 func (r *StatusResult) failures() Failures {
@@ -133,7 +133,7 @@ func (s *Service) statusOf(ctx context.Context, c component.Component, out *Comp
 	return errors.Join(unknown...)
 }
 
-// channelStatus reads what a channel points to, and its records beside it. What cannot be told of one channel is no reason
+// channelStatus reads what a channel points to, and its records beside it. What is unknown of one channel is no reason
 // to say nothing of another.
 func (s *Service) channelStatus(ctx context.Context, c component.Component, ch component.Channel, out *ChannelStatus) {
 	var records journal.Tags

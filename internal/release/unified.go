@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// maxShown bounds the texts that are compared line by line; a larger file is only told to differ.
+// maxShown bounds the texts that are compared line by line; a larger file is only reported as different.
 const maxShown = 8 << 20
 
 // unified gives the hunks that make after of before, "" when they are equal. The algorithm anchors at lines that are unique

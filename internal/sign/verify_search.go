@@ -63,7 +63,7 @@ func (v *Verifier) bundles(ctx context.Context, repo Repository, artifact digest
 	return found, nil
 }
 
-// errNoBundle is a referrer of another kind that the registry could not tell apart, errUnread a fault of the registry.
+// errNoBundle is a referrer of another kind, which the registry listed as well, errUnread a fault of the registry.
 var (
 	errNoBundle = errors.New("no bundle")
 	errUnread   = errors.New("read a signature")
