@@ -126,7 +126,7 @@ func TestTLS(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	c.opener.Registry = "https://" + strings.TrimPrefix(server.URL, "https://") + "/r"
-	res := c.finds("tls", doctor.Error, "an authority that this machine does not trust", "--registry-ca")
+	res := c.finds("tls", doctor.Error, "is signed by an unknown authority", "--registry-ca")
 	if res.Summary.Errors != 1 || !errors.Is(res.Err(), release.ErrOdd) {
 		t.Error(show(res))
 	}

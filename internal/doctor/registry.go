@@ -2,7 +2,7 @@ package doctor
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -65,18 +65,16 @@ func (p *patient) registry(ctx context.Context) []Check {
 // unreachable says why the registry does not answer. What may pass is no error.
 func unreachable(state *hostState) Check {
 	c := Check{"registry", state.probe.Host, Error, state.err.Error(), "correct the address, or what is in between: HTTPS_PROXY, NO_PROXY"}
-	var authority x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var other x509.HostnameError
+	var advice *registry.AdviceError
+	var certificate *tls.CertificateVerificationError
 	var dns *net.DNSError
+	if errors.As(state.err, &certificate) {
+		c.Name, c.Do = "tls", "ask who runs the registry for another certificate"
+	}
 	switch {
-	case errors.As(state.err, &authority):
-		c.Name, c.Message = "tls", "the certificate is of an authority that this machine does not trust"
-		c.Do = "use the authority's certificate: --registry-ca FILE"
-	case errors.As(state.err, &invalid) && invalid.Reason == x509.Expired:
-		c.Name, c.Message, c.Do = "tls", "the certificate has ended, or this machine's clock is wrong", "renew the certificate; compare the clock"
-	case errors.As(state.err, &other), errors.As(state.err, &invalid):
-		c.Name, c.Do = "tls", "ask who runs the registry for a certificate of this host name"
+	case errors.As(state.err, &advice):
+		c.Message, c.Do = advice.Cause, advice.Do
+	case c.Name == "tls":
 	case errors.As(state.err, &dns) && dns.IsNotFound:
 		c.Do = "correct the host name, or the name server of this machine"
 	case errors.Is(state.err, registry.ErrNoRegistry):

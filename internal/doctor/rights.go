@@ -57,7 +57,7 @@ func (p *patient) push(ctx context.Context, of component.Component) Check {
 	case errors.Is(err, registry.ErrNotFound):
 		c.Status, c.Message = Error, "the repository does not exist, and the registry does not make it when something is pushed"
 		c.Do = "create the repository, or give the login the right to"
-	case registry.ReadOnlyMirror(err):
+	case errors.Is(err, registry.ErrReadOnly):
 		c.Status, c.Message, c.Do = Error, "the registry takes no uploads: it is a read-only mirror", "publish to its origin"
 	case err != nil:
 		return refused(c, "write to", err)

@@ -14,19 +14,24 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
-// AdviceError is a failure with a known cause. Its text contains the cause and what to do next.
+// AdviceError is a failure with a known cause. Its text has the cause and what to do next.
 type AdviceError struct {
-	advice string
-	kind   error // one of the sentinels of this package, or nil
-	err    error // what the registry or the network reported, or nil
+	Cause string
+	Do    string // what to do next; "" where the cause says it
+	kind  error  // one of the sentinels of this package, or nil
+	err   error  // what the registry or the network reported, or nil
 }
 
-// Error is the advice, with the original error in parentheses.
+// Error is the cause and the advice, with the original error in parentheses.
 func (e *AdviceError) Error() string {
-	if e.err == nil {
-		return e.advice
+	text := e.Cause
+	if e.Do != "" {
+		text += ": " + e.Do
 	}
-	return fmt.Sprintf("%s (%v)", e.advice, e.err)
+	if e.err != nil {
+		text += fmt.Sprintf(" (%v)", e.err)
+	}
+	return text
 }
 
 // Unwrap makes errors.Is and errors.As find the kind and the original error.
@@ -43,8 +48,8 @@ func (e *AdviceError) Unwrap() []error {
 // advise adds a known cause to an error, and returns other errors as they are. ref is the tag or digest of the request, or "".
 func (r *Repository) advise(ref string, err error) error {
 	host := r.name.RegistryStr()
-	if advice := certificateAdvice(host, err); advice != "" {
-		return &AdviceError{advice, ErrUnavailable, err}
+	if cause, do := certificateAdvice(host, err); cause != "" {
+		return &AdviceError{cause, do, ErrUnavailable, err}
 	}
 	var sentinel error
 	for _, kind := range []error{ErrUnauthorized, ErrForbidden} {
@@ -54,32 +59,32 @@ func (r *Repository) advise(ref string, err error) error {
 	}
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return &AdviceError{host + " does not use TLS: pass --plain-http", ErrUnavailable, err}
+		return &AdviceError{host + " does not use TLS", "pass --plain-http", ErrUnavailable, err}
 	case isUploadAddress(err):
-		return &AdviceError{host + ": its reverse proxy sends wrong upload addresses; " +
+		return &AdviceError{"the reverse proxy of " + host + " sends wrong upload addresses",
 			"it must pass the header Host with its port, and X-Forwarded-Proto", ErrUploadAddress, err}
 	case status(err) == http.StatusMethodNotAllowed && isWrite(err):
-		return &AdviceError{host + " is a read-only mirror: publish to its origin", ErrReadOnly, err}
+		return &AdviceError{host + " is a read-only mirror", "publish to its origin", ErrReadOnly, err}
 	case sentinel != nil && isWrite(err) && r.loggedIn() && (errors.Is(sentinel, ErrUnauthorized) || !isTag(ref)):
-		return &AdviceError{r.pushAdvice(), sentinel, err}
+		return &AdviceError{r.pushAdvice(), "", sentinel, err}
 	}
 	return err
 }
 
-// certificateAdvice explains why the certificate of a host is refused, "" for other errors.
-func certificateAdvice(host string, err error) string {
+// certificateAdvice explains why the certificate of a host is refused, and what to do; "" for other errors.
+func certificateAdvice(host string, err error) (cause, do string) {
 	var authority x509.UnknownAuthorityError
 	var other x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &authority):
-		return fmt.Sprintf("the certificate of %s is signed by an unknown authority: pass --registry-ca FILE", host)
+		return fmt.Sprintf("the certificate of %s is signed by an unknown authority", host), "pass --registry-ca FILE"
 	case errors.As(err, &other):
-		return fmt.Sprintf("the certificate of %s is for another host: use a host of the certificate, or replace the certificate", host)
+		return fmt.Sprintf("the certificate of %s is for another host", host), "use a host of the certificate, or replace the certificate"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("the certificate of %s is expired or not valid yet: renew it, or correct the clock of this machine", host)
+		return fmt.Sprintf("the certificate of %s is expired or not valid yet", host), "renew it, or correct the clock of this machine"
 	}
-	return ""
+	return "", ""
 }
 
 // isUploadAddress recognises oras-go's refusal to send a blob to the address that a registry gave for it. The error has no type.
@@ -145,7 +150,7 @@ func (t *pages) plainToTLS(req *http.Request, resp *http.Response) error {
 		"speaking plain HTTP to an SSL-enabled", // Apache
 	} {
 		if strings.Contains(string(start), text) {
-			return &AdviceError{fmt.Sprintf("%s uses TLS, and the request was plain HTTP: use https:// or --plain-http=false", req.URL.Host),
+			return &AdviceError{fmt.Sprintf("%s uses TLS, and the request was plain HTTP", req.URL.Host), "use https:// or --plain-http=false",
 				errors.Join(ErrNoRegistry, ErrSpeaksTLS), nil}
 		}
 	}

@@ -105,7 +105,7 @@ func TestUploadAddresses(t *testing.T) {
 	desc, data := blob("x")
 	other := registrytest.NewProxy(t, leads(func(string) string { return "http://registry:5000/v2/a/b/blobs/uploads/1" }))
 	advised(t, openWith(t, HTTP, nil, other.Host()).PushBlob(t.Context(), desc, data), nil,
-		other.Host()+": its reverse proxy sends wrong upload addresses", "Host with its port, and X-Forwarded-Proto", "registry:5000")
+		"the reverse proxy of "+other.Host()+" sends wrong upload addresses", "Host with its port, and X-Forwarded-Proto", "registry:5000")
 	plain := tlsServer(t, leads(func(host string) string { return fmt.Sprintf("http://%s/v2/a/b/blobs/uploads/1", host) }))
 	advised(t, openWith(t, HTTPS, plain, plain.Listener.Addr().String()).PushBlob(t.Context(), desc, data), nil,
 		"X-Forwarded-Proto", "downgrades scheme")

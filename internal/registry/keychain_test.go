@@ -290,3 +290,27 @@ func TestMayPush(t *testing.T) {
 		t.Errorf("unauthorized: %v", err)
 	}
 }
+
+// TestMayPushDeletesNothingElse: a registry that names another address for the upload, on its host or on another one, does not make the run
+// delete anything.
+func TestMayPushDeletesNothingElse(t *testing.T) {
+	desk(t)
+	other := registrytest.New(t)
+	for _, place := range []string{
+		"http://" + other.Host() + "/v2/a/blobs/uploads/1", "http://" + other.Host() + "/v2/a/manifests/latest",
+		"/v2/b/blobs/uploads/1", "/v2/a/manifests/latest", "/v2/a/blobs/uploads/../../manifests/latest", "//" + other.Host() + "/v2/a/x", "",
+	} {
+		deleted := false
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			deleted = deleted || r.Method == http.MethodDelete
+			w.Header().Set("Location", place)
+			w.WriteHeader(http.StatusAccepted)
+		}))
+		t.Cleanup(server.Close)
+		c, _ := New(Options{})
+		repo, _ := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/a")
+		if canceled, err := c.Open(repo).MayPush(t.Context()); err != nil || canceled || deleted || other.Count("DELETE") > 0 {
+			t.Errorf("%s: canceled %t, deleted %t, %v", place, canceled, deleted, err)
+		}
+	}
+}

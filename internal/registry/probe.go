@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -30,7 +32,7 @@ func (c *Client) Probe(ctx context.Context, repo name.Repository) (Probe, error)
 	began := time.Now()
 	resp, err := c.get(ctx, r.remote.Reference, c.auth.Client.Do)
 	if err != nil {
-		return p, fmt.Errorf("ask %s: %w", host, classify(err))
+		return p, fmt.Errorf("ask %s: %w", host, r.advise("", classify(err)))
 	}
 	defer resp.Body.Close()
 	if there, failed := http.ParseTime(resp.Header.Get("Date")); failed == nil && resp.Header.Get("Age") == "" {
@@ -117,7 +119,7 @@ func (r *Repository) MayPush(ctx context.Context) (canceled bool, err error) {
 	}
 	defer resp.Body.Close()
 	place, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
-	if err != nil || resp.Header.Get("Location") == "" {
+	if err != nil || !r.isUpload(place) {
 		return false, nil //nolint:nilerr // the right is there, and that was the question
 	}
 	again, err := http.NewRequestWithContext(ctx, http.MethodDelete, place.String(), nil)
@@ -132,6 +134,14 @@ func (r *Repository) MayPush(ctx context.Context) (canceled bool, err error) {
 	return end.StatusCode/100 == 2, nil
 }
 
+// isUpload reports whether an address is one of an upload to this repository. A registry that gives another one must not choose what the
+// run deletes there with its logins.
+func (r *Repository) isUpload(place *url.URL) bool {
+	ref := r.remote.Reference
+	session, ours := strings.CutPrefix(place.String(), fmt.Sprintf("%s/v2/%s/blobs/uploads/", r.client.address(ref), ref.Repository))
+	return ours && session != ""
+}
+
 // HasReferrersAPI reports whether the registry lists what refers to a digest. known is false where it does not say, because it does
 // not know the repository yet.
 func (r *Repository) HasReferrersAPI(ctx context.Context) (has, known bool, err error) {
@@ -141,6 +151,3 @@ func (r *Repository) HasReferrersAPI(ctx context.Context) (has, known bool, err 
 	}
 	return found.state == apiSupported, found.state != apiUnknown, nil
 }
-
-// ReadOnlyMirror reports an answer to an upload that says that the registry takes none.
-func ReadOnlyMirror(err error) bool { return status(err) == http.StatusMethodNotAllowed }
